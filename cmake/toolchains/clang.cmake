@@ -1,0 +1,37 @@
+# The pinned compiler, clang 19; where a system has no such package, the highest clang from 15 on.
+# Sets NTS_LLVM_SUFFIX ("-19") so that lld-link and the others are taken from the same release.
+
+if(NOT DEFINED NTS_LLVM_SUFFIX)
+  foreach(version 19 24 23 22 21 20 18 17 16 15)
+    find_program(nts_clang clang-${version} NO_CACHE)
+    find_program(nts_lld lld-link-${version} NO_CACHE)
+    if(nts_clang AND nts_lld)
+      set(NTS_LLVM_SUFFIX "-${version}" CACHE STRING "Suffix of the LLVM tools in use")
+      break()
+    endif()
+    unset(nts_clang)
+    unset(nts_lld)
+  endforeach()
+endif()
+
+if(NOT DEFINED NTS_LLVM_SUFFIX)
+  find_program(nts_clang clang NO_CACHE)
+  find_program(nts_lld lld-link NO_CACHE)
+  if(nts_clang AND nts_lld)
+    execute_process(COMMAND ${nts_clang} -dumpversion OUTPUT_VARIABLE nts_version OUTPUT_STRIP_TRAILING_WHITESPACE)
+    if(nts_version VERSION_GREATER_EQUAL 15)
+      set(NTS_LLVM_SUFFIX "" CACHE STRING "Suffix of the LLVM tools in use")
+    endif()
+  endif()
+endif()
+
+if(NOT DEFINED NTS_LLVM_SUFFIX)
+  message(FATAL_ERROR "ntswift needs clang and lld of one release, 15 or later (19 is the one it is tested with): apt-get install clang-19 lld-19")
+endif()
+
+find_program(NTS_CLANG clang${NTS_LLVM_SUFFIX} REQUIRED)
+find_program(NTS_LLD_LINK lld-link${NTS_LLVM_SUFFIX} REQUIRED)
+set(CMAKE_C_COMPILER ${NTS_CLANG})
+foreach(kind EXE MODULE SHARED)
+  set(CMAKE_${kind}_LINKER_FLAGS_INIT "-fuse-ld=lld")
+endforeach()
