@@ -109,7 +109,7 @@ function(nts_driver_elf name sources)
   # Protected, with a version script that keeps all but the entry points local, gives hidden's code and still lets the loader
   # find DriverEntry, which a Windows source does not mark for export.
   target_compile_options(${name}_elf PRIVATE -fvisibility=protected)
-  target_link_options(${name}_elf PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/driver.map)
+  target_link_options(${name}_elf PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/driver.map -Wl,--undefined-version)
   set_target_properties(${name}_elf PROPERTIES
     PREFIX "" OUTPUT_NAME ${name} SUFFIX ".so"
     LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/driver.map
@@ -126,7 +126,7 @@ function(nts_driver_pe name sources entry libs)
   target_link_libraries(${name}_obj PRIVATE ${name}_common)
   target_include_directories(${name}_obj PRIVATE ${NTS_KERNEL_INCLUDES})
   target_compile_definitions(${name}_obj PRIVATE ${NTS_KERNEL_DEFINITIONS})
-  target_compile_options(${name}_obj PRIVATE --target=x86_64-pc-windows-msvc -O2 -g -gcodeview
+  target_compile_options(${name}_obj PRIVATE --target=x86_64-pc-windows-msvc -O2 -g -gcodeview -fomit-frame-pointer
     ${NTS_DIALECT} ${NTS_WARNINGS} -ffreestanding -nostdlibinc -mno-red-zone -fno-stack-protector)
 
   set(image ${NTS_DRIVER_DIR}/${name}.sys)
