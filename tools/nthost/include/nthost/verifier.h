@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VF_EXIT_CODE 70
+#define VF_EXIT_CODE          70
+/* A bug check (KeBugCheckEx) prints "*** STOP 0x...", and ends the process with this. */
+#define VF_BUGCHECK_EXIT_CODE 71
 
 /* One name a rule, the name that is printed. The table in verifier/rules.c gives text and WDK page. */
 #define VF_RULES(X)                                                                                \
@@ -22,7 +24,7 @@
     X(NblLeak) X(NblDoubleCompletion) X(NblTouchedAfterSend) X(NblNotOurs) X(NblMalformed)         \
     X(SendWhilePaused) X(OffloadNotOffered) X(OidLeak) X(OidDoubleCompletion) X(StatusMalformed)   \
     X(FilterState) X(NdisLeak) X(WdfObjectLeak) X(WdfRequestMisuse) X(WdfBadHandle)                \
-    X(BadParameter)
+    X(BadParameter) X(Deadlock)
 
 enum vf_rule {
 #define X(name) Vf##name,

@@ -1,0 +1,6 @@
+/* Shared by the harness's own files. */
+#pragma once
+#include "tap.h"
+
+/* Prints text, line by line, as TAP comments. */
+void tap_comment(const char *text);
