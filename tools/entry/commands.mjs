@@ -1,0 +1,41 @@
+// What each command needs, builds and runs.
+//   needs   groups of entry/packages.mjs
+//   builds  steps of entry/build.mjs
+//   lab     makes network namespaces: root, or an ordinary user who may
+//   main    the compiled program that does the rest
+
+/** @typedef {{ needs: string[], builds: string[], lab: boolean, main: string }} Command */
+
+/** @type {Record<string, Command>} */
+export const commands = {
+  demo: {
+    needs: ['build', 'lab'],
+    builds: ['typescript', 'addon', 'demo'],
+    lab: true,
+    main: 'dist/tools/demo/main.js',
+  },
+  test: {
+    needs: ['build', 'lab', 'test', 'lint', 'wine'],
+    builds: ['typescript', 'addon', 'host', 'host-asan', 'pe'],
+    lab: true,
+    main: 'dist/tools/runner/main.js',
+  },
+  bench: {
+    needs: ['build', 'lab', 'bench'],
+    builds: ['typescript', 'addon', 'host'],
+    lab: true,
+    main: 'dist/tools/bench/main.js',
+  },
+  soak: {
+    needs: ['build', 'lab', 'test'],
+    builds: ['typescript', 'addon', 'host', 'host-asan'],
+    lab: true,
+    main: 'dist/tools/runner/soak.js',
+  },
+  lab: {
+    needs: ['build', 'lab'],
+    builds: ['typescript', 'addon', 'demo'],
+    lab: true,
+    main: 'dist/tools/lab/main.js',
+  },
+};

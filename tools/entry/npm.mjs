@@ -1,0 +1,41 @@
+// node_modules, by `npm ci`, whenever the lock file or the Node release changed.
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { root, step } from './say.mjs';
+
+const stamp = path.join(root, 'node_modules/.ntswift-stamp');
+
+function wanted() {
+  const hash = createHash('sha256').update(process.versions.modules);
+  for (const name of ['package.json', 'package-lock.json'])
+    hash.update(readFileSync(path.join(root, name)));
+  return hash.digest('hex');
+}
+
+/** Settings for packages with native parts: compiled here, against the headers that came with this Node where there are any. */
+export function nativeEnvironment() {
+  const env = { npm_config_build_from_source: 'true' };
+  const prefix = path.resolve(path.dirname(process.execPath), '..');
+  if (!process.env.npm_config_nodedir && existsSync(path.join(prefix, 'include/node/node.h'))) {
+    return { ...env, npm_config_nodedir: prefix };
+  }
+  return env;
+}
+
+export async function npmPackages() {
+  const hash = wanted();
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
+  const script = process.env.npm_execpath;
+  const [command, args] = script?.endsWith('.js') ? [process.execPath, [script]] : ['npm', []];
+  await step(
+    'npm ci (about a minute: SQLite is compiled)',
+    command,
+    [...args, 'ci', '--no-progress'],
+    {
+      env: nativeEnvironment(),
+      log: 'npm-ci',
+    },
+  );
+  writeFileSync(stamp, hash);
+}

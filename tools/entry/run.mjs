@@ -1,0 +1,34 @@
+// Hands over to the compiled program, as root or as root of namespaces of the user's own.
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { root } from './say.mjs';
+import { isRoot, namespaceCommand } from './system.mjs';
+
+/** @param {import('./commands.mjs').Command} command @param {string[]} args @returns {Promise<number>} exit code */
+export function run(command, args) {
+  const program = [
+    process.execPath,
+    '--enable-source-maps',
+    path.join(root, command.main),
+    ...args,
+  ];
+  const inside = command.lab && !isRoot;
+  const [file, ...rest] = inside ? [...namespaceCommand, ...program] : program;
+  const child = spawn(file, rest, {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...(inside ? { NTS_UNPRIVILEGED: '1' } : {}) },
+  });
+  // Ctrl-C reaches the child by itself; we stay to report how it ended. A polite end that it ignores becomes a firm one.
+  process.on('SIGINT', () => undefined);
+  for (const signal of ['SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => {
+      child.kill(signal);
+      setTimeout(() => child.kill('SIGKILL'), 5000).unref();
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)));
+  });
+}
