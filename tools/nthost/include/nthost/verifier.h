@@ -38,9 +38,13 @@ extern bool vf_enabled;
 void vf_violation(enum vf_rule rule, const char *format, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
 
-/* First statement of an export: its IRQL ceiling, and a scheduling point. */
-void vf_entry_slow(const char *function, int max_irql);
-#define VF_ENTRY(max_irql) vf_entry_slow(__func__, (max_irql))
+/* First statement of an export: its IRQL ceiling, and a scheduling point. Costs one test of a
+ * global where the verifier is off and the scheduler is the real-time one. (ms_abi, so that an
+ * export that is nothing but a fast path need not save the registers that only the slow one uses.) */
+extern bool vf_entry_armed;
+void __attribute__((ms_abi, cold)) vf_entry_slow(const char *function, int max_irql);
+#define VF_ENTRY(max_irql)                                                                         \
+    ((void)(__builtin_expect(vf_entry_armed, 0) && (vf_entry_slow(__func__, (max_irql)), 0)))
 
 /* Which driver does a return address belong to? "" outside any driver. */
 const char *vf_owner(const void *address);
@@ -59,6 +63,47 @@ void vf_fault_sweep_begin(void);            /* forget all stacks */
 void vf_fault_round_begin(void);            /* arm for one run of the scenario */
 bool vf_fault_round_end(void);              /* true: a stack was failed, run again; false: none was left */
 size_t vf_fault_stacks(void);               /* distinct stacks failed so far */
+
+/*
+ * Brackets around the host's calls of driver callbacks: the callback must come back at the IRQL at
+ * which it was called, with the spin locks and the critical regions that it had.
+ *     struct vf_call call = vf_call_begin("FilterAttach");
+ *     status = handlers->AttachHandler(...);
+ *     vf_call_end(&call);
+ */
+struct vf_call {
+    const char *what; /* NULL: the verifier is off */
+    unsigned irql, spin_locks, critical;
+};
+void vf_call_begin_slow(struct vf_call *call);
+void vf_call_end_slow(const struct vf_call *call);
+static inline struct vf_call vf_call_begin(const char *what)
+{
+    struct vf_call call = {.what = NULL};
+    if (vf_enabled) {
+        call.what = what;
+        vf_call_begin_slow(&call);
+    }
+    return call;
+}
+static inline void vf_call_end(const struct vf_call *call)
+{
+    if (call->what)
+        vf_call_end_slow(call);
+}
+
+/*
+ * Locks, for spin locks, mutexes and whatever else orders threads: what a thread holds, and the
+ * graph of which lock was ever taken under which. An inversion is a violation although nothing
+ * deadlocked. Called with vf_enabled only. `kind` names the primitive ("spin lock"). A lock's class
+ * is its address, or, where it lies in a pool block, the block's allocation site and its offset
+ * there. Try-acquisitions that succeeded pass ordered = false: they cannot deadlock.
+ */
+void vf_lock_acquired(const volatile void *lock, const char *kind, bool ordered);
+void vf_lock_released(const volatile void *lock, const char *kind);
+bool vf_lock_held(const volatile void *lock);
+/* The memory is gone: its locks are forgotten. */
+void vf_lock_memory_freed(const void *memory, size_t bytes);
 
 /* Called by the loader after DriverUnload: leaks that carry the driver's name are violations. */
 void vf_driver_unloaded(const char *driver);
