@@ -16,9 +16,9 @@ struct nt_export {
         __attribute__((used, retain, section("nt_exports"), aligned(8))) = {mod, #exported,        \
                                                                             (void *)(symbol)}
 #define NT_EXPORT(mod, symbol) NT_EXPORT_AS(mod, symbol, symbol)
-#define NTOSKRNL "ntoskrnl.exe"
-#define NDIS "ndis.sys"
-#define WDFLDR "wdfldr.sys"
+#define NTOSKRNL               "ntoskrnl.exe"
+#define NDIS                   "ndis.sys"
+#define WDFLDR                 "wdfldr.sys"
 
 /* NULL if the host has no such export. Module names compare without case. */
 void *nt_export_find(const char *module, const char *name);

@@ -32,7 +32,7 @@ extern const struct ob_type ob_event_type, ob_device_type, ob_driver_type, ob_fi
 
 /* What *PsThreadType and the like point to: registers a type under the exported variable. */
 #define OB_EXPORT_TYPE(exported, type)                                                             \
-    POBJECT_TYPE exported##_type_object = (POBJECT_TYPE)&(type);                                   \
+    POBJECT_TYPE exported##_type_object = (POBJECT_TYPE) & (type);                                 \
     POBJECT_TYPE *exported = &exported##_type_object;                                              \
     NT_EXPORT_AS(NTOSKRNL, exported, &exported)
 
