@@ -6,7 +6,8 @@ find_package(Threads REQUIRED)
 
 # Compile and link flags of everything that runs as ELF, sanitizers included.
 add_library(nts_elf INTERFACE)
-target_compile_options(nts_elf INTERFACE ${NTS_DIALECT} ${NTS_WARNINGS})
+# Frame pointers: stacks are walked on every pool allocation, through ELF and PE frames (loader/backtrace.c).
+target_compile_options(nts_elf INTERFACE ${NTS_DIALECT} ${NTS_WARNINGS} -fno-omit-frame-pointer)
 target_compile_definitions(nts_elf INTERFACE ${NTS_KERNEL_DEFINITIONS} _GNU_SOURCE)
 target_include_directories(nts_elf INTERFACE ${NTS_KERNEL_INCLUDES})
 if(NTS_SANITIZE)
