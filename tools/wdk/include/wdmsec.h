@@ -1,0 +1,24 @@
+/*
+ * Named devices with a security descriptor of their own. WDK: "IoCreateDeviceSecure function".
+ * On Windows these two come from wdmsec.lib; here the kernel exports them.
+ */
+#pragma once
+
+#include <wdm.h>
+
+NTKERNELAPI NTSTATUS NTAPI WdmlibIoCreateDeviceSecure(PDRIVER_OBJECT DriverObject, ULONG DeviceExtensionSize,
+                                                      _In_opt_ PUNICODE_STRING DeviceName, DEVICE_TYPE DeviceType,
+                                                      ULONG DeviceCharacteristics, BOOLEAN Exclusive,
+                                                      PCUNICODE_STRING DefaultSDDLString, const GUID *DeviceClassGuid,
+                                                      _Out_ PDEVICE_OBJECT *DeviceObject);
+#define IoCreateDeviceSecure WdmlibIoCreateDeviceSecure
+
+/* Security descriptors of device objects. WDK: "SDDL for Device Objects". */
+DECLARE_GLOBAL_CONST_UNICODE_STRING(SDDL_DEVOBJ_KERNEL_ONLY, L"D:P");
+DECLARE_GLOBAL_CONST_UNICODE_STRING(SDDL_DEVOBJ_SYS_ALL, L"D:P(A;;GA;;;SY)");
+DECLARE_GLOBAL_CONST_UNICODE_STRING(SDDL_DEVOBJ_SYS_ALL_ADM_ALL, L"D:P(A;;GA;;;SY)(A;;GA;;;BA)");
+DECLARE_GLOBAL_CONST_UNICODE_STRING(SDDL_DEVOBJ_SYS_ALL_ADM_RX, L"D:P(A;;GA;;;SY)(A;;GRGX;;;BA)");
+DECLARE_GLOBAL_CONST_UNICODE_STRING(SDDL_DEVOBJ_SYS_ALL_ADM_RWX_WORLD_R,
+                                    L"D:P(A;;GA;;;SY)(A;;GRGWGX;;;BA)(A;;GR;;;WD)");
+DECLARE_GLOBAL_CONST_UNICODE_STRING(SDDL_DEVOBJ_SYS_ALL_ADM_RWX_WORLD_RW,
+                                    L"D:P(A;;GA;;;SY)(A;;GRGWGX;;;BA)(A;;GRGW;;;WD)");
