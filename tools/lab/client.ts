@@ -1,0 +1,86 @@
+// The client machine: router of the LAN and home of up to a thousand client addresses, with an agent that makes their requests.
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as addresses from './addresses.js';
+import type { Answer, Envelope, Replies, Request } from './agent-protocol.js';
+import { Namespace, type Running } from './namespace.js';
+import { LabError } from './process.js';
+import type { Switch } from './switch.js';
+
+const agentFile = path.join(path.dirname(fileURLToPath(import.meta.url)), 'agent.js');
+
+export class Client {
+  private next = 1;
+  private readonly waiting = new Map<
+    number,
+    { resolve: (result: unknown) => void; reject: (error: Error) => void }
+  >();
+
+  private constructor(
+    readonly namespace: Namespace,
+    private readonly agent: Running,
+    readonly count: number,
+  ) {
+    agent.child.on('message', (message) => this.answer(message as Answer));
+    agent.child.on('exit', () => {
+      for (const { reject } of this.waiting.values())
+        reject(new LabError('the client agent ended'));
+      this.waiting.clear();
+    });
+  }
+
+  static async create(lan: Switch, count: number, name = 'client'): Promise<Client> {
+    const namespace = await Namespace.create(name);
+    const { router } = addresses;
+    // nodad, and an announcing address that is the LAN's: clients are behind this machine, not on the LAN.
+    namespace.sysctl({
+      'net/ipv4/conf/all/arp_announce': 2,
+      'net/ipv4/conf/all/rp_filter': 0,
+      'net/ipv4/conf/default/rp_filter': 0,
+      'net/ipv6/conf/all/accept_dad': 0,
+      'net/ipv6/conf/default/accept_dad': 0,
+    });
+    lan.plug(namespace, addresses.routerMac);
+    const many = Array.from({ length: count }, (_, n) => addresses.client(n));
+    namespace.ip(
+      'link set lo up',
+      'link set eth0 up',
+      `addr add ${router.ipv4}/${addresses.lan.ipv4Bits} dev eth0`,
+      `addr add ${router.ipv6}/${addresses.lan.ipv6Bits} dev eth0 nodad`,
+      ...many.flatMap(({ ipv4, ipv6 }) => [
+        `addr add ${ipv4}/32 dev lo`,
+        `addr add ${ipv6}/128 dev lo nodad`,
+      ]),
+    );
+    const agent = await namespace.spawn(process.execPath, ['--enable-source-maps', agentFile], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    return new Client(namespace, agent, count);
+  }
+
+  /** Asks the agent. */
+  ask<T extends Request>(request: T): Promise<Replies[T['op']]> {
+    const id = this.next++;
+    return new Promise<Replies[T['op']]>((resolve, reject) => {
+      this.waiting.set(id, { resolve: (result) => resolve(result as Replies[T['op']]), reject });
+      const envelope: Envelope = { id, request };
+      this.agent.child.send(envelope);
+    });
+  }
+
+  private answer({ id, result, error }: Answer): void {
+    const waiter = this.waiting.get(id);
+    this.waiting.delete(id);
+    if (error !== undefined) waiter?.reject(new LabError(error));
+    else waiter?.resolve(result);
+  }
+
+  /** The first `count` client addresses of a family. */
+  sources(family: 'ipv4' | 'ipv6', count = this.count): string[] {
+    return Array.from({ length: count }, (_, n) => addresses.client(n)[family]);
+  }
+
+  async close(): Promise<void> {
+    await this.namespace.kill();
+  }
+}

@@ -1,0 +1,112 @@
+// A machine of the LAN that serves: its namespace and cable, its driver host, its servers.
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as addresses from './addresses.js';
+import { Namespace, type Running } from './namespace.js';
+import { ended, until } from './process.js';
+import type { Switch } from './switch.js';
+
+const serverFile = path.join(path.dirname(fileURLToPath(import.meta.url)), 'server.js');
+
+/** How the machine's stack hangs on its network card. */
+export type Attachment =
+  /** eth0 carries the addresses: no driver host. */
+  | 'plain'
+  /** The driver host is between eth0 and net0, which carries the addresses. */
+  | 'hosted';
+
+export class Node {
+  namespace!: Namespace;
+  private servers: Running[] = [];
+  readonly mac: string;
+  readonly own: addresses.Pair;
+
+  constructor(
+    readonly name: string,
+    /** From 1. */
+    readonly index: number,
+    private readonly lan: Switch,
+  ) {
+    this.mac = addresses.nodeMac(index);
+    this.own = addresses.node(index);
+  }
+
+  /** Power on: a namespace, plugged in. */
+  async boot(attachment: Attachment): Promise<void> {
+    this.namespace = await Namespace.create(this.name);
+    this.namespace.sysctl({
+      'net/ipv4/conf/all/rp_filter': 0,
+      'net/ipv4/conf/default/rp_filter': 0,
+      'net/ipv6/conf/all/accept_dad': 0,
+      'net/ipv6/conf/default/accept_dad': 0,
+      'net/ipv6/conf/default/accept_ra': 0,
+      'net/ipv6/conf/default/router_solicitations': 0,
+    });
+    this.lan.plug(this.namespace, this.mac);
+    if (attachment === 'hosted') this.keepStackOff();
+    this.namespace.ip('link set lo up', 'link set eth0 up');
+  }
+
+  /** eth0 belongs to the driver host. The host reads frames where the kernel taps them, which is before this drop. */
+  private keepStackOff(): void {
+    this.namespace.sysctl({ 'net/ipv6/conf/eth0/disable_ipv6': 1 });
+    this.namespace.nft(
+      'table netdev host { chain in { type filter hook ingress device "eth0" priority 0; policy drop; }; }\n',
+    );
+  }
+
+  /**
+   * Gives an interface the machine's addresses and the cluster's. The cluster's are /32 and /128, never chosen as a source by
+   * themselves (Windows: SkipAsSource), and not probed for duplicates.
+   */
+  configure(device: string, clusters: addresses.Pair[]): void {
+    const { router, lan, clientNets } = addresses;
+    this.namespace.ip(
+      `link set ${device} up`,
+      `addr add ${this.own.ipv4}/${lan.ipv4Bits} dev ${device}`,
+      `addr add ${this.own.ipv6}/${lan.ipv6Bits} dev ${device} nodad`,
+      ...clusters.flatMap(({ ipv4, ipv6 }) => [
+        `addr add ${ipv4}/32 dev ${device} preferred_lft 0`,
+        `addr add ${ipv6}/128 dev ${device} nodad preferred_lft 0`,
+      ]),
+      `route add ${clientNets.ipv4} via ${router.ipv4} dev ${device}`,
+      `route add ${clientNets.ipv6} via ${router.ipv6} dev ${device}`,
+    );
+  }
+
+  /** Starts the server program, and waits until it listens. */
+  async serve(clusters: addresses.Pair[]): Promise<void> {
+    const bound = [this.own, ...clusters].flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
+    const server = await this.namespace.spawn(process.execPath, [serverFile, this.name, ...bound], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    this.servers.push(server);
+    await until(`server of ${this.name}`, () => {
+      const listening = this.namespace.run('cat', ['/proc/net/tcp6']);
+      return / [0-9A-F]{32}:0050 [0-9A-F]{32}:0000 0A /.test(listening) ? true : undefined;
+    });
+  }
+
+  /** Ends the servers politely; the machine stays. */
+  async stopServing(): Promise<void> {
+    for (const { pid, child } of this.servers) {
+      if (child.exitCode === null && child.signalCode === null) process.kill(pid, 'SIGTERM');
+      await ended(child);
+    }
+    this.servers = [];
+  }
+
+  get alive(): boolean {
+    return this.namespace.alive;
+  }
+
+  /** The loss of power: SIGKILL of everything on the machine. The switch sees its link go. */
+  async kill(): Promise<void> {
+    await this.namespace.kill();
+    this.servers = [];
+    await until(`cable of ${this.name} to go`, () =>
+      this.lan.hasPort(this.name) ? undefined : true,
+    );
+    this.lan.unplugged(this.name);
+  }
+}

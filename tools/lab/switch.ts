@@ -1,0 +1,172 @@
+// The switch: a bridge in a namespace of its own, with a second one behind a trunk, so that the LAN can be parted in two.
+//
+// Spanning tree is off and multicast is flooded, as in the simplest of switches. Everything that breaks a link is done here, at
+// the switch's side of the cable, so that the machine cannot tell it from a real fault.
+import { Namespace } from './namespace.js';
+import { LabError } from './process.js';
+
+const near = 'br-a';
+const far = 'br-b';
+const trunk = 'trunk-a';
+
+/** What a port does to frames. `in` is from the machine, `out` towards it. */
+export interface Impairment {
+  dropIn?: boolean;
+  dropOut?: boolean;
+  /** Share of frames lost in each direction, 0 to 1. */
+  loss?: number;
+}
+
+export interface WireCount {
+  packets: number;
+  bytes: number;
+}
+
+export class Switch {
+  private readonly impairments = new Map<string, Impairment>();
+  private readonly ports = new Set<string>();
+  private sink = false;
+
+  private constructor(readonly namespace: Namespace) {}
+
+  static async create(name: string): Promise<Switch> {
+    const namespace = await Namespace.create(name);
+    const bridge = 'type bridge stp_state 0 forward_delay 0 mcast_snooping 0';
+    namespace.sysctl({
+      'net/ipv6/conf/all/disable_ipv6': 1,
+      'net/ipv6/conf/default/disable_ipv6': 1,
+    });
+    namespace.ip(
+      'link set lo up',
+      `link add ${near} ${bridge}`,
+      `link add ${far} ${bridge}`,
+      `link add ${trunk} type veth peer name trunk-b`,
+      `link set ${trunk} master ${near} up`,
+      `link set trunk-b master ${far} up`,
+      `link set ${near} up`,
+      `link set ${far} up`,
+    );
+    namespace.nft('table bridge lab { chain forward { type filter hook forward priority 0; }; }\n');
+    return new Switch(namespace);
+  }
+
+  /** The interface at the switch's end of a machine's cable. */
+  static port(machine: string): string {
+    return `p-${machine}`;
+  }
+
+  /** Plugs a cable between the switch and a machine's eth0. */
+  plug(machine: Namespace, mac: string, mtu = 1500): void {
+    const port = Switch.port(machine.name);
+    if (port.length > 15) throw new LabError(`the name ${machine.name} is too long`);
+    this.namespace.ip(
+      `link add ${port} mtu ${mtu} type veth peer name eth0 address ${mac} mtu ${mtu} netns ${machine.pid}`,
+      `link set ${port} master ${near} up`,
+    );
+    this.ports.add(machine.name);
+  }
+
+  /** Forgets a machine whose namespace is gone, and its cable with it. */
+  unplugged(machine: string): void {
+    this.ports.delete(machine);
+    this.impairments.delete(machine);
+    this.applyImpairments();
+  }
+
+  /** Whether the cable still exists: a killed machine's interfaces go a moment after its last process. */
+  hasPort(machine: string): boolean {
+    const links = this.namespace.run('ip', ['-j', 'link', 'show']);
+    return links.includes(`"ifname":"${Switch.port(machine)}"`);
+  }
+
+  /** Pulls the cable (both ends lose their carrier) or puts it back. */
+  carrier(machine: string, up: boolean): void {
+    this.namespace.ip(`link set ${Switch.port(machine)} ${up ? 'up' : 'down'}`);
+  }
+
+  /** Silent faults: the carrier stays. */
+  impair(machine: string, impairment: Impairment): void {
+    this.impairments.set(machine, impairment);
+    this.applyImpairments();
+  }
+
+  private applyImpairments(): void {
+    const rules: string[] = [];
+    for (const [machine, { dropIn, dropOut, loss }] of this.impairments) {
+      const port = Switch.port(machine);
+      if (dropIn) rules.push(`iifname "${port}" drop`);
+      if (dropOut) rules.push(`oifname "${port}" drop`);
+      if (loss) {
+        const share = Math.round(loss * 10_000);
+        rules.push(`iifname "${port}" numgen random mod 10000 < ${share} drop`);
+        rules.push(`oifname "${port}" numgen random mod 10000 < ${share} drop`);
+      }
+    }
+    const lines = rules.map((rule) => `add rule bridge lab forward ${rule}`);
+    this.namespace.nft(['flush chain bridge lab forward', ...lines, ''].join('\n'));
+  }
+
+  /** Moves machines behind the trunk and cuts it. */
+  partition(behind: string[]): void {
+    const wanted = new Set(behind);
+    this.namespace.ip(
+      `link set ${trunk} down`,
+      ...[...this.ports].map(
+        (name) => `link set ${Switch.port(name)} master ${wanted.has(name) ? far : near}`,
+      ),
+    );
+  }
+
+  heal(): void {
+    this.namespace.ip(`link set ${trunk} up`);
+  }
+
+  /** Limits what the machine receives, in Mbit/s; null lifts the limit. */
+  rate(machine: string, mbit: number | null): void {
+    const port = Switch.port(machine);
+    if (mbit === null) this.namespace.tc(`qdisc del dev ${port} root`);
+    else
+      this.namespace.tc(
+        `qdisc replace dev ${port} root tbf rate ${mbit}mbit burst 64k latency 50ms`,
+      );
+  }
+
+  /**
+   * Counts, on the wire and by the kernel, the frames that a machine sends with this IP source address.
+   * A mirror to an interface that is down is an action that counts and does nothing else, and that every kernel has.
+   */
+  countFrom(machine: string, addresses: { ipv4: string; ipv6: string }): void {
+    const port = Switch.port(machine);
+    if (!this.sink) {
+      this.namespace.ip('link add sink type veth peer name sink-end');
+      this.sink = true;
+    }
+    const count = 'action mirred egress mirror dev sink';
+    this.namespace.tc(
+      `qdisc replace dev ${port} clsact`,
+      `filter add dev ${port} ingress protocol ip prio 1 u32 match ip src ${addresses.ipv4}/32 ${count}`,
+      `filter add dev ${port} ingress protocol ipv6 prio 2 u32 match ip6 src ${addresses.ipv6}/128 ${count}`,
+    );
+  }
+
+  counted(machine: string): WireCount {
+    const text = this.namespace.run('tc', [
+      '-s',
+      'filter',
+      'show',
+      'dev',
+      Switch.port(machine),
+      'ingress',
+    ]);
+    const sum: WireCount = { packets: 0, bytes: 0 };
+    for (const [, bytes, packets] of text.matchAll(/Sent (\d+) bytes (\d+) pkt/g)) {
+      sum.bytes += Number(bytes);
+      sum.packets += Number(packets);
+    }
+    return sum;
+  }
+
+  async close(): Promise<void> {
+    await this.namespace.kill();
+  }
+}
