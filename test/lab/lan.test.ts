@@ -107,6 +107,28 @@ t.test('a rate limit', async (t) => {
   lan.rate('node1', null);
 });
 
+t.test('a long cable', async (t) => {
+  await lan.delay('node1', 20);
+  const answers = await client.ask({
+    op: 'fetch',
+    sources: client.sources('ipv4', 10),
+    target: one.own.ipv4,
+    width: 10,
+    timeoutMs: 2000,
+  });
+  // A handshake and a request: at least two round trips.
+  t.same(
+    answers.map(({ server }) => server),
+    all('node1', 10),
+  );
+  t.ok(
+    answers.every(({ ms }) => ms >= 80 && ms < 1000),
+    `${answers.map(({ ms }) => Math.round(ms)).join(' ')} ms`,
+  );
+  await lan.noDelay('node1');
+  t.same(await asks(one), all('node1'));
+});
+
 t.test('the gap that clients see', async (t) => {
   for (const kind of ['udp', 'http'] as const) {
     const sources = client.sources('ipv4', 8);

@@ -46,7 +46,7 @@ const steps = {
   'host-asan': () => cmake('host-asan'),
   pe: () => cmake('pe'),
   // The demo needs the driver host and the driver, not the tests.
-  demo: () => cmake('host', ['nthost', 'oneip']),
+  demo: () => cmake('host', ['nthost', 'oneip', 'lab-relay']),
 };
 
 /** @param {string[]} names */

@@ -2,8 +2,9 @@
 //
 // Spanning tree is off and multicast is flooded, as in the simplest of switches. Everything that breaks a link is done here, at
 // the switch's side of the cable, so that the machine cannot tell it from a real fault.
-import { Namespace } from './namespace.js';
-import { LabError } from './process.js';
+import { builtFile } from './built.js';
+import { Namespace, type Running } from './namespace.js';
+import { ended, LabError } from './process.js';
 
 const near = 'br-a';
 const far = 'br-b';
@@ -25,6 +26,7 @@ export interface WireCount {
 export class Switch {
   private readonly impairments = new Map<string, Impairment>();
   private readonly ports = new Set<string>();
+  private readonly relays = new Map<string, Running>();
   private sink = false;
 
   private constructor(readonly namespace: Namespace) {}
@@ -129,6 +131,39 @@ export class Switch {
       this.namespace.tc(
         `qdisc replace dev ${port} root tbf rate ${mbit}mbit burst 64k latency 50ms`,
       );
+  }
+
+  /** Makes a machine's cable long: each frame takes so many milliseconds, either way. */
+  async delay(machine: string, ms: number): Promise<void> {
+    const port = Switch.port(machine);
+    const [inner, outer] = [`d-${machine}`, `e-${machine}`];
+    this.namespace.ip(
+      `link set ${port} nomaster`,
+      `link add ${inner} type veth peer name ${outer}`,
+      `link set ${inner} master ${near} up`,
+      `link set ${outer} up`,
+    );
+    const relay = await this.namespace.spawn(
+      builtFile('bin/lab-relay'),
+      [port, outer, String(ms)],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    await new Promise<void>((resolve, reject) => {
+      relay.child.stdout?.once('data', () => resolve());
+      relay.child.once('exit', (code) => reject(new LabError(`the relay ended with ${code}`)));
+    });
+    this.relays.set(machine, relay);
+  }
+
+  async noDelay(machine: string): Promise<void> {
+    const relay = this.relays.get(machine);
+    if (!relay) return;
+    this.relays.delete(machine);
+    process.kill(relay.pid, 'SIGKILL');
+    await ended(relay.child);
+    this.namespace.ip(`link del d-${machine}`, `link set ${Switch.port(machine)} master ${near}`);
   }
 
   /**
