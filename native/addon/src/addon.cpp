@@ -1,0 +1,23 @@
+/* The module: what ts/native.ts declares. */
+#include "mailbox.h"
+#ifdef _WIN32
+#include "windows_device.h"
+#else
+#include "host_connection.h"
+#endif
+
+static Napi::Object initialize(Napi::Env env, Napi::Object exports)
+{
+    nts::Mailbox::create(env);
+#ifdef _WIN32
+    exports.Set("kind", "windows");
+    exports.Set("WindowsDevice", nts::WindowsDevice::define(env));
+#else
+    exports.Set("kind", "host");
+    exports.Set("HostConnection", nts::HostConnection::define(env));
+    exports.Set("wire", nts::HostConnection::constants(env));
+#endif
+    return exports;
+}
+
+NODE_API_MODULE(ntswift, initialize)

@@ -1,0 +1,104 @@
+/**
+ * Every type of the native addon, and the loading of it. This is what crosses between C++ and JavaScript:
+ * null says that there is nothing, never undefined.
+ */
+import { createRequire } from 'node:module';
+import { addonCandidates } from '../../../userland/common/paths.js';
+import { messageOf, ntsError } from '../../../userland/common/errors.js';
+
+/** The transport is broken: no NTSTATUS came back. */
+export interface NativeFailure {
+  readonly kind: 'connect' | 'gone' | 'protocol';
+  /** errno, or 0. */
+  readonly systemError: number;
+  readonly detail: string;
+}
+
+/** What the device, or the host, answered. */
+export interface NativeReply {
+  /** NTSTATUS */
+  readonly status: number;
+  readonly information: number;
+  readonly payload: Buffer;
+}
+
+/** Called once, with one of the two. */
+export type NativeDone = (failure: NativeFailure | null, reply: NativeReply | null) => void;
+
+/** The numbers of tools/nthost/include/nthost/wire.h. */
+export interface Wire {
+  readonly magic: number;
+  readonly version: number;
+  readonly maxPayload: number;
+  readonly hello: number;
+  readonly open: number;
+  readonly close: number;
+  readonly ioctl: number;
+  readonly cancel: number;
+  readonly read: number;
+  readonly write: number;
+  readonly install: number;
+  readonly uninstall: number;
+  readonly start: number;
+  readonly stop: number;
+  readonly list: number;
+  readonly check: number;
+  readonly adapters: number;
+}
+
+/** A connection to the driver host. It begins to connect at once; requests wait for that. */
+export interface NativeHostConnection {
+  /** Returns the request's tag. */
+  request(
+    op: number,
+    handle: number,
+    arg0: number,
+    arg1: number,
+    payload: Uint8Array | null,
+    done: NativeDone,
+  ): number;
+  /** Requests in flight fail as "gone". */
+  close(): void;
+}
+
+/** A device of Windows, by overlapped I/O. */
+export interface NativeWindowsDevice {
+  open(path: string, access: number, done: NativeDone): void;
+  /** Returns the request's number, as read and write do. */
+  ioctl(code: number, input: Uint8Array | null, outputBytes: number, done: NativeDone): number;
+  read(offset: bigint, bytes: number, done: NativeDone): number;
+  write(offset: bigint, data: Uint8Array, done: NativeDone): number;
+  cancel(request: number): void;
+  /** Cancels what is in flight. */
+  close(done: NativeDone): void;
+}
+
+export type NativeBinding =
+  | {
+      readonly kind: 'host';
+      readonly wire: Wire;
+      readonly HostConnection: new (path: string) => NativeHostConnection;
+    }
+  | { readonly kind: 'windows'; readonly WindowsDevice: new () => NativeWindowsDevice };
+
+let binding: NativeBinding | null = null;
+
+export function loadNative(): NativeBinding {
+  if (binding) return binding;
+  const load = createRequire(import.meta.url);
+  const candidates = addonCandidates();
+  let error: unknown = null;
+  for (const file of candidates) {
+    try {
+      return (binding = load(file) as NativeBinding);
+    } catch (caught) {
+      error ??= caught;
+    }
+  }
+  const [why] = messageOf(error).split('\n');
+  throw ntsError(
+    'NTS_ERR_ADDON',
+    { tried: candidates.join(', '), why: why ?? '' },
+    { cause: error },
+  );
+}
