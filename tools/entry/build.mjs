@@ -6,8 +6,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { nativeEnvironment } from './npm.mjs';
 import { root, step } from './say.mjs';
+import { onPath } from './system.mjs';
 
 const stamps = path.join(root, 'build/stamps');
+
+const addonInputs = ['native/addon', 'kernel/include', 'tools/nthost/include', 'package-lock.json'];
+const addonKinds = /\.(c|cc|cpp|h|hpp|txt|cmake|mjs|json)$/;
 
 /** @type {Record<string, () => Promise<void>>} */
 const steps = {
@@ -24,22 +28,20 @@ const steps = {
           { log: 'typescript' },
         ),
     ),
-  addon: async () => {
-    if (!existsSync(path.join(root, 'native/addon/CMakeLists.txt'))) return;
-    await stamped(
-      'addon',
-      ['native/addon', 'kernel/include', 'tools/nthost/include', 'package-lock.json'],
-      /\.(c|cc|cpp|h|hpp|txt|cmake|json)$/,
-      () =>
-        step(
-          'native addon',
-          process.execPath,
-          ['node_modules/cmake-js/bin/cmake-js', 'compile', '-d', 'native/addon'],
-          {
-            log: 'addon',
-            env: nativeEnvironment(),
-          },
-        ),
+  addon: () =>
+    stamped('addon', addonInputs, addonKinds, () =>
+      step('native addon', process.execPath, ['native/addon/build.mjs'], {
+        log: 'addon',
+        env: nativeEnvironment(),
+      }),
+    ),
+  'addon-win32': async () => {
+    // Without the cross compiler the tests that want this addon skip themselves, with that reason.
+    if (!onPath('x86_64-w64-mingw32-g++')) return;
+    await stamped('addon-win32', addonInputs, addonKinds, () =>
+      step('native addon for Windows', process.execPath, ['native/addon/build.mjs', '--win32'], {
+        log: 'addon-win32',
+      }),
     );
   },
   host: () => cmake('host'),

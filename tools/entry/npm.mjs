@@ -7,10 +7,10 @@ import { root, step } from './say.mjs';
 const stamp = path.join(root, 'node_modules/.ntswift-stamp');
 
 function wanted() {
-  const hash = createHash('sha256').update(process.versions.modules);
-  for (const name of ['package.json', 'package-lock.json'])
-    hash.update(readFileSync(path.join(root, name)));
-  return hash.digest('hex');
+  return createHash('sha256')
+    .update(process.versions.modules)
+    .update(readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex');
 }
 
 /** Settings for packages with native parts: compiled here, against the headers that came with this Node where there are any. */

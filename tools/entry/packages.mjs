@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Failure, note, step } from './say.mjs';
-import { isRoot } from './system.mjs';
+import { isRoot, onPath } from './system.mjs';
 
 // clang 19 is what ntswift is tested with; an older system gets the highest that it has, from 15 on.
 const llvmVersions = [19, 20, 21, 22, 18, 17, 16, 15];
@@ -35,6 +35,7 @@ const groups = {
   lab: [
     { packages: ['iproute2'], tools: ['ip', 'tc', 'bridge'], why: 'network namespaces of the lab' },
     { packages: ['nftables'], tools: ['nft'], why: 'cutting and losing frames in the lab' },
+    { packages: ['iputils-ping'], tools: ['ping'], why: 'ping, in the lab' },
     {
       packages: ['util-linux'],
       tools: ['unshare', 'nsenter', 'setpriv'],
@@ -78,12 +79,6 @@ const groups = {
     },
   ],
 };
-
-/** @param {string} tool */
-function onPath(tool) {
-  const folders = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`.split(':');
-  return folders.some((folder) => folder !== '' && existsSync(path.join(folder, tool)));
-}
 
 /** @param {string[]} names @returns {Set<string>} those that are installed */
 function installed(names) {

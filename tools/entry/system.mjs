@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 import { Failure } from './say.mjs';
 
 export const isRoot = process.getuid?.() === 0;
@@ -19,6 +20,12 @@ export function checkSystem() {
   if (process.arch !== 'x64') {
     throw new Failure(`The drivers are x64 drivers, and this machine is ${process.arch}.`);
   }
+}
+
+/** @param {string} tool */
+export function onPath(tool) {
+  const folders = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`.split(':');
+  return folders.some((folder) => folder !== '' && existsSync(path.join(folder, tool)));
 }
 
 export function describeSystem() {
