@@ -1,4 +1,5 @@
 // The lab's own mechanics, on plain stacks: whoever holds the address answers, and each way to break a link breaks it.
+import path from 'node:path';
 import t from 'tap';
 import * as addresses from '../../tools/lab/addresses.js';
 import { Client } from '../../tools/lab/client.js';
@@ -9,7 +10,10 @@ import { Switch } from '../../tools/lab/switch.js';
 
 const lan = await Switch.create('switch');
 const client = await Client.create(lan, 40);
-const nodes = [1, 2].map((index) => new Node(`node${index}`, index, lan));
+const disks = t.testdir();
+const nodes = [1, 2].map(
+  (index) => new Node(`node${index}`, index, lan, path.join(disks, `node${index}`)),
+);
 for (const node of nodes) {
   await node.boot('plain');
   node.configure('eth0', []);

@@ -34,8 +34,8 @@ export const commands = {
   },
   lab: {
     needs: ['build', 'lab'],
-    builds: ['typescript', 'addon', 'demo'],
-    lab: true,
+    builds: ['typescript'],
+    lab: false,
     main: 'dist/tools/lab/main.js',
   },
 };

@@ -17,7 +17,11 @@ export function run(command, args) {
   const child = spawn(file, rest, {
     cwd: root,
     stdio: 'inherit',
-    env: { ...process.env, ...(inside ? { NTS_UNPRIVILEGED: '1' } : {}) },
+    env: {
+      ...process.env,
+      NTS_USER: String(process.getuid?.()),
+      ...(inside ? { NTS_UNPRIVILEGED: '1' } : {}),
+    },
   });
   // Ctrl-C reaches the child by itself; we stay to report how it ended. A polite end that it ignores becomes a firm one.
   process.on('SIGINT', () => undefined);

@@ -59,7 +59,7 @@ export class Namespace {
     return namespace;
   }
 
-  private enter(command: string, args: string[]): string[] {
+  enter(command: string, args: string[]): string[] {
     return ['-t', String(this.pid), '--net', '--pid', '--mount', '--uts', '--', command, ...args];
   }
 

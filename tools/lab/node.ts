@@ -1,4 +1,5 @@
 // A machine of the LAN that serves: its namespace and cable, its driver host, its servers.
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as addresses from './addresses.js';
@@ -26,7 +27,10 @@ export class Node {
     /** From 1. */
     readonly index: number,
     private readonly lan: Switch,
+    /** Its disk: logs, and what must survive a loss of power. */
+    readonly folder: string,
   ) {
+    mkdirSync(folder, { recursive: true });
     this.mac = addresses.nodeMac(index);
     this.own = addresses.node(index);
   }
@@ -74,13 +78,22 @@ export class Node {
     );
   }
 
+  /** Starts a program; what it prints is appended to a log on the machine's disk. */
+  async start(log: string, command: string, args: string[]): Promise<Running> {
+    const output = openSync(path.join(this.folder, `${log}.log`), 'a');
+    try {
+      return await this.namespace.spawn(command, args, { stdio: ['ignore', output, output] });
+    } finally {
+      closeSync(output);
+    }
+  }
+
   /** Starts the server program, and waits until it listens. */
   async serve(clusters: addresses.Pair[]): Promise<void> {
     const bound = [this.own, ...clusters].flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
-    const server = await this.namespace.spawn(process.execPath, [serverFile, this.name, ...bound], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-    this.servers.push(server);
+    this.servers.push(
+      await this.start('server', process.execPath, [serverFile, this.name, ...bound]),
+    );
     await until(`server of ${this.name}`, () => {
       const listening = this.namespace.run('cat', ['/proc/net/tcp6']);
       return / [0-9A-F]{32}:0050 [0-9A-F]{32}:0000 0A /.test(listening) ? true : undefined;
@@ -97,7 +110,12 @@ export class Node {
   }
 
   get alive(): boolean {
-    return this.namespace.alive;
+    return (this.namespace as Namespace | undefined)?.alive ?? false;
+  }
+
+  /** Ends it with its lab. */
+  async end(): Promise<void> {
+    await (this.namespace as Namespace | undefined)?.kill();
   }
 
   /** The loss of power: SIGKILL of everything on the machine. The switch sees its link go. */
