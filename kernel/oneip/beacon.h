@@ -35,11 +35,11 @@
  *   so that what leaves OipBeaconDecode is consistent whatever a member with a defect sends.
  *
  * Replays
- *   A sender numbers its beacons; within one boot nonce the sequence must increase. The nonce itself
- *   increases from one load of the driver to the next (max(system time, last one used + 1), stored
- *   with the epoch counter before the first beacon), so a recording from before a restart can never
- *   pass for a restart. A receiver keeps (nonce, sequence) of each member until another beacon key
- *   is configured. A receiver that has just been loaded knows no nonces: until it has heard the
+ *   A sender numbers its beacons; within one boot nonce the sequence must increase. The nonce
+ * itself increases from one load of the driver to the next (max(system time, last one used + 1),
+ * stored with the epoch counter before the first beacon), so a recording from before a restart can
+ * never pass for a restart. A receiver keeps (nonce, sequence) of each member until another beacon
+ * key is configured. A receiver that has just been loaded knows no nonces: until it has heard the
  *   sender once, a recording can make it believe in a dispatcher of the past. That delays its own
  *   promotion as long as the recording is played, and does nothing else: to take a role away from
  *   somebody, a recording would have to be newer than what its receiver has heard.
@@ -56,14 +56,15 @@
 #include "table.h"
 
 #define OIP_BEACON_ETHERTYPE 0x88B5 /* IEEE 802 local experimental EtherType 1 */
-#define OIP_BEACON_VERSION 1
-#define OIP_BEACON_BYTES 184
+#define OIP_BEACON_VERSION   1
+#define OIP_BEACON_BYTES     184
 
 typedef enum OIP_BEACON_KIND
 {
     OipBeaconDispatcher = 1, /* I dispatch with this epoch */
-    OipBeaconPresence = 2,   /* I am here, and do not dispatch; Epoch: of the dispatcher that I follow */
-    OipBeaconResign = 3      /* I dispatched with this epoch and do not any more */
+    OipBeaconPresence =
+        2,              /* I am here, and do not dispatch; Epoch: of the dispatcher that I follow */
+    OipBeaconResign = 3 /* I dispatched with this epoch and do not any more */
 } OIP_BEACON_KIND;
 
 /* Flags. */
@@ -107,17 +108,17 @@ typedef enum OIP_BEACON_RESULT
     OipBeaconField = 5    /* authentic nonsense */
 } OIP_BEACON_RESULT;
 
-VOID OipBeaconEncode(
-    _In_ const OIP_BEACON *Beacon, _In_reads_bytes_(16) const UINT8 *ClusterId,
-    _In_ const OIP_SIP_KEY *Key, _Out_writes_bytes_(OIP_BEACON_BYTES) UINT8 *Payload);
+VOID OipBeaconEncode(_In_ const OIP_BEACON *Beacon, _In_reads_bytes_(16) const UINT8 *ClusterId,
+                     _In_ const OIP_SIP_KEY *Key,
+                     _Out_writes_bytes_(OIP_BEACON_BYTES) UINT8 *Payload);
 
 /* Length is that of the frame without its Ethernet header, and Payload is contiguous. (The frame is
  * above Ethernet's minimum, so nobody pads it.) Beacon is written only with OipBeaconOk; Sender is
  * zero but with OipBeaconOk, OipBeaconMac and OipBeaconField. */
-OIP_BEACON_RESULT OipBeaconDecode(
-    _In_reads_bytes_(Length) const UINT8 *Payload, _In_ ULONG Length,
-    _In_reads_bytes_(16) const UINT8 *ClusterId, _In_ const OIP_SIP_KEY *Key,
-    _Out_ OIP_BEACON *Beacon, _Out_ UINT32 *Sender);
+OIP_BEACON_RESULT OipBeaconDecode(_In_reads_bytes_(Length) const UINT8 *Payload, _In_ ULONG Length,
+                                  _In_reads_bytes_(16) const UINT8 *ClusterId,
+                                  _In_ const OIP_SIP_KEY *Key, _Out_ OIP_BEACON *Beacon,
+                                  _Out_ UINT32 *Sender);
 
 /* What has been heard of one sender. All zero: nothing. */
 typedef struct OIP_REPLAY

@@ -43,10 +43,9 @@ UINT64 OipHashClient(_In_ const OIP_SIP_KEY *Key, _In_ UINT32 Family, _In_ const
 
 /* Affinity by five-tuple. Ports are in network byte order, as loaded from the frame; both zero
  * where there are none. */
-UINT64 OipHashFiveTuple(
-    _In_ const OIP_SIP_KEY *Key, _In_ UINT32 Family, _In_ const UINT8 *Client,
-    _In_ const UINT8 *Cluster, _In_ UINT8 Protocol, _In_ UINT16 ClientPort,
-    _In_ UINT16 ClusterPort);
+UINT64 OipHashFiveTuple(_In_ const OIP_SIP_KEY *Key, _In_ UINT32 Family, _In_ const UINT8 *Client,
+                        _In_ const UINT8 *Cluster, _In_ UINT8 Protocol, _In_ UINT16 ClientPort,
+                        _In_ UINT16 ClusterPort);
 
 /* The slot of a hash: its upper half scaled to the table, without a division. */
 FORCEINLINE ULONG OipHashSlot(_In_ UINT64 Hash)

@@ -21,7 +21,8 @@ typedef struct OIP_SIP_KEY
 
 C_ASSERT(sizeof(OIP_SIP_KEY) == OIP_SIP_KEY_BYTES);
 
-/* The four lanes. A caller with very short input of a fixed shape may drive them itself (hash.h). */
+/* The four lanes. A caller with very short input of a fixed shape may drive them itself (hash.h).
+ */
 typedef struct OIP_SIP_STATE
 {
     UINT64 V0;
@@ -33,17 +34,15 @@ typedef struct OIP_SIP_STATE
 /* The key as it stands in a configuration: two little-endian words. */
 VOID OipSipKey(_Out_ OIP_SIP_KEY *Key, _In_reads_bytes_(OIP_SIP_KEY_BYTES) const UINT8 *Bytes);
 
-UINT64 OipSipHash64(
-    _In_ const OIP_SIP_KEY *Key, _In_reads_bytes_(Length) const VOID *Data, _In_ SIZE_T Length);
+UINT64 OipSipHash64(_In_ const OIP_SIP_KEY *Key, _In_reads_bytes_(Length) const VOID *Data,
+                    _In_ SIZE_T Length);
 
-VOID OipSipHash128(
-    _In_ const OIP_SIP_KEY *Key, _In_reads_bytes_(Length) const VOID *Data, _In_ SIZE_T Length,
-    _Out_writes_bytes_(OIP_SIP_MAC_BYTES) UINT8 *Mac);
+VOID OipSipHash128(_In_ const OIP_SIP_KEY *Key, _In_reads_bytes_(Length) const VOID *Data,
+                   _In_ SIZE_T Length, _Out_writes_bytes_(OIP_SIP_MAC_BYTES) UINT8 *Mac);
 
 /* Compares in a time that depends on Length only. */
-BOOLEAN OipSipEqual(
-    _In_reads_bytes_(Length) const UINT8 *Left, _In_reads_bytes_(Length) const UINT8 *Right,
-    _In_ SIZE_T Length);
+BOOLEAN OipSipEqual(_In_reads_bytes_(Length) const UINT8 *Left,
+                    _In_reads_bytes_(Length) const UINT8 *Right, _In_ SIZE_T Length);
 
 FORCEINLINE UINT64 OipSipRotate(_In_ UINT64 Value, _In_ ULONG Bits)
 {

@@ -34,10 +34,10 @@
  *   agree, for the table of a new dispatcher has to be that of the old one, also on a node that
  *   slept through half of the changes or was started after them. Hence the log: the sequence of
  *   changes of liveness since all were alive, one byte a change, made by the dispatcher and carried
- *   whole in every one of its beacons. Whoever has heard the last beacon has the table. Changes that
- *   undo one another cancel, so the log is empty when all are alive and one byte long when one is
- *   not; it is compacted (one entry for each dead member, all at once; this alone can move
- *   slots needlessly) when it would exceed OIP_LIVENESS_LOG entries.
+ *   whole in every one of its beacons. Whoever has heard the last beacon has the table. Changes
+ * that undo one another cancel, so the log is empty when all are alive and one byte long when one
+ * is not; it is compacted (one entry for each dead member, all at once; this alone can move slots
+ * needlessly) when it would exceed OIP_LIVENESS_LOG entries.
  *
  *   When a configuration changes while members are down, the log goes on with the members that
  *   remain. Slots at home move by T2 only; slots that are lent may be lent anew.
@@ -58,24 +58,29 @@
 
 #include <ntswift/oneip.h>
 
-#define OIP_TABLE_NONE 0xFF
+#define OIP_TABLE_NONE   0xFF
 #define OIP_LIVENESS_LOG 64
 
 C_ASSERT(ONEIP_MAX_MEMBERS <= 64); /* sets of members are bits of a UINT64 */
 C_ASSERT(OIP_LIVENESS_LOG >= ONEIP_MAX_MEMBERS);
 
-/* Working memory, about 300 KB of non-paged pool, one for each that may run at a time. Its content
- * does not matter on entry. */
+/* Working memory, about 280 KB of non-paged pool, one for each call that may run at a time. Its
+ * content does not matter on entry. Arrays by member have one entry more, for OIP_TABLE_NONE. */
 typedef struct OIP_TABLE_SCRATCH
 {
-    UINT32 Quota[ONEIP_MAX_MEMBERS + 1];
-    UINT32 Have[ONEIP_MAX_MEMBERS + 1];
-    UINT32 Need[ONEIP_MAX_MEMBERS + 1];
     UINT64 Remainder[ONEIP_MAX_MEMBERS];
-    UINT32 Group[ONEIP_MAX_MEMBERS + 1]; /* slots to place, by base owner */
-    UINT32 Start[ONEIP_MAX_MEMBERS + 1];
-    UINT16 Room[ONEIP_MAX_MEMBERS + 1][ONEIP_MAX_MEMBERS]; /* of those, how many a member takes */
-    UINT32 Pool[ONEIP_TABLE_SLOTS];                        /* the slots to place */
+    UINT32 Weight[ONEIP_MAX_MEMBERS]; /* zero for the dead */
+    UINT32 NodeId[ONEIP_MAX_MEMBERS];
+    UINT32 Have[ONEIP_MAX_MEMBERS + 1];
+    UINT32 Home[ONEIP_MAX_MEMBERS + 1]; /* slots of the base table */
+    UINT32 Low[ONEIP_MAX_MEMBERS];      /* bounds of what a member may come to have */
+    UINT32 High[ONEIP_MAX_MEMBERS];
+    UINT32 Target[ONEIP_MAX_MEMBERS];
+    UINT32 Need[ONEIP_MAX_MEMBERS];
+    UINT32 Group[ONEIP_MAX_MEMBERS]; /* slots in the pool by base member */
+    UINT32 Share[ONEIP_MAX_MEMBERS][ONEIP_MAX_MEMBERS];
+    UINT32 Pool[ONEIP_TABLE_SLOTS]; /* slots to place */
+    UINT32 PoolCount;
 } OIP_TABLE_SCRATCH;
 
 /* Who died and who returned since all were alive. Entry: index of the member whose liveness
@@ -95,53 +100,49 @@ FORCEINLINE UINT64 OipMemberSet(_In_ ULONG MemberCount)
 }
 
 /* Old index -> new index or OIP_TABLE_NONE, by NodeId. */
-VOID OipTableMap(
-    _In_reads_(OldCount) const ONEIP_MEMBER *Old, _In_ ULONG OldCount,
-    _In_reads_(NewCount) const ONEIP_MEMBER *New, _In_ ULONG NewCount,
-    _Out_writes_(ONEIP_MAX_MEMBERS) UINT8 *Map);
+VOID OipTableMap(_In_reads_(OldCount) const ONEIP_MEMBER *Old, _In_ ULONG OldCount,
+                 _In_reads_(NewCount) const ONEIP_MEMBER *New, _In_ ULONG NewCount,
+                 _Out_writes_(ONEIP_MAX_MEMBERS) UINT8 *Map);
 
 /*
  * The base table of a new configuration. OldTable is NULL where there is none yet; then Map is
  * ignored. At least one member has a weight. Table and OldTable may be the same. Returns the number
  * of slots that moved (all of them without an old table).
  */
-ULONG OipTableMove(
-    _In_reads_opt_(ONEIP_TABLE_SLOTS) const UINT8 *OldTable,
-    _In_reads_opt_(ONEIP_MAX_MEMBERS) const UINT8 *Map,
-    _In_reads_(MemberCount) const ONEIP_MEMBER *Members, _In_ ULONG MemberCount,
-    _Out_writes_(ONEIP_TABLE_SLOTS) UINT8 *Table, _Inout_ OIP_TABLE_SCRATCH *Scratch);
+ULONG OipTableMove(_In_reads_opt_(ONEIP_TABLE_SLOTS) const UINT8 *OldTable,
+                   _In_reads_opt_(ONEIP_MAX_MEMBERS) const UINT8 *Map,
+                   _In_reads_(MemberCount) const ONEIP_MEMBER *Members, _In_ ULONG MemberCount,
+                   _Out_writes_(ONEIP_TABLE_SLOTS) UINT8 *Table,
+                   _Inout_ OIP_TABLE_SCRATCH *Scratch);
 
 /*
  * A table that came with a configuration: each slot a member with a weight, each member within one
  * slot in a hundred of its share (but a slot of difference is always allowed). FALSE: Index is the
  * slot at fault, or ONEIP_TABLE_SLOTS + the index of the member whose share is wrong.
  */
-_Success_(return) BOOLEAN OipTableValidate(
-    _In_reads_(ONEIP_TABLE_SLOTS) const UINT8 *Table,
-    _In_reads_(MemberCount) const ONEIP_MEMBER *Members, _In_ ULONG MemberCount,
-    _Out_ ULONG *Index);
+_Success_(return) BOOLEAN OipTableValidate(_In_reads_(ONEIP_TABLE_SLOTS) const UINT8 *Table,
+                                           _In_reads_(MemberCount) const ONEIP_MEMBER *Members,
+                                           _In_ ULONG MemberCount, _Out_ ULONG *Index);
 
 /* The effective table. Log is one that OipLivenessValid accepts. Where no live member has a weight,
  * all slots are OIP_TABLE_NONE. Table is not Base. */
-VOID OipTableEffective(
-    _In_reads_(ONEIP_TABLE_SLOTS) const UINT8 *Base,
-    _In_reads_(MemberCount) const ONEIP_MEMBER *Members, _In_ ULONG MemberCount,
-    _In_ const OIP_LIVENESS *Liveness, _Out_writes_(ONEIP_TABLE_SLOTS) UINT8 *Table,
-    _Inout_ OIP_TABLE_SCRATCH *Scratch);
+VOID OipTableEffective(_In_reads_(ONEIP_TABLE_SLOTS) const UINT8 *Base,
+                       _In_reads_(MemberCount) const ONEIP_MEMBER *Members, _In_ ULONG MemberCount,
+                       _In_ const OIP_LIVENESS *Liveness,
+                       _Out_writes_(ONEIP_TABLE_SLOTS) UINT8 *Table,
+                       _Inout_ OIP_TABLE_SCRATCH *Scratch);
 
 /* SipHash-2-4 of the content under a zero key. */
 UINT64 OipTableDigest(_In_reads_(ONEIP_TABLE_SLOTS) const UINT8 *Table);
 
 /* How many slots each member has; for OIP_TABLE_NONE the last entry. */
-VOID OipTableCount(
-    _In_reads_(ONEIP_TABLE_SLOTS) const UINT8 *Table,
-    _Out_writes_(ONEIP_MAX_MEMBERS + 1) UINT32 *Slots);
+VOID OipTableCount(_In_reads_(ONEIP_TABLE_SLOTS) const UINT8 *Table,
+                   _Out_writes_(ONEIP_MAX_MEMBERS + 1) UINT32 *Slots);
 
 /* Modulo dispatch (NT-SwiFT 1998): the live members' indexes in order of NodeId; returns how many.
  * The server of a hash is List[OipHashModulo(hash, count)]. */
-ULONG OipModuloList(
-    _In_reads_(MemberCount) const ONEIP_MEMBER *Members, _In_ ULONG MemberCount, _In_ UINT64 Alive,
-    _Out_writes_(ONEIP_MAX_MEMBERS) UINT8 *List);
+ULONG OipModuloList(_In_reads_(MemberCount) const ONEIP_MEMBER *Members, _In_ ULONG MemberCount,
+                    _In_ UINT64 Alive, _Out_writes_(ONEIP_MAX_MEMBERS) UINT8 *List);
 
 /* Who is alive by the log, of MemberCount. */
 UINT64 OipLivenessAlive(_In_ const OIP_LIVENESS *Liveness, _In_ ULONG MemberCount);
@@ -150,11 +151,9 @@ UINT64 OipLivenessAlive(_In_ const OIP_LIVENESS *Liveness, _In_ ULONG MemberCoun
 BOOLEAN OipLivenessValid(_In_ const OIP_LIVENESS *Liveness, _In_ ULONG MemberCount);
 
 /* The members of Toggle die or return, together. All alive: the log becomes empty. */
-VOID OipLivenessToggle(
-    _Inout_ OIP_LIVENESS *Liveness, _In_ ULONG MemberCount, _In_ UINT64 Toggle);
+VOID OipLivenessToggle(_Inout_ OIP_LIVENESS *Liveness, _In_ ULONG MemberCount, _In_ UINT64 Toggle);
 
 /* The log after a change of configuration: members that are gone drop out, new ones count as
  * alive. */
-VOID OipLivenessRemap(
-    _Inout_ OIP_LIVENESS *Liveness, _In_reads_(ONEIP_MAX_MEMBERS) const UINT8 *Map,
-    _In_ ULONG NewCount);
+VOID OipLivenessRemap(_Inout_ OIP_LIVENESS *Liveness,
+                      _In_reads_(ONEIP_MAX_MEMBERS) const UINT8 *Map, _In_ ULONG NewCount);
