@@ -14,17 +14,25 @@ export function run(command, args) {
   ];
   const inside = command.lab && !isRoot;
   const [file, ...rest] = inside ? [...namespaceCommand, ...program] : program;
+  // With --keep the program outlives us: it has a session of its own, we pass on what it prints, and it says when we may go.
+  const keep = args.includes('--keep');
   const child = spawn(file, rest, {
     cwd: root,
-    stdio: 'inherit',
+    detached: keep,
+    stdio: keep ? ['ignore', 'pipe', 'pipe', 'ipc'] : 'inherit',
     env: {
       ...process.env,
       NTS_USER: String(process.getuid?.()),
       ...(inside ? { NTS_UNPRIVILEGED: '1' } : {}),
     },
   });
-  // Ctrl-C reaches the child by itself; we stay to report how it ended. A polite end that it ignores becomes a firm one.
-  process.on('SIGINT', () => undefined);
+  child.stdout?.pipe(process.stdout);
+  child.stderr?.pipe(process.stderr);
+  // Ctrl-C reaches a child in our session by itself; we stay to report how it ended. A polite end that it ignores becomes a
+  // firm one.
+  process.on('SIGINT', () => {
+    if (keep) child.kill('SIGINT');
+  });
   for (const signal of ['SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
       child.kill(signal);
@@ -34,5 +42,6 @@ export function run(command, args) {
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)));
+    child.on('message', () => process.exit(0));
   });
 }
