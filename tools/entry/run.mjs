@@ -29,14 +29,16 @@ export function run(command, args) {
   child.stdout?.pipe(process.stdout);
   child.stderr?.pipe(process.stderr);
   // Ctrl-C reaches a child in our session by itself; we stay to report how it ended. A polite end that it ignores becomes a
-  // firm one.
-  process.on('SIGINT', () => {
-    if (keep) child.kill('SIGINT');
-  });
-  for (const signal of ['SIGTERM', 'SIGHUP']) {
+  // firm one. Around a namespace there is a process that lets signals pass by, hence the whole group.
+  const send = (/** @type {NodeJS.Signals} */ signal) => {
+    if (keep && child.pid) process.kill(-child.pid, signal);
+    else child.kill(signal);
+  };
+  process.on('SIGINT', () => keep && send('SIGINT'));
+  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) {
     process.on(signal, () => {
-      child.kill(signal);
-      setTimeout(() => child.kill('SIGKILL'), 5000).unref();
+      send(signal);
+      setTimeout(() => send('SIGKILL'), 5000).unref();
     });
   }
   return new Promise((resolve, reject) => {
