@@ -5,6 +5,7 @@
  */
 #pragma once
 #include <ntddk.h>
+#include <stdint.h>
 
 /* A client process: the owner of handles and of a security token. */
 struct io_client;
