@@ -1,7 +1,7 @@
 /*
  * KMDF and the filter manager.
- * WDK: "Specifying WDF Directives in INF Files", "KMDF Version History", "Creating an INF File for a
- * Minifilter Driver", "Load Order Groups and Altitudes for Minifilter Drivers".
+ * WDK: "Specifying WDF Directives in INF Files", "KMDF Version History", "Creating an INF File for
+ * a Minifilter Driver", "Load Order Groups and Altitudes for Minifilter Drivers".
  */
 #include "check.h"
 #include <stdlib.h>
@@ -11,9 +11,9 @@
 static const struct {
     unsigned minor;
     uint32_t build;
-} kmdf_versions[] = {{0, 0},      {1, 0},      {5, 0},      {7, 0},      {9, 0},      {11, 0},     {13, 0},     {15, 10240},
-                     {17, 10586}, {19, 14393}, {21, 15063}, {23, 16299}, {25, 17134}, {27, 17763}, {29, 18362}, {31, 19041},
-                     {33, 20348}};
+} kmdf_versions[] = {{0, 0},      {1, 0},      {5, 0},      {7, 0},      {9, 0},      {11, 0},
+                     {13, 0},     {15, 10240}, {17, 10586}, {19, 14393}, {21, 15063}, {23, 16299},
+                     {25, 17134}, {27, 17763}, {29, 18362}, {31, 19041}, {33, 20348}};
 
 static void check_library_version(struct check *c, const struct inf_section *section)
 {
@@ -21,7 +21,9 @@ static void check_library_version(struct check *c, const struct inf_section *sec
     const char *text = inf_text(entry, 0);
     uint64_t minor;
     if (!entry) {
-        rule_broken(c->report, RuleWdfService, section->line, "[%s] has no KmdfLibraryVersion; add KmdfLibraryVersion = 1.33", section->name.text);
+        rule_broken(c->report, RuleWdfService, section->line,
+                    "[%s] has no KmdfLibraryVersion; add KmdfLibraryVersion = 1.33",
+                    section->name.text);
         return;
     }
     c->package->kmdf_version = text;
@@ -31,21 +33,29 @@ static void check_library_version(struct check *c, const struct inf_section *sec
         for (unsigned i = 0; i < sizeof kmdf_versions / sizeof *kmdf_versions; i++)
             if (kmdf_versions[i].minor == minor) {
                 if (!c->package->primitive && c->target.min_build < kmdf_versions[i].build)
-                    rule_broken(c->report, RuleWdfTarget, entry->line, "KMDF %s came with build %u, but the section is for build %u, too; decorate its models with NT%s.10.0...%u",
-                                text, kmdf_versions[i].build, c->target.min_build, c->target.architecture, kmdf_versions[i].build);
+                    rule_broken(c->report, RuleWdfTarget, entry->line,
+                                "KMDF %s came with build %u, but the section is for build %u, too; "
+                                "decorate its models with NT%s.10.0...%u",
+                                text, kmdf_versions[i].build, c->target.min_build,
+                                c->target.architecture, kmdf_versions[i].build);
                 return;
             }
-    rule_broken(c->report, RuleWdfVersion, entry->line, "there is no KMDF %s; the latest is 1.33", text);
+    rule_broken(c->report, RuleWdfVersion, entry->line, "there is no KMDF %s; the latest is 1.33",
+                text);
 }
 
 void check_wdf(struct check *c, struct inf_section *section)
 {
-    static const char *const known[] = {"KmdfService", NULL}, *const service_known[] = {"KmdfLibraryVersion", NULL};
-    static const char *const umdf[] = {"UmdfService", "UmdfServiceOrder", "UmdfKernelModeClientPolicy", "UmdfHostProcessSharing", NULL};
+    static const char *const known[] = {"KmdfService", NULL}, *const service_known[] = {
+                                                                  "KmdfLibraryVersion", NULL};
+    static const char *const umdf[] = {"UmdfService", "UmdfServiceOrder",
+                                       "UmdfKernelModeClientPolicy", "UmdfHostProcessSharing",
+                                       NULL};
     for (unsigned i = 0; i < section->count; i++) {
         const struct inf_line *entry = &section->lines[i];
         if (entry->has_key && text_among(entry->key.text, umdf) >= 0) {
-            rule_broken(c->report, RuleHostUnsupported, entry->line, "the driver host runs kernel-mode drivers only");
+            rule_broken(c->report, RuleHostUnsupported, entry->line,
+                        "the driver host runs kernel-mode drivers only");
             continue;
         }
         check_directive(c, section, entry, known);
@@ -56,13 +66,16 @@ void check_wdf(struct check *c, struct inf_section *section)
         for (unsigned j = 0; j < c->package->service_count; j++)
             found |= text_same(c->package->services[j].name, name);
         if (!found)
-            rule_broken(c->report, RuleWdfService, entry->line, "the INF adds no service %s; name the one that AddService adds", name);
+            rule_broken(c->report, RuleWdfService, entry->line,
+                        "the INF adds no service %s; name the one that AddService adds", name);
         c->package->kmdf_service = name;
         if (!*inf_text(entry, 1)) {
-            rule_broken(c->report, RuleWdfService, entry->line, "KmdfService names no section; write service, section");
+            rule_broken(c->report, RuleWdfService, entry->line,
+                        "KmdfService names no section; write service, section");
             continue;
         }
-        struct inf_section *service = check_section(c, inf_text(entry, 1), KindWdfService, entry->line);
+        struct inf_section *service =
+            check_section(c, inf_text(entry, 1), KindWdfService, entry->line);
         for (unsigned j = 0; service && j < service->count; j++) {
             check_directive(c, service, &service->lines[j], service_known);
             check_once(c, service, &service->lines[j]);
@@ -101,7 +114,8 @@ static bool valid_altitude(const char *text, double from, double to)
     size_t whole = strspn(text, "0123456789"), part = 0;
     if (text[whole] == '.')
         part = strspn(text + whole + 1, "0123456789");
-    if (!whole || text[whole + (text[whole] == '.' ? part + 1 : 0)] || (text[whole] == '.' && !part))
+    if (!whole || text[whole + (text[whole] == '.' ? part + 1 : 0)] ||
+        (text[whole] == '.' && !part))
         return false;
     double altitude = strtod(text, NULL);
     return altitude >= from && altitude < to;
@@ -118,19 +132,30 @@ void check_minifilter(struct check *c, const struct package_service *service)
     while (group < groups && !text_same(altitudes[group].group, service->group))
         group++;
     if (!depends || service->type != 2 || group == groups) {
-        rule_broken(c->report, RuleFltService, service->section_line, "a minifilter needs ServiceType = 2, Dependencies = FltMgr and a LoadOrderGroup such as \"FSFilter Activity Monitor\"");
+        rule_broken(c->report, RuleFltService, service->section_line,
+                    "a minifilter needs ServiceType = 2, Dependencies = FltMgr and a "
+                    "LoadOrderGroup such as \"FSFilter Activity Monitor\"");
         return;
     }
     static const char *const tops[] = {"Parameters\\Instances", "Instances"};
     for (unsigned i = 0; i < 2; i++) {
-        const struct package_value *instance = package_value(&service->values, tops[i], "DefaultInstance");
+        const struct package_value *instance =
+            package_value(&service->values, tops[i], "DefaultInstance");
         if (!instance || instance->type != 1)
             continue;
-        const struct package_value *altitude = package_value(&service->values, arena_printf(&c->inf->arena, "%s\\%s", tops[i], instance->strings[0]), "Altitude");
-        if (!altitude || altitude->type != 1 || !valid_altitude(altitude->strings[0], altitudes[group].from, altitudes[group].to))
-            rule_broken(c->report, RuleFltInstances, altitude ? altitude->line : instance->line, "the instance \"%s\" needs an Altitude (string) from %.0f to below %.0f, the range of %s",
-                        instance->strings[0], altitudes[group].from, altitudes[group].to, service->group);
+        const struct package_value *altitude = package_value(
+            &service->values, arena_printf(&c->inf->arena, "%s\\%s", tops[i], instance->strings[0]),
+            "Altitude");
+        if (!altitude || altitude->type != 1 ||
+            !valid_altitude(altitude->strings[0], altitudes[group].from, altitudes[group].to))
+            rule_broken(c->report, RuleFltInstances, altitude ? altitude->line : instance->line,
+                        "the instance \"%s\" needs an Altitude (string) from %.0f to below %.0f, "
+                        "the range of %s",
+                        instance->strings[0], altitudes[group].from, altitudes[group].to,
+                        service->group);
         return;
     }
-    rule_broken(c->report, RuleFltInstances, service->section_line, "a minifilter needs HKR,Parameters\\Instances,DefaultInstance,,\"name\" and that instance's Altitude");
+    rule_broken(c->report, RuleFltInstances, service->section_line,
+                "a minifilter needs HKR,Parameters\\Instances,DefaultInstance,,\"name\" and that "
+                "instance's Altitude");
 }

@@ -50,25 +50,32 @@ static const struct {
     {"Virtualization", "{f75a86c0-10d8-4c3a-b233-ed60e4cdfaac}"},
 };
 
-static void check_class(struct rule_report *report, const struct inf_section *version, struct package *package)
+static void check_class(struct rule_report *report, const struct inf_section *version,
+                        struct package *package)
 {
-    const struct inf_line *name = inf_entry(version, "Class"), *guid = inf_entry(version, "ClassGuid");
+    const struct inf_line *name = inf_entry(version, "Class"),
+                          *guid = inf_entry(version, "ClassGuid");
     package->class_name = inf_text(name, 0);
     package->class_guid = inf_text(guid, 0);
     size_t length = text_utf16_length(package->class_name);
     bool good_name = length >= 1 && length <= 31, good_guid = text_is_guid(package->class_guid);
     if (!good_name)
-        rule_broken(report, RuleClass, name ? name->line : version->line, "[Version] %s; name the setup class, such as NetService",
+        rule_broken(report, RuleClass, name ? name->line : version->line,
+                    "[Version] %s; name the setup class, such as NetService",
                     length ? "has a Class of more than 31 characters" : "has no Class");
     if (!good_guid)
-        rule_broken(report, RuleClassGuid, guid ? guid->line : version->line,
-                    "[Version] has no ClassGuid of the form {xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx}");
+        rule_broken(
+            report, RuleClassGuid, guid ? guid->line : version->line,
+            "[Version] has no ClassGuid of the form {xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx}");
     if (!good_name || !good_guid)
         return;
     for (unsigned i = 0; i < sizeof classes / sizeof *classes; i++) {
-        bool same_name = text_same(package->class_name, classes[i].name), same_guid = text_same(package->class_guid, classes[i].guid);
+        bool same_name = text_same(package->class_name, classes[i].name),
+             same_guid = text_same(package->class_guid, classes[i].guid);
         if (same_name != same_guid) {
-            rule_broken(report, RuleClassMismatch, guid->line, "the ClassGuid of %s is %s; correct Class or ClassGuid", classes[i].name, classes[i].guid);
+            rule_broken(report, RuleClassMismatch, guid->line,
+                        "the ClassGuid of %s is %s; correct Class or ClassGuid", classes[i].name,
+                        classes[i].guid);
             return;
         }
     }
@@ -82,9 +89,11 @@ static bool valid_date(const char *text)
     for (unsigned i = 0; i < 10; i++)
         if (i != 2 && i != 5 && (text[i] < '0' || text[i] > '9'))
             return false;
-    unsigned month = (unsigned)atoi(text), day = (unsigned)atoi(text + 3), year = (unsigned)atoi(text + 6);
+    unsigned month = (unsigned)atoi(text), day = (unsigned)atoi(text + 3),
+             year = (unsigned)atoi(text + 6);
     bool leap = (year % 4 == 0 && year % 100) || year % 400 == 0;
-    return month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1] && (month != 2 || day < 29 || leap) && year >= 1980;
+    return month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1] &&
+           (month != 2 || day < 29 || leap) && year >= 1980;
 }
 
 static bool valid_version(struct inf *inf, const char *text)
@@ -99,46 +108,62 @@ static bool valid_version(struct inf *inf, const char *text)
     return parts == 4;
 }
 
-static void check_driver_ver(struct inf *inf, struct rule_report *report, const struct inf_section *version, struct package *package)
+static void check_driver_ver(struct inf *inf, struct rule_report *report,
+                             const struct inf_section *version, struct package *package)
 {
     const struct inf_line *entry = inf_entry(version, "DriverVer");
     package->date = inf_text(entry, 0);
     package->version = inf_text(entry, 1);
     if (!*package->date) {
-        rule_broken(report, RuleDriverVer, entry ? entry->line : version->line, "[Version] has no DriverVer; add DriverVer = mm/dd/yyyy,w.x.y.z");
+        rule_broken(report, RuleDriverVer, entry ? entry->line : version->line,
+                    "[Version] has no DriverVer; add DriverVer = mm/dd/yyyy,w.x.y.z");
         return;
     }
     if (!valid_date(package->date))
-        rule_broken(report, RuleDriverDate, entry->line, "\"%s\" is no date; write mm/dd/yyyy with leading zeros", package->date);
+        rule_broken(report, RuleDriverDate, entry->line,
+                    "\"%s\" is no date; write mm/dd/yyyy with leading zeros", package->date);
     if (!valid_version(inf, package->version))
-        rule_broken(report, RuleDriverVersion, entry->line, "\"%s\" is no version; write w.x.y.z, each 0 to 65534", package->version);
+        rule_broken(report, RuleDriverVersion, entry->line,
+                    "\"%s\" is no version; write w.x.y.z, each 0 to 65534", package->version);
 }
 
-static void check_catalog(struct rule_report *report, const struct inf_section *version, struct package *package)
+static void check_catalog(struct rule_report *report, const struct inf_section *version,
+                          struct package *package)
 {
-    static const char *const keys[] = {"CatalogFile", "CatalogFile.NT", "CatalogFile.NTamd64", NULL};
+    static const char *const keys[] = {"CatalogFile", "CatalogFile.NT", "CatalogFile.NTamd64",
+                                       NULL};
     const struct inf_line *entry = NULL;
     for (unsigned i = 0; keys[i]; i++)
         if (inf_entry(version, keys[i]))
             entry = inf_entry(version, keys[i]);
     package->catalog = inf_text(entry, 0);
     if (!*package->catalog)
-        rule_broken(report, RuleCatalogFile, entry ? entry->line : version->line, "[Version] has no CatalogFile; without one the package cannot be signed");
-    else if (!text_ends(package->catalog, ".cat") || strlen(package->catalog) < 5 || strpbrk(package->catalog, "/\\:"))
-        rule_broken(report, RuleCatalogName, entry->line, "\"%s\" is no catalogue; name a file that ends in .cat and lies beside the INF", package->catalog);
+        rule_broken(report, RuleCatalogFile, entry ? entry->line : version->line,
+                    "[Version] has no CatalogFile; without one the package cannot be signed");
+    else if (!text_ends(package->catalog, ".cat") || strlen(package->catalog) < 5 ||
+             strpbrk(package->catalog, "/\\:"))
+        rule_broken(report, RuleCatalogName, entry->line,
+                    "\"%s\" is no catalogue; name a file that ends in .cat and lies beside the INF",
+                    package->catalog);
 }
 
 void check_version(struct inf *inf, struct rule_report *report, struct package *package)
 {
-    static const char *const known[] = {
-        "Signature", "Class", "ClassGuid", "Provider", "CatalogFile", "CatalogFile.NT", "CatalogFile.NTamd64", "CatalogFile.NTx86",
-        "CatalogFile.NTarm", "CatalogFile.NTarm64", "DriverVer", "PnpLockdown", "ExtensionId", "DriverPackageDisplayName",
-        "DriverPackageType", NULL};
+    static const char *const known[] = {"Signature",           "Class",
+                                        "ClassGuid",           "Provider",
+                                        "CatalogFile",         "CatalogFile.NT",
+                                        "CatalogFile.NTamd64", "CatalogFile.NTx86",
+                                        "CatalogFile.NTarm",   "CatalogFile.NTarm64",
+                                        "DriverVer",           "PnpLockdown",
+                                        "ExtensionId",         "DriverPackageDisplayName",
+                                        "DriverPackageType",   NULL};
     struct check c = {.inf = inf, .report = report};
     struct inf_section *version = check_system_section(inf, "Version");
-    package->class_name = package->class_guid = package->provider = package->date = package->version = package->catalog = "";
+    package->class_name = package->class_guid = package->provider = package->date =
+        package->version = package->catalog = "";
     if (!version) {
-        rule_broken(report, RuleSignature, 0, "the INF has no [Version] section; add one with Signature = \"$Windows NT$\"");
+        rule_broken(report, RuleSignature, 0,
+                    "the INF has no [Version] section; add one with Signature = \"$Windows NT$\"");
         return;
     }
     for (unsigned i = 0; i < version->count; i++) {
@@ -148,15 +173,18 @@ void check_version(struct inf *inf, struct rule_report *report, struct package *
 
     const struct inf_line *signature = inf_entry(version, "Signature");
     if (!text_same(inf_text(signature, 0), "$Windows NT$"))
-        rule_broken(report, RuleSignature, signature ? signature->line : version->line, "[Version] needs Signature = \"$Windows NT$\"");
+        rule_broken(report, RuleSignature, signature ? signature->line : version->line,
+                    "[Version] needs Signature = \"$Windows NT$\"");
     check_class(report, version, package);
 
     const struct inf_line *provider = inf_entry(version, "Provider");
     package->provider = inf_text(provider, 0);
     if (!*package->provider)
-        rule_broken(report, RuleProvider, provider ? provider->line : version->line, "[Version] has no Provider; name the organization that wrote the INF");
+        rule_broken(report, RuleProvider, provider ? provider->line : version->line,
+                    "[Version] has no Provider; name the organization that wrote the INF");
     else if (text_starts(package->provider, "Microsoft"))
-        rule_broken(report, RuleProviderMicrosoft, provider->line, "Provider cannot be Microsoft; name the organization that wrote the INF");
+        rule_broken(report, RuleProviderMicrosoft, provider->line,
+                    "Provider cannot be Microsoft; name the organization that wrote the INF");
 
     check_driver_ver(inf, report, version, package);
     check_catalog(report, version, package);
@@ -164,5 +192,6 @@ void check_version(struct inf *inf, struct rule_report *report, struct package *
     const struct inf_line *lockdown = inf_entry(version, "PnpLockdown");
     uint64_t value;
     if (!text_number(inf_text(lockdown, 0), 1, &value) || value != 1)
-        rule_broken(report, RulePnpLockdown, lockdown ? lockdown->line : version->line, "[Version] needs PnpLockdown = 1, so that nobody else changes the files");
+        rule_broken(report, RulePnpLockdown, lockdown ? lockdown->line : version->line,
+                    "[Version] needs PnpLockdown = 1, so that nobody else changes the files");
 }

@@ -9,7 +9,7 @@
 #include "rules.h"
 #include "text.h"
 
-#define INF_DIRID '\x01'
+#define INF_DIRID     '\x01'
 #define INF_FIELD_MAX 4095 /* UTF-16 units */
 
 struct inf_field {
@@ -44,8 +44,10 @@ struct inf {
 
 /* Reads and parses; what is wrong with the text goes to the report. False: `error` tells why the
  * file could not be read at all. The inf is to be freed in either case. */
-bool inf_read(struct inf *inf, const char *path, struct rule_report *report, char *error, size_t error_size);
-void inf_parse(struct inf *inf, const char *path, const void *data, size_t bytes, struct rule_report *report);
+bool inf_read(struct inf *inf, const char *path, struct rule_report *report, char *error,
+              size_t error_size);
+void inf_parse(struct inf *inf, const char *path, const void *data, size_t bytes,
+               struct rule_report *report);
 void inf_free(struct inf *inf);
 
 struct inf_section *inf_section(struct inf *inf, const char *name);
@@ -60,5 +62,6 @@ bool inf_dirid(const char *text, unsigned *dirid, const char **rest);
 const char *inf_shown(struct inf *inf, const char *text);
 
 /* Steps of inf_parse. */
-char *inf_decode(struct inf *inf, const void *data, size_t bytes, struct rule_report *report); /* NULL: nothing to go on with */
+char *inf_decode(struct inf *inf, const void *data, size_t bytes,
+                 struct rule_report *report); /* NULL: nothing to go on with */
 void inf_put_strings(struct inf *inf, struct rule_report *report);

@@ -14,7 +14,8 @@ static unsigned line_at(const char *text, const char *where)
     return line;
 }
 
-static char *from_utf16(struct inf *inf, const unsigned char *data, size_t bytes, struct rule_report *report)
+static char *from_utf16(struct inf *inf, const unsigned char *data, size_t bytes,
+                        struct rule_report *report)
 {
     char *text = arena_alloc(&inf->arena, bytes * 2 + 4), *to = text;
     bool bad = bytes % 2;
@@ -34,7 +35,8 @@ static char *from_utf16(struct inf *inf, const unsigned char *data, size_t bytes
     }
     if (bad)
         rule_broken(report, RuleEncoding, 0,
-                    "the file is not valid UTF-16: it has an odd number of bytes or half a surrogate pair; save it again as UTF-16 LE");
+                    "the file is not valid UTF-16: it has an odd number of bytes or half a "
+                    "surrogate pair; save it again as UTF-16 LE");
     return text;
 }
 
@@ -45,16 +47,20 @@ char *inf_decode(struct inf *inf, const void *data, size_t bytes, struct rule_re
     if (bytes >= 2 && d[0] == 0xff && d[1] == 0xfe) {
         text = from_utf16(inf, d + 2, bytes - 2, report);
     } else if (bytes >= 2 && d[0] == 0xfe && d[1] == 0xff) {
-        rule_broken(report, RuleEncoding, 0, "the file is UTF-16 BE; save it as UTF-16 LE with a byte order mark");
+        rule_broken(report, RuleEncoding, 0,
+                    "the file is UTF-16 BE; save it as UTF-16 LE with a byte order mark");
         return NULL;
     } else if (memchr(d, 0, bytes)) {
         rule_broken(report, RuleEncoding, 0,
-                    "the file holds NUL bytes: UTF-16 without a byte order mark, or no text; save it as UTF-16 LE with a byte order mark");
+                    "the file holds NUL bytes: UTF-16 without a byte order mark, or no text; save "
+                    "it as UTF-16 LE with a byte order mark");
         return NULL;
     } else {
         bool mark = bytes >= 3 && !memcmp(d, "\xef\xbb\xbf", 3);
         if (mark) {
-            rule_broken(report, RuleEncoding, 1, "the file is UTF-8 with a byte order mark, which Windows does not read as such; save it as UTF-16 LE, or as ASCII without a mark");
+            rule_broken(report, RuleEncoding, 1,
+                        "the file is UTF-8 with a byte order mark, which Windows does not read as "
+                        "such; save it as UTF-16 LE, or as ASCII without a mark");
             d += 3;
             bytes -= 3;
         }
@@ -69,8 +75,10 @@ char *inf_decode(struct inf *inf, const void *data, size_t bytes, struct rule_re
         }
         for (const char *t = text; *t && !mark; t++)
             if (*t & 0x80) {
-                rule_broken(report, RuleEncoding, line_at(text, t),
-                            "a character beyond ASCII in a file without a byte order mark means something else on each machine; save the file as UTF-16 LE with a mark");
+                rule_broken(
+                    report, RuleEncoding, line_at(text, t),
+                    "a character beyond ASCII in a file without a byte order mark means something "
+                    "else on each machine; save the file as UTF-16 LE with a mark");
                 break;
             }
     }
@@ -80,7 +88,8 @@ char *inf_decode(struct inf *inf, const void *data, size_t bytes, struct rule_re
         if (c == '\r')
             *t = t[1] == '\n' ? ' ' : '\n';
         else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
-            rule_broken(report, RuleEncoding, line_at(text, t), "a control character (0x%02x) in the text; remove it", c);
+            rule_broken(report, RuleEncoding, line_at(text, t),
+                        "a control character (0x%02x) in the text; remove it", c);
             *t = ' ';
         }
     }

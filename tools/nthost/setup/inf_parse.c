@@ -59,10 +59,12 @@ static bool next_line(struct reader *r)
     bool nothing = !*r->at || *r->at == '\n' || *r->at == ';' || *r->at == '[';
     if (nothing)
         rule_broken(r->report, RuleContinuation, line,
-                    "the line ends in a backslash, which continues it, but no text follows; quote the value if the backslash belongs to it");
+                    "the line ends in a backslash, which continues it, but no text follows; quote "
+                    "the value if the backslash belongs to it");
     else if (doubled)
         rule_broken(r->report, RuleContinuation, line,
-                    "the line ends in two backslashes, of which Windows drops one and takes the other for a continuation; quote the value");
+                    "the line ends in two backslashes, of which Windows drops one and takes the "
+                    "other for a continuation; quote the value");
     return !nothing;
 }
 
@@ -87,7 +89,8 @@ static char lex_field(struct reader *r, bool key_may_end, struct inf_field *fiel
                 r->at++;
             } else if (c == '\n' || !c) {
                 rule_broken(r->report, RuleQuoteUnterminated, r->line,
-                            "a quoted string does not end on its line; close it with a double quote (\"\" stands for one inside)");
+                            "a quoted string does not end on its line; close it with a double "
+                            "quote (\"\" stands for one inside)");
                 while (to > keep && blank(to[-1]))
                     to--;
                 keep = to;
@@ -140,7 +143,8 @@ static char lex_field(struct reader *r, bool key_may_end, struct inf_field *fiel
     field->raw = arena_strndup(&r->inf->arena, r->field, (size_t)(keep - r->field));
     field->text = field->raw;
     if (text_utf16_length(field->raw) > INF_FIELD_MAX)
-        rule_broken(r->report, RuleFieldTooLong, r->line, "the field has %zu characters, at most %u are allowed; shorten it",
+        rule_broken(r->report, RuleFieldTooLong, r->line,
+                    "the field has %zu characters, at most %u are allowed; shorten it",
                     text_utf16_length(field->raw), INF_FIELD_MAX);
     return end;
 }
@@ -156,8 +160,8 @@ static void parse_entry(struct reader *r, struct inf_section *section)
         end = lex_field(r, false, &field);
     }
     for (;;) {
-        struct inf_field *next =
-            arena_push(&r->inf->arena, (void **)&entry.fields, &entry.count, &entry.capacity, sizeof *next);
+        struct inf_field *next = arena_push(&r->inf->arena, (void **)&entry.fields, &entry.count,
+                                            &entry.capacity, sizeof *next);
         *next = field;
         if (end != ',')
             break;
@@ -171,7 +175,8 @@ static void parse_entry(struct reader *r, struct inf_section *section)
                     "an entry stands before the first [section]; move it into one");
         return;
     }
-    struct inf_line *line = arena_push(&r->inf->arena, (void **)&section->lines, &section->count, &section->capacity, sizeof *line);
+    struct inf_line *line = arena_push(&r->inf->arena, (void **)&section->lines, &section->count,
+                                       &section->capacity, sizeof *line);
     *line = entry;
 }
 
@@ -188,41 +193,53 @@ static struct inf_section *parse_header(struct reader *r)
         end--;
     r->at = close;
     if (*close != ']') {
-        rule_broken(r->report, RuleSectionHeader, line, "the section header has no closing bracket; add ]");
+        rule_broken(r->report, RuleSectionHeader, line,
+                    "the section header has no closing bracket; add ]");
     } else {
         r->at++;
         skip_blanks(r);
         if (*r->at && *r->at != '\n' && *r->at != ';')
-            rule_broken(r->report, RuleSectionHeader, line, "text follows the section header; move it to a line of its own");
+            rule_broken(r->report, RuleSectionHeader, line,
+                        "text follows the section header; move it to a line of its own");
     }
     skip_line(r);
 
     char *text = arena_strndup(&r->inf->arena, name, (size_t)(end - name));
     size_t length = text_utf16_length(text);
     if (length < 1 || length > 255)
-        rule_broken(r->report, RuleSectionHeader, line, "the section's name has %zu characters; give it 1 to 255", length);
+        rule_broken(r->report, RuleSectionHeader, line,
+                    "the section's name has %zu characters; give it 1 to 255", length);
 
     /* Windows merges sections of one name. */
     struct inf_section *same = inf_section(r->inf, text);
     if (same) {
-        rule_broken(r->report, RuleSectionDuplicate, line, "[%s] is already on line %u; put the entries of both into one section", text, same->line);
+        rule_broken(r->report, RuleSectionDuplicate, line,
+                    "[%s] is already on line %u; put the entries of both into one section", text,
+                    same->line);
         return same;
     }
-    struct inf_section *section =
-        arena_push(&r->inf->arena, (void **)&r->inf->sections, &r->inf->count, &r->inf->capacity, sizeof *section);
+    struct inf_section *section = arena_push(&r->inf->arena, (void **)&r->inf->sections,
+                                             &r->inf->count, &r->inf->capacity, sizeof *section);
     *section = (struct inf_section){.name = {text, text}, .line = line};
     return section;
 }
 
-void inf_parse(struct inf *inf, const char *path, const void *data, size_t bytes, struct rule_report *report)
+void inf_parse(struct inf *inf, const char *path, const void *data, size_t bytes,
+               struct rule_report *report)
 {
     inf->path = arena_strdup(&inf->arena, path);
     const char *slash = strrchr(path, '/');
-    inf->directory = slash ? arena_strndup(&inf->arena, path, (size_t)(slash - path) + !(slash - path)) : ".";
+    inf->directory =
+        slash ? arena_strndup(&inf->arena, path, (size_t)(slash - path) + !(slash - path)) : ".";
     char *text = inf_decode(inf, data, bytes, report);
     if (!text)
         return;
-    struct reader r = {.inf = inf, .report = report, .text = text, .at = text, .line = 1, .field = arena_alloc(&inf->arena, strlen(text) + 1)};
+    struct reader r = {.inf = inf,
+                       .report = report,
+                       .text = text,
+                       .at = text,
+                       .line = 1,
+                       .field = arena_alloc(&inf->arena, strlen(text) + 1)};
     struct inf_section *section = NULL;
     while (*r.at) {
         skip_blanks(&r);
@@ -241,7 +258,8 @@ void inf_parse(struct inf *inf, const char *path, const void *data, size_t bytes
     inf_put_strings(inf, report);
 }
 
-bool inf_read(struct inf *inf, const char *path, struct rule_report *report, char *error, size_t error_size)
+bool inf_read(struct inf *inf, const char *path, struct rule_report *report, char *error,
+              size_t error_size)
 {
     FILE *file = fopen(path, "rb");
     if (!file) {
@@ -254,7 +272,8 @@ bool inf_read(struct inf *inf, const char *path, struct rule_report *report, cha
     size_t bytes = fread(data, 1, FILE_MAX + 1, file);
     bool good = !ferror(file) && bytes <= FILE_MAX;
     if (!good)
-        snprintf(error, error_size, "cannot read the INF: %s", ferror(file) ? "it is no readable file" : "it has more than 16 MiB");
+        snprintf(error, error_size, "cannot read the INF: %s",
+                 ferror(file) ? "it is no readable file" : "it has more than 16 MiB");
     fclose(file);
     if (good)
         inf_parse(inf, path, data, bytes, report);

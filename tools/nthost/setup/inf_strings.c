@@ -48,18 +48,25 @@ static void check_strings(struct inf *inf, struct rule_report *report)
             struct inf_line *entry = &section->lines[j];
             if (!entry->has_key || entry->count > 1) {
                 rule_broken(report, RuleDirectiveUnknown, entry->line,
-                            "an entry of [%s] is token = \"text\"; a text with a comma, semicolon or final backslash needs quotes", section->name.text);
+                            "an entry of [%s] is token = \"text\"; a text with a comma, semicolon "
+                            "or final backslash needs quotes",
+                            section->name.text);
                 continue;
             }
             struct inf_line *first = inf_entry(section, entry->key.text);
             if (first != entry)
-                rule_broken(report, RuleKeyDuplicate, entry->line, "the string %s is already on line %u; remove one of them", entry->key.text, first->line);
+                rule_broken(report, RuleKeyDuplicate, entry->line,
+                            "the string %s is already on line %u; remove one of them",
+                            entry->key.text, first->line);
             if (section != base && base && !inf_entry(base, entry->key.text))
-                rule_broken(report, RuleStringsLocalized, entry->line, "[Strings] lacks %s; every language defines the same tokens", entry->key.text);
+                rule_broken(report, RuleStringsLocalized, entry->line,
+                            "[Strings] lacks %s; every language defines the same tokens",
+                            entry->key.text);
         }
         for (unsigned j = 0; section != base && base && j < base->count; j++)
             if (base->lines[j].has_key && !inf_entry(section, base->lines[j].key.text))
-                rule_broken(report, RuleStringsLocalized, section->line, "[%s] lacks %s of [Strings]; every language defines the same tokens",
+                rule_broken(report, RuleStringsLocalized, section->line,
+                            "[%s] lacks %s of [Strings]; every language defines the same tokens",
                             section->name.text, base->lines[j].key.text);
     }
 }
@@ -72,7 +79,8 @@ static bool all_digits(const char *text, size_t bytes)
     return bytes > 0 && bytes < 10;
 }
 
-static void put_strings(struct inf *inf, struct rule_report *report, struct inf_field *field, unsigned line)
+static void put_strings(struct inf *inf, struct rule_report *report, struct inf_field *field,
+                        unsigned line)
 {
     if (!strchr(field->raw, '%'))
         return;
@@ -88,7 +96,9 @@ static void put_strings(struct inf *inf, struct rule_report *report, struct inf_
         }
         const char *close = strchr(at + 1, '%');
         if (!close) {
-            rule_broken(report, RuleStringToken, line, "a percent sign stands alone in \"%s\"; close the %%token%% or write %%%%", field->raw);
+            rule_broken(report, RuleStringToken, line,
+                        "a percent sign stands alone in \"%s\"; close the %%token%% or write %%%%",
+                        field->raw);
             fputs(at, out);
             break;
         }
@@ -102,8 +112,10 @@ static void put_strings(struct inf *inf, struct rule_report *report, struct inf_
         else if (all_digits(token, length))
             fprintf(out, "%c%s%c", INF_DIRID, token, INF_DIRID);
         else {
-            rule_broken(report, RuleStringUndefined, line, "%%%s%% is not defined in [%s]; define it, or write %%%%%s%%%% if the text itself is meant", token,
-                        inf->strings ? inf->strings->name.text : "Strings", token);
+            rule_broken(report, RuleStringUndefined, line,
+                        "%%%s%% is not defined in [%s]; define it, or write %%%%%s%%%% if the text "
+                        "itself is meant",
+                        token, inf->strings ? inf->strings->name.text : "Strings", token);
             fputs(token, out);
         }
         at = close + 1;
@@ -112,17 +124,22 @@ static void put_strings(struct inf *inf, struct rule_report *report, struct inf_
     field->text = arena_strndup(&inf->arena, text, bytes);
     free(text);
     if (text_utf16_length(field->text) > INF_FIELD_MAX)
-        rule_broken(report, RuleFieldTooLong, line, "with its strings put in the field has %zu characters, at most %u are allowed; shorten them",
+        rule_broken(report, RuleFieldTooLong, line,
+                    "with its strings put in the field has %zu characters, at most %u are allowed; "
+                    "shorten them",
                     text_utf16_length(field->text), INF_FIELD_MAX);
 }
 
 /* stampinf replaces these when it makes an .inf of an .inx. */
 static void check_stamp(struct rule_report *report, const char *raw, unsigned line)
 {
-    static const char *const stamps[] = {"$ARCH$", "$KMDFVERSION$", "$KMDFCOINSTALLERVERSION$", "$UMDFVERSION$", NULL};
+    static const char *const stamps[] = {"$ARCH$", "$KMDFVERSION$", "$KMDFCOINSTALLERVERSION$",
+                                         "$UMDFVERSION$", NULL};
     for (unsigned i = 0; stamps[i]; i++)
         if (strstr(raw, stamps[i]))
-            rule_broken(report, RuleArchToken, line, "%s is still to be replaced; run stampinf on the file, or write the value", stamps[i]);
+            rule_broken(report, RuleArchToken, line,
+                        "%s is still to be replaced; run stampinf on the file, or write the value",
+                        stamps[i]);
 }
 
 void inf_put_strings(struct inf *inf, struct rule_report *report)

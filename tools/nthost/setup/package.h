@@ -17,7 +17,8 @@ struct package_value {
     const char *subkey, *name; /* name "" is the key's default value */
     uint32_t type;             /* REG_SZ ... */
     bool key_only, no_clobber;
-    const char *const *strings; /* REG_SZ, REG_EXPAND_SZ, REG_MULTI_SZ; dirids still to be resolved */
+    const char *const
+        *strings; /* REG_SZ, REG_EXPAND_SZ, REG_MULTI_SZ; dirids still to be resolved */
     unsigned string_count;
     const unsigned char *data; /* the others */
     size_t bytes;
@@ -44,12 +45,13 @@ struct package_service {
 
 /* From the TCP/IP end to the adapter's end of the filter stack. */
 #define FILTER_CLASSES(X)                                                                          \
-    X(scheduler) X(encryption) X(compression) X(vpn) X(loadbalance) X(failover) X(diagnostic)      \
-    X(custom) X(provider_address)
+    X(scheduler)                                                                                   \
+    X(encryption)                                                                                  \
+    X(compression) X(vpn) X(loadbalance) X(failover) X(diagnostic) X(custom) X(provider_address)
 
 struct package_filter {
     bool present, modifying, mandatory;
-    int class_rank; /* index into FILTER_CLASSES; -1: monitoring */
+    int class_rank;                            /* index into FILTER_CLASSES; -1: monitoring */
     const char *instance_id, *service, *media; /* media: comma-separated */
 };
 
@@ -79,4 +81,5 @@ struct package_target {
 
 /* Checks the whole INF. `package` (may be NULL) becomes what amd64 Windows of `build` would
  * install; `*installable` tells whether there is such a section. */
-void package_check(struct inf *inf, struct rule_report *report, uint32_t build, struct package *package, bool *installable);
+void package_check(struct inf *inf, struct rule_report *report, uint32_t build,
+                   struct package *package, bool *installable);

@@ -9,7 +9,8 @@ const struct rule_text setup_rule_table[RULE_COUNT] = {
 #undef X
 };
 
-void rule_broken(struct rule_report *report, enum setup_rule rule, unsigned line, const char *format, ...)
+void rule_broken(struct rule_report *report, enum setup_rule rule, unsigned line,
+                 const char *format, ...)
 {
     struct setup_error error = {.line = line};
     snprintf(error.file, sizeof error.file, "%s", report->file);

@@ -131,6 +131,8 @@
       "values are set, not appended to or deleted")                                                \
     X(RegDuplicate, "INF Validation Errors and Warnings (1331, 1332)",                             \
       "a value is set once")                                                                       \
+    X(Dirid, "Using Dirids (1242)",                                                                \
+      "a directory id in a value is 10, 11, 12, 13, 17, 18, 20 or 24")                              \
     /* Services */                                                                                 \
     X(ServiceNone, "INF Validation Errors and Warnings (1296)",                                    \
       "every install section has a .Services section with an AddService")                          \
@@ -196,7 +198,7 @@ enum setup_rule {
 #define X(name, page, text) Rule##name,
     SETUP_RULES(X)
 #undef X
-    RULE_COUNT
+        RULE_COUNT
 };
 
 struct rule_text {
@@ -210,7 +212,7 @@ struct rule_report {
     struct setup_error *errors;
     unsigned max, stored, count;
 };
-void rule_broken(struct rule_report *report, enum setup_rule rule, unsigned line, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void rule_broken(struct rule_report *report, enum setup_rule rule, unsigned line,
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* By line, as a reader meets them. */
 void rule_report_sort(struct rule_report *report);

@@ -54,7 +54,8 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     return copy;
 }
 
-void *arena_push(struct arena *arena, void **items, unsigned *count, unsigned *capacity, size_t bytes)
+void *arena_push(struct arena *arena, void **items, unsigned *count, unsigned *capacity,
+                 size_t bytes)
 {
     if (*count == *capacity) {
         unsigned room = *capacity ? *capacity * 2 : 8;
@@ -161,29 +162,16 @@ size_t text_utf16_length(const char *text)
     return units;
 }
 
-uint16_t *text_to_utf16(struct arena *arena, const char *text, size_t *units)
-{
-    size_t length = text_utf16_length(text), at = 0;
-    uint16_t *wide = arena_alloc(arena, (length + 1) * sizeof *wide);
-    for (const unsigned char *t = (const unsigned char *)text; *t;) {
-        uint32_t code = next_code(&t);
-        if (code > 0xffff) {
-            wide[at++] = (uint16_t)(0xd800 + ((code - 0x10000) >> 10));
-            wide[at++] = (uint16_t)(0xdc00 + ((code - 0x10000) & 0x3ff));
-        } else {
-            wide[at++] = (uint16_t)code;
-        }
-    }
-    if (units)
-        *units = length;
-    return wide;
-}
-
 const char *text_invalid_utf8(const char *text, size_t bytes)
 {
     const unsigned char *t = (const unsigned char *)text, *end = t + bytes;
     while (t < end) {
-        unsigned length = t[0] < 0x80 ? 1 : t[0] < 0xc2 ? 0 : t[0] < 0xe0 ? 2 : t[0] < 0xf0 ? 3 : t[0] < 0xf5 ? 4 : 0;
+        unsigned length = t[0] < 0x80   ? 1
+                          : t[0] < 0xc2 ? 0
+                          : t[0] < 0xe0 ? 2
+                          : t[0] < 0xf0 ? 3
+                          : t[0] < 0xf5 ? 4
+                                        : 0;
         if (!length || (size_t)(end - t) < length)
             return (const char *)t;
         for (unsigned i = 1; i < length; i++)

@@ -16,9 +16,11 @@ struct arena {
 void *arena_alloc(struct arena *arena, size_t bytes); /* zeroed */
 char *arena_strndup(struct arena *arena, const char *text, size_t bytes);
 char *arena_strdup(struct arena *arena, const char *text);
-char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *arena_printf(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* A vector's next free element; `items` moves when it grows. */
-void *arena_push(struct arena *arena, void **items, unsigned *count, unsigned *capacity, size_t bytes);
+void *arena_push(struct arena *arena, void **items, unsigned *count, unsigned *capacity,
+                 size_t bytes);
 void arena_free(struct arena *arena);
 
 /* ASCII case only: INF names are compared so, and no name that matters is anything else. */
@@ -33,8 +35,6 @@ bool text_number(const char *text, uint64_t max, uint64_t *value);
 /* {8-4-4-4-12} */
 bool text_is_guid(const char *text);
 
-/* UTF-16 of UTF-8 (both valid); terminated, *units without the terminator. */
-uint16_t *text_to_utf16(struct arena *arena, const char *text, size_t *units);
 /* Length in UTF-16 units: what Windows counts its limits in. */
 size_t text_utf16_length(const char *text);
 /* First invalid byte of UTF-8, or NULL. */
