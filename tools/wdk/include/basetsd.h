@@ -1,5 +1,6 @@
 /*
- * Integers of a stated size. On ELF the 64-bit ones are `long`, so that they agree with size_t and the C library's int64_t.
+ * Integers of a stated size. On ELF the 64-bit ones are `long`, so that they agree with size_t and
+ * the C library's int64_t.
  */
 #pragma once
 
@@ -27,23 +28,23 @@ typedef ULONG_PTR SIZE_T, *PSIZE_T;
 typedef LONG_PTR SSIZE_T, *PSSIZE_T;
 typedef ULONG_PTR KAFFINITY, *PKAFFINITY;
 
-#define MAXUINT8 ((UINT8)~(UINT8)0)
-#define MAXUINT16 ((UINT16)~(UINT16)0)
-#define MAXUINT32 ((UINT32)~(UINT32)0)
-#define MAXUINT64 ((UINT64)~(UINT64)0)
-#define MAXINT32 ((INT32)(MAXUINT32 >> 1))
-#define MAXINT64 ((INT64)(MAXUINT64 >> 1))
-#define MAXULONG32 ((ULONG32)~(ULONG32)0)
-#define MAXULONG64 ((ULONG64)~(ULONG64)0)
+#define MAXUINT8     ((UINT8) ~(UINT8)0)
+#define MAXUINT16    ((UINT16) ~(UINT16)0)
+#define MAXUINT32    ((UINT32) ~(UINT32)0)
+#define MAXUINT64    ((UINT64) ~(UINT64)0)
+#define MAXINT32     ((INT32)(MAXUINT32 >> 1))
+#define MAXINT64     ((INT64)(MAXUINT64 >> 1))
+#define MAXULONG32   ((ULONG32) ~(ULONG32)0)
+#define MAXULONG64   ((ULONG64) ~(ULONG64)0)
 #define MAXULONG_PTR (~(ULONG_PTR)0)
-#define MAXSIZE_T ((SIZE_T)~(SIZE_T)0)
+#define MAXSIZE_T    ((SIZE_T) ~(SIZE_T)0)
 
 #define HandleToULong(h) ((ULONG)(ULONG_PTR)(h))
 #define HandleToUlong(h) HandleToULong(h)
 #define ULongToHandle(v) ((HANDLE)(ULONG_PTR)(v))
 #define UlongToHandle(v) ULongToHandle(v)
-#define LongToHandle(v) ((HANDLE)(LONG_PTR)(v))
-#define PtrToUlong(p) ((ULONG)(ULONG_PTR)(p))
-#define PtrToLong(p) ((LONG)(LONG_PTR)(p))
-#define UlongToPtr(v) ((VOID *)(ULONG_PTR)(v))
-#define LongToPtr(v) ((VOID *)(LONG_PTR)(v))
+#define LongToHandle(v)  ((HANDLE)(LONG_PTR)(v))
+#define PtrToUlong(p)    ((ULONG)(ULONG_PTR)(p))
+#define PtrToLong(p)     ((LONG)(LONG_PTR)(p))
+#define UlongToPtr(v)    ((VOID *)(ULONG_PTR)(v))
+#define LongToPtr(v)     ((VOID *)(LONG_PTR)(v))

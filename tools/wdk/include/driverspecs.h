@@ -1,5 +1,6 @@
 /*
- * Annotations of kernel drivers: IRQL, resources, function classes. They expand to nothing, as in sal.h.
+ * Annotations of kernel drivers: IRQL, resources, function classes. They expand to nothing, as in
+ * sal.h.
  */
 #pragma once
 

@@ -1,5 +1,6 @@
 /*
- * GUID and DEFINE_GUID. With INITGUID defined (or <initguid.h> included) DEFINE_GUID makes the definition, else a declaration.
+ * GUID and DEFINE_GUID. With INITGUID defined (or <initguid.h> included) DEFINE_GUID makes the
+ * definition, else a declaration.
  */
 #ifndef GUID_DEFINED
 #define GUID_DEFINED
@@ -13,8 +14,8 @@ typedef struct _GUID {
 
 #undef DEFINE_GUID
 #ifdef INITGUID
-#define DEFINE_GUID(name, l, w1, w2, b1, b2, b3, b4, b5, b6, b7, b8)                                                   \
-    extern const GUID name;                                                                                            \
+#define DEFINE_GUID(name, l, w1, w2, b1, b2, b3, b4, b5, b6, b7, b8)                               \
+    extern const GUID name;                                                                        \
     const GUID __attribute__((weak)) name = {l, w1, w2, {b1, b2, b3, b4, b5, b6, b7, b8}}
 #else
 #define DEFINE_GUID(name, l, w1, w2, b1, b2, b3, b4, b5, b6, b7, b8) extern const GUID name
@@ -28,6 +29,6 @@ typedef GUID IID, CLSID, FMTID;
 typedef const GUID *REFGUID;
 typedef const GUID *REFIID;
 typedef const GUID *REFCLSID;
-#define IsEqualGUID(a, b) (!__builtin_memcmp(a, b, sizeof(GUID)))
+#define IsEqualGUID(a, b)       (!__builtin_memcmp(a, b, sizeof(GUID)))
 #define InlineIsEqualGUID(a, b) IsEqualGUID(a, b)
 #endif

@@ -9,10 +9,10 @@
 typedef UNICODE_STRING NDIS_STRING, *PNDIS_STRING;
 
 #define ETH_LENGTH_OF_ADDRESS 6
-#define ETH_IS_MULTICAST(a) ((BOOLEAN)(((PUCHAR)(a))[0] & 1))
-#define ETH_IS_BROADCAST(a)                                                                                            \
-    ((((PUCHAR)(a))[0] & ((PUCHAR)(a))[1] & ((PUCHAR)(a))[2] & ((PUCHAR)(a))[3] & ((PUCHAR)(a))[4] &                   \
-      ((PUCHAR)(a))[5]) == 0xff)
+#define ETH_IS_MULTICAST(a)   ((BOOLEAN)(((PUCHAR)(a))[0] & 1))
+#define ETH_IS_BROADCAST(a)                                                                        \
+    ((((PUCHAR)(a))[0] & ((PUCHAR)(a))[1] & ((PUCHAR)(a))[2] & ((PUCHAR)(a))[3] &                  \
+      ((PUCHAR)(a))[4] & ((PUCHAR)(a))[5]) == 0xff)
 
 #include <ndis/nbl.h>
 #include <ndis/oidreq.h>

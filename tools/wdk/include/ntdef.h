@@ -1,9 +1,10 @@
 /*
  * Basic types of the NT interfaces.
  *
- * NTAPI is the x64 Windows calling convention: the only one on PE, `ms_abi` on ELF. Every function, function role and
- * callback type of these headers carries it, so that one host can call drivers of either format. A driver declares its
- * callbacks by role (`DRIVER_UNLOAD OipUnload;`); the definition takes the convention over from that declaration.
+ * NTAPI is the x64 Windows calling convention: the only one on PE, `ms_abi` on ELF. Every function,
+ * function role and callback type of these headers carries it, so that one host can call drivers of
+ * either format. A driver declares its callbacks by role (`DRIVER_UNLOAD OipUnload;`); the
+ * definition takes the convention over from that declaration.
  */
 #pragma once
 
@@ -21,21 +22,21 @@
 #define DECLSPEC_IMPORT
 #define DECLSPEC_EXPORT __attribute__((visibility("default")))
 #endif
-#define NTSYSAPI DECLSPEC_IMPORT
+#define NTSYSAPI     DECLSPEC_IMPORT
 #define NTSYSCALLAPI DECLSPEC_IMPORT
-#define NTKERNELAPI DECLSPEC_IMPORT
-#define NTHALAPI DECLSPEC_IMPORT
-#define FASTCALL NTAPI
-#define NTFASTCALL NTAPI
+#define NTKERNELAPI  DECLSPEC_IMPORT
+#define NTHALAPI     DECLSPEC_IMPORT
+#define FASTCALL     NTAPI
+#define NTFASTCALL   NTAPI
 #define NTAPI_INLINE
 #define STDAPICALLTYPE NTAPI
 
-#define FORCEINLINE static inline __attribute__((always_inline, unused))
-#define CFORCEINLINE FORCEINLINE
-#define DECLSPEC_NORETURN __attribute__((noreturn))
-#define DECLSPEC_NOINLINE __attribute__((noinline))
-#define DECLSPEC_ALIGN(n) __attribute__((aligned(n)))
-#define DECLSPEC_CACHEALIGN DECLSPEC_ALIGN(SYSTEM_CACHE_ALIGNMENT_SIZE)
+#define FORCEINLINE                 static inline __attribute__((always_inline, unused))
+#define CFORCEINLINE                FORCEINLINE
+#define DECLSPEC_NORETURN           __attribute__((noreturn))
+#define DECLSPEC_NOINLINE           __attribute__((noinline))
+#define DECLSPEC_ALIGN(n)           __attribute__((aligned(n)))
+#define DECLSPEC_CACHEALIGN         DECLSPEC_ALIGN(SYSTEM_CACHE_ALIGNMENT_SIZE)
 #define SYSTEM_CACHE_ALIGNMENT_SIZE 64
 #define MEMORY_ALLOCATION_ALIGNMENT 16
 #define UNALIGNED
@@ -95,48 +96,51 @@ typedef USHORT WORD;
 #define TRUE 1
 #endif
 
-#define MINCHAR 0x80
-#define MAXCHAR 0x7f
-#define MINSHORT 0x8000
-#define MAXSHORT 0x7fff
-#define MINLONG 0x80000000
-#define MAXLONG 0x7fffffff
-#define MAXUCHAR 0xff
-#define MAXUSHORT 0xffff
-#define MAXULONG 0xffffffff
-#define MAXLONGLONG 0x7fffffffffffffff
-#define UNICODE_NULL ((WCHAR)0)
-#define ANSI_NULL ((CHAR)0)
+#define MINCHAR                  0x80
+#define MAXCHAR                  0x7f
+#define MINSHORT                 0x8000
+#define MAXSHORT                 0x7fff
+#define MINLONG                  0x80000000
+#define MAXLONG                  0x7fffffff
+#define MAXUCHAR                 0xff
+#define MAXUSHORT                0xffff
+#define MAXULONG                 0xffffffff
+#define MAXLONGLONG              0x7fffffffffffffff
+#define UNICODE_NULL             ((WCHAR)0)
+#define ANSI_NULL                ((CHAR)0)
 #define UNICODE_STRING_MAX_BYTES ((USHORT)65534)
 #define UNICODE_STRING_MAX_CHARS 32767
 
-#define NT_SUCCESS(s) (((NTSTATUS)(s)) >= 0)
+#define NT_SUCCESS(s)     (((NTSTATUS)(s)) >= 0)
 #define NT_INFORMATION(s) ((((ULONG)(s)) >> 30) == 1)
-#define NT_WARNING(s) ((((ULONG)(s)) >> 30) == 2)
-#define NT_ERROR(s) ((((ULONG)(s)) >> 30) == 3)
-#define NT_FACILITY(s) ((((ULONG)(s)) >> 16) & 0xfff)
+#define NT_WARNING(s)     ((((ULONG)(s)) >> 30) == 2)
+#define NT_ERROR(s)       ((((ULONG)(s)) >> 30) == 3)
+#define NT_FACILITY(s)    ((((ULONG)(s)) >> 16) & 0xfff)
 
-#define ARGUMENT_PRESENT(p) ((CHAR *)((ULONG_PTR)(p)) != (CHAR *)(NULL))
-#define FIELD_OFFSET(type, field) ((LONG)offsetof(type, field))
-#define UFIELD_OFFSET(type, field) ((ULONG)offsetof(type, field))
+#define ARGUMENT_PRESENT(p)         ((CHAR *)((ULONG_PTR)(p)) != (CHAR *)(NULL))
+#define FIELD_OFFSET(type, field)   ((LONG)offsetof(type, field))
+#define UFIELD_OFFSET(type, field)  ((ULONG)offsetof(type, field))
 #define RTL_FIELD_SIZE(type, field) (sizeof(((type *)0)->field))
-#define RTL_SIZEOF_THROUGH_FIELD(type, field) (FIELD_OFFSET(type, field) + RTL_FIELD_SIZE(type, field))
-#define RTL_CONTAINS_FIELD(p, size, field) ((((PCHAR)(&(p)->field)) + sizeof((p)->field)) <= (((PCHAR)(p)) + (size)))
-#define RTL_NUMBER_OF(a) (sizeof(a) / sizeof((a)[0]))
+#define RTL_SIZEOF_THROUGH_FIELD(type, field)                                                      \
+    (FIELD_OFFSET(type, field) + RTL_FIELD_SIZE(type, field))
+#define RTL_CONTAINS_FIELD(p, size, field)                                                         \
+    ((((PCHAR)(&(p)->field)) + sizeof((p)->field)) <= (((PCHAR)(p)) + (size)))
+#define RTL_NUMBER_OF(a)                 (sizeof(a) / sizeof((a)[0]))
 #define RTL_NUMBER_OF_FIELD(type, field) (RTL_NUMBER_OF(((type *)0)->field))
-#define ARRAYSIZE(a) RTL_NUMBER_OF(a)
+#define ARRAYSIZE(a)                     RTL_NUMBER_OF(a)
 #ifndef _countof
 #define _countof(a) RTL_NUMBER_OF(a)
 #endif
-#define CONTAINING_RECORD(address, type, field) ((type *)((PCHAR)(address) - (ULONG_PTR)offsetof(type, field)))
-#define TYPE_ALIGNMENT(t) _Alignof(t)
-#define PROBE_ALIGNMENT(t) TYPE_ALIGNMENT(ULONG)
-#define C_ASSERT(e) _Static_assert(e, #e)
-#define UNREFERENCED_PARAMETER(p) ((void)(p))
-#define DBG_UNREFERENCED_PARAMETER(p) ((void)(p))
+#define CONTAINING_RECORD(address, type, field)                                                    \
+    ((type *)((PCHAR)(address) - (ULONG_PTR)offsetof(type, field)))
+#define TYPE_ALIGNMENT(t)                  _Alignof(t)
+#define PROBE_ALIGNMENT(t)                 TYPE_ALIGNMENT(ULONG)
+#define C_ASSERT(e)                        _Static_assert(e, #e)
+#define UNREFERENCED_PARAMETER(p)          ((void)(p))
+#define DBG_UNREFERENCED_PARAMETER(p)      ((void)(p))
 #define DBG_UNREFERENCED_LOCAL_VARIABLE(v) ((void)(v))
-#define DEFAULT_UNREACHABLE                                                                                            \
-    default:                                                                                                           \
+#define DEFAULT_UNREACHABLE                                                                        \
+    default:                                                                                       \
         __builtin_unreachable()
 
 #ifndef __PREFIX_NOWARN_EMPTY
@@ -178,7 +182,8 @@ typedef struct _STRING {
     USHORT Length;
     USHORT MaximumLength;
     PCHAR Buffer;
-} STRING, *PSTRING, ANSI_STRING, *PANSI_STRING, OEM_STRING, *POEM_STRING, UTF8_STRING, *PUTF8_STRING;
+} STRING, *PSTRING, ANSI_STRING, *PANSI_STRING, OEM_STRING, *POEM_STRING, UTF8_STRING,
+    *PUTF8_STRING;
 typedef const STRING *PCANSI_STRING, *PCOEM_STRING, *PCUTF8_STRING;
 
 typedef struct _CSTRING {
@@ -194,14 +199,14 @@ typedef struct _UNICODE_STRING {
 } UNICODE_STRING, *PUNICODE_STRING;
 typedef const UNICODE_STRING *PCUNICODE_STRING;
 
-#define DECLARE_CONST_UNICODE_STRING(name, text)                                                                       \
-    const WCHAR name##_buffer[] = text;                                                                                \
+#define DECLARE_CONST_UNICODE_STRING(name, text)                                                   \
+    const WCHAR name##_buffer[] = text;                                                            \
     const UNICODE_STRING name = {sizeof(text) - sizeof(WCHAR), sizeof(text), (PWCH)name##_buffer}
-#define DECLARE_GLOBAL_CONST_UNICODE_STRING(name, text)                                                                \
-    extern const __attribute__((weak)) UNICODE_STRING name;                                                            \
+#define DECLARE_GLOBAL_CONST_UNICODE_STRING(name, text)                                            \
+    extern const __attribute__((weak)) UNICODE_STRING name;                                        \
     const UNICODE_STRING name = {sizeof(text) - sizeof(WCHAR), sizeof(text), (PWCH)text}
-#define DECLARE_UNICODE_STRING_SIZE(name, chars)                                                                       \
-    WCHAR name##_buffer[chars];                                                                                        \
+#define DECLARE_UNICODE_STRING_SIZE(name, chars)                                                   \
+    WCHAR name##_buffer[chars];                                                                    \
     UNICODE_STRING name = {0, (chars) * sizeof(WCHAR), name##_buffer}
 #define RTL_CONSTANT_STRING(s) {sizeof(s) - sizeof((s)[0]), sizeof(s), (PVOID)(s)}
 
@@ -224,28 +229,29 @@ typedef struct _OBJECT_ATTRIBUTES {
 } OBJECT_ATTRIBUTES, *POBJECT_ATTRIBUTES;
 typedef const OBJECT_ATTRIBUTES *PCOBJECT_ATTRIBUTES;
 
-#define OBJ_INHERIT 0x00000002
-#define OBJ_PERMANENT 0x00000010
-#define OBJ_EXCLUSIVE 0x00000020
-#define OBJ_CASE_INSENSITIVE 0x00000040
-#define OBJ_OPENIF 0x00000080
-#define OBJ_OPENLINK 0x00000100
-#define OBJ_KERNEL_HANDLE 0x00000200
-#define OBJ_FORCE_ACCESS_CHECK 0x00000400
+#define OBJ_INHERIT                       0x00000002
+#define OBJ_PERMANENT                     0x00000010
+#define OBJ_EXCLUSIVE                     0x00000020
+#define OBJ_CASE_INSENSITIVE              0x00000040
+#define OBJ_OPENIF                        0x00000080
+#define OBJ_OPENLINK                      0x00000100
+#define OBJ_KERNEL_HANDLE                 0x00000200
+#define OBJ_FORCE_ACCESS_CHECK            0x00000400
 #define OBJ_IGNORE_IMPERSONATED_DEVICEMAP 0x00000800
-#define OBJ_DONT_REPARSE 0x00001000
-#define OBJ_VALID_ATTRIBUTES 0x00001FF2
+#define OBJ_DONT_REPARSE                  0x00001000
+#define OBJ_VALID_ATTRIBUTES              0x00001FF2
 
-#define InitializeObjectAttributes(p, n, a, r, s)                                                                      \
-    do {                                                                                                               \
-        (p)->Length = sizeof(OBJECT_ATTRIBUTES);                                                                       \
-        (p)->RootDirectory = (r);                                                                                      \
-        (p)->Attributes = (a);                                                                                         \
-        (p)->ObjectName = (n);                                                                                         \
-        (p)->SecurityDescriptor = (s);                                                                                 \
-        (p)->SecurityQualityOfService = NULL;                                                                          \
+#define InitializeObjectAttributes(p, n, a, r, s)                                                  \
+    do {                                                                                           \
+        (p)->Length = sizeof(OBJECT_ATTRIBUTES);                                                   \
+        (p)->RootDirectory = (r);                                                                  \
+        (p)->Attributes = (a);                                                                     \
+        (p)->ObjectName = (n);                                                                     \
+        (p)->SecurityDescriptor = (s);                                                             \
+        (p)->SecurityQualityOfService = NULL;                                                      \
     } while (0)
-#define RTL_CONSTANT_OBJECT_ATTRIBUTES(n, a) {sizeof(OBJECT_ATTRIBUTES), NULL, (PUNICODE_STRING)(n), a, NULL, NULL}
+#define RTL_CONSTANT_OBJECT_ATTRIBUTES(n, a)                                                       \
+    {sizeof(OBJECT_ATTRIBUTES), NULL, (PUNICODE_STRING)(n), a, NULL, NULL}
 
 typedef struct _GROUP_AFFINITY {
     KAFFINITY Mask;
@@ -263,7 +269,12 @@ typedef enum _EVENT_TYPE { NotificationEvent, SynchronizationEvent } EVENT_TYPE;
 typedef enum _TIMER_TYPE { NotificationTimer, SynchronizationTimer } TIMER_TYPE;
 typedef enum _WAIT_TYPE { WaitAll, WaitAny, WaitNotification, WaitDequeue, WaitDpc } WAIT_TYPE;
 
-typedef enum _NT_PRODUCT_TYPE { NtProductWinNt = 1, NtProductLanManNt, NtProductServer } NT_PRODUCT_TYPE, *PNT_PRODUCT_TYPE;
+typedef enum _NT_PRODUCT_TYPE {
+    NtProductWinNt = 1,
+    NtProductLanManNt,
+    NtProductServer
+} NT_PRODUCT_TYPE,
+    *PNT_PRODUCT_TYPE;
 
 /* x64 addresses hold 16 bytes of alignment for DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) */
 typedef struct DECLSPEC_ALIGN(16) _M128A {

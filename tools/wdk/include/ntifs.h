@@ -10,5 +10,6 @@ NTKERNELAPI NTSTATUS NTAPI PsLookupProcessByProcessId(HANDLE ProcessId, _Out_ PE
 NTKERNELAPI NTSTATUS NTAPI PsLookupThreadByThreadId(HANDLE ThreadId, _Out_ PETHREAD *Thread);
 NTKERNELAPI PEPROCESS NTAPI PsGetThreadProcess(PETHREAD Thread);
 NTKERNELAPI NTSTATUS NTAPI ZwQueryObject(_In_opt_ HANDLE Handle, ULONG ObjectInformationClass,
-                                         _Out_opt_ PVOID ObjectInformation, ULONG ObjectInformationLength,
+                                         _Out_opt_ PVOID ObjectInformation,
+                                         ULONG ObjectInformationLength,
                                          _Out_opt_ PULONG ReturnLength);

@@ -1,5 +1,6 @@
 /*
- * Source annotations. They document the interfaces and drive the WDK's own analysers; here they expand to nothing.
+ * Source annotations. They document the interfaces and drive the WDK's own analysers; here they
+ * expand to nothing.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * Kernel-Mode Driver Framework 1.33. Every WdfXxx is an inline call through the function table that WdfVersionBind hands
- * to the driver's entry stub.
+ * Kernel-Mode Driver Framework 1.33. Every WdfXxx is an inline call through the function table that
+ * WdfVersionBind hands to the driver's entry stub.
  */
 #pragma once
 

@@ -3,7 +3,8 @@
  */
 #pragma once
 
-typedef NTSTATUS NTAPI EVT_WDF_DRIVER_DEVICE_ADD(WDFDRIVER Driver, _Inout_ PWDFDEVICE_INIT DeviceInit);
+typedef NTSTATUS NTAPI EVT_WDF_DRIVER_DEVICE_ADD(WDFDRIVER Driver,
+                                                 _Inout_ PWDFDEVICE_INIT DeviceInit);
 typedef EVT_WDF_DRIVER_DEVICE_ADD *PFN_WDF_DRIVER_DEVICE_ADD;
 typedef VOID NTAPI EVT_WDF_DRIVER_UNLOAD(WDFDRIVER Driver);
 typedef EVT_WDF_DRIVER_UNLOAD *PFN_WDF_DRIVER_UNLOAD;
@@ -31,51 +32,53 @@ FORCEINLINE VOID WDF_DRIVER_CONFIG_INIT(_Out_ PWDF_DRIVER_CONFIG Config,
     Config->EvtDriverDeviceAdd = EvtDriverDeviceAdd;
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFDRIVERCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                              PDRIVER_OBJECT DriverObject,
-                                              PCUNICODE_STRING RegistryPath,
-                                              _In_opt_ PWDF_OBJECT_ATTRIBUTES DriverAttributes,
-                                              PWDF_DRIVER_CONFIG DriverConfig,
-                                              _Out_opt_ WDFDRIVER *Driver);
+typedef NTSTATUS(NTAPI *PFN_WDFDRIVERCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                             PDRIVER_OBJECT DriverObject,
+                                             PCUNICODE_STRING RegistryPath,
+                                             _In_opt_ PWDF_OBJECT_ATTRIBUTES DriverAttributes,
+                                             PWDF_DRIVER_CONFIG DriverConfig,
+                                             _Out_opt_ WDFDRIVER *Driver);
 FORCEINLINE NTSTATUS WdfDriverCreate(PDRIVER_OBJECT DriverObject, PCUNICODE_STRING RegistryPath,
                                      _In_opt_ PWDF_OBJECT_ATTRIBUTES DriverAttributes,
                                      PWDF_DRIVER_CONFIG DriverConfig, _Out_opt_ WDFDRIVER *Driver)
 {
-    return ((PFN_WDFDRIVERCREATE)WdfFunctions[WdfDriverCreateTableIndex])(WdfDriverGlobals,
-        DriverObject, RegistryPath, DriverAttributes, DriverConfig, Driver);
+    return ((PFN_WDFDRIVERCREATE)WdfFunctions[WdfDriverCreateTableIndex])(
+        WdfDriverGlobals, DriverObject, RegistryPath, DriverAttributes, DriverConfig, Driver);
 }
 
-typedef PWSTR (NTAPI *PFN_WDFDRIVERGETREGISTRYPATH)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                    WDFDRIVER Driver);
+typedef PWSTR(NTAPI *PFN_WDFDRIVERGETREGISTRYPATH)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                   WDFDRIVER Driver);
 FORCEINLINE PWSTR WdfDriverGetRegistryPath(WDFDRIVER Driver)
 {
-    return ((PFN_WDFDRIVERGETREGISTRYPATH)WdfFunctions[WdfDriverGetRegistryPathTableIndex])(WdfDriverGlobals,
-        Driver);
+    return ((PFN_WDFDRIVERGETREGISTRYPATH)WdfFunctions[WdfDriverGetRegistryPathTableIndex])(
+        WdfDriverGlobals, Driver);
 }
 
-typedef PDRIVER_OBJECT (NTAPI *PFN_WDFDRIVERWDMGETDRIVEROBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFDRIVER Driver);
+typedef PDRIVER_OBJECT(NTAPI *PFN_WDFDRIVERWDMGETDRIVEROBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                               WDFDRIVER Driver);
 FORCEINLINE PDRIVER_OBJECT WdfDriverWdmGetDriverObject(WDFDRIVER Driver)
 {
-    return ((PFN_WDFDRIVERWDMGETDRIVEROBJECT)WdfFunctions[WdfDriverWdmGetDriverObjectTableIndex])(WdfDriverGlobals,
-        Driver);
+    return ((PFN_WDFDRIVERWDMGETDRIVEROBJECT)WdfFunctions[WdfDriverWdmGetDriverObjectTableIndex])(
+        WdfDriverGlobals, Driver);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFDRIVEROPENPARAMETERSREGISTRYKEY)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFDRIVER Driver, ACCESS_MASK DesiredAccess, _In_opt_ PWDF_OBJECT_ATTRIBUTES KeyAttributes,
-        _Out_ WDFKEY *Key);
-FORCEINLINE NTSTATUS WdfDriverOpenParametersRegistryKey(WDFDRIVER Driver, ACCESS_MASK DesiredAccess,
-                                                        _In_opt_ PWDF_OBJECT_ATTRIBUTES KeyAttributes,
-                                                        _Out_ WDFKEY *Key)
+typedef NTSTATUS(NTAPI *PFN_WDFDRIVEROPENPARAMETERSREGISTRYKEY)(
+    PWDF_DRIVER_GLOBALS DriverGlobals, WDFDRIVER Driver, ACCESS_MASK DesiredAccess,
+    _In_opt_ PWDF_OBJECT_ATTRIBUTES KeyAttributes, _Out_ WDFKEY *Key);
+FORCEINLINE NTSTATUS
+WdfDriverOpenParametersRegistryKey(WDFDRIVER Driver, ACCESS_MASK DesiredAccess,
+                                   _In_opt_ PWDF_OBJECT_ATTRIBUTES KeyAttributes, _Out_ WDFKEY *Key)
 {
-    return ((PFN_WDFDRIVEROPENPARAMETERSREGISTRYKEY)WdfFunctions[WdfDriverOpenParametersRegistryKeyTableIndex])(WdfDriverGlobals,
-        Driver, DesiredAccess, KeyAttributes, Key);
+    return ((PFN_WDFDRIVEROPENPARAMETERSREGISTRYKEY)
+                WdfFunctions[WdfDriverOpenParametersRegistryKeyTableIndex])(
+        WdfDriverGlobals, Driver, DesiredAccess, KeyAttributes, Key);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFDRIVERRETRIEVEVERSIONSTRING)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFDRIVER Driver, WDFSTRING String);
+typedef NTSTATUS(NTAPI *PFN_WDFDRIVERRETRIEVEVERSIONSTRING)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                            WDFDRIVER Driver, WDFSTRING String);
 FORCEINLINE NTSTATUS WdfDriverRetrieveVersionString(WDFDRIVER Driver, WDFSTRING String)
 {
-    return ((PFN_WDFDRIVERRETRIEVEVERSIONSTRING)WdfFunctions[WdfDriverRetrieveVersionStringTableIndex])(WdfDriverGlobals,
-        Driver, String);
+    return (
+        (PFN_WDFDRIVERRETRIEVEVERSIONSTRING)WdfFunctions[WdfDriverRetrieveVersionStringTableIndex])(
+        WdfDriverGlobals, Driver, String);
 }

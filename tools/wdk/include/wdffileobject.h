@@ -3,7 +3,8 @@
  */
 #pragma once
 
-typedef VOID NTAPI EVT_WDF_DEVICE_FILE_CREATE(WDFDEVICE Device, WDFREQUEST Request, WDFFILEOBJECT FileObject);
+typedef VOID NTAPI EVT_WDF_DEVICE_FILE_CREATE(WDFDEVICE Device, WDFREQUEST Request,
+                                              WDFFILEOBJECT FileObject);
 typedef EVT_WDF_DEVICE_FILE_CREATE *PFN_WDF_DEVICE_FILE_CREATE;
 typedef VOID NTAPI EVT_WDF_FILE_CLOSE(WDFFILEOBJECT FileObject);
 typedef EVT_WDF_FILE_CLOSE *PFN_WDF_FILE_CLOSE;
@@ -17,7 +18,8 @@ typedef enum _WDF_FILEOBJECT_CLASS {
     WdfFileObjectWdfCanUseFsContext2 = 3,
     WdfFileObjectWdfCannotUseFsContexts = 4,
     WdfFileObjectCanBeOptional = (int)0x80000000
-} WDF_FILEOBJECT_CLASS, *PWDF_FILEOBJECT_CLASS;
+} WDF_FILEOBJECT_CLASS,
+    *PWDF_FILEOBJECT_CLASS;
 
 typedef struct _WDF_FILEOBJECT_CONFIG {
     ULONG Size;
@@ -41,42 +43,44 @@ FORCEINLINE VOID WDF_FILEOBJECT_CONFIG_INIT(_Out_ PWDF_FILEOBJECT_CONFIG FileEve
     FileEventCallbacks->FileObjectClass = WdfFileObjectWdfCannotUseFsContexts;
 }
 
-typedef PUNICODE_STRING (NTAPI *PFN_WDFFILEOBJECTGETFILENAME)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFFILEOBJECT FileObject);
+typedef PUNICODE_STRING(NTAPI *PFN_WDFFILEOBJECTGETFILENAME)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                             WDFFILEOBJECT FileObject);
 FORCEINLINE PUNICODE_STRING WdfFileObjectGetFileName(WDFFILEOBJECT FileObject)
 {
-    return ((PFN_WDFFILEOBJECTGETFILENAME)WdfFunctions[WdfFileObjectGetFileNameTableIndex])(WdfDriverGlobals,
-        FileObject);
+    return ((PFN_WDFFILEOBJECTGETFILENAME)WdfFunctions[WdfFileObjectGetFileNameTableIndex])(
+        WdfDriverGlobals, FileObject);
 }
 
-typedef ULONG (NTAPI *PFN_WDFFILEOBJECTGETFLAGS)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                 WDFFILEOBJECT FileObject);
+typedef ULONG(NTAPI *PFN_WDFFILEOBJECTGETFLAGS)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                WDFFILEOBJECT FileObject);
 FORCEINLINE ULONG WdfFileObjectGetFlags(WDFFILEOBJECT FileObject)
 {
-    return ((PFN_WDFFILEOBJECTGETFLAGS)WdfFunctions[WdfFileObjectGetFlagsTableIndex])(WdfDriverGlobals,
-        FileObject);
+    return ((PFN_WDFFILEOBJECTGETFLAGS)WdfFunctions[WdfFileObjectGetFlagsTableIndex])(
+        WdfDriverGlobals, FileObject);
 }
 
-typedef WDFDEVICE (NTAPI *PFN_WDFFILEOBJECTGETDEVICE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                      WDFFILEOBJECT FileObject);
+typedef WDFDEVICE(NTAPI *PFN_WDFFILEOBJECTGETDEVICE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                     WDFFILEOBJECT FileObject);
 FORCEINLINE WDFDEVICE WdfFileObjectGetDevice(WDFFILEOBJECT FileObject)
 {
-    return ((PFN_WDFFILEOBJECTGETDEVICE)WdfFunctions[WdfFileObjectGetDeviceTableIndex])(WdfDriverGlobals,
-        FileObject);
+    return ((PFN_WDFFILEOBJECTGETDEVICE)WdfFunctions[WdfFileObjectGetDeviceTableIndex])(
+        WdfDriverGlobals, FileObject);
 }
 
-typedef ULONG (NTAPI *PFN_WDFFILEOBJECTGETINITIATORPROCESSID)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFFILEOBJECT FileObject);
+typedef ULONG(NTAPI *PFN_WDFFILEOBJECTGETINITIATORPROCESSID)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                             WDFFILEOBJECT FileObject);
 FORCEINLINE ULONG WdfFileObjectGetInitiatorProcessId(WDFFILEOBJECT FileObject)
 {
-    return ((PFN_WDFFILEOBJECTGETINITIATORPROCESSID)WdfFunctions[WdfFileObjectGetInitiatorProcessIdTableIndex])(WdfDriverGlobals,
-        FileObject);
+    return ((PFN_WDFFILEOBJECTGETINITIATORPROCESSID)
+                WdfFunctions[WdfFileObjectGetInitiatorProcessIdTableIndex])(WdfDriverGlobals,
+                                                                            FileObject);
 }
 
-typedef PFILE_OBJECT (NTAPI *PFN_WDFFILEOBJECTWDMGETFILEOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFFILEOBJECT FileObject);
+typedef PFILE_OBJECT(NTAPI *PFN_WDFFILEOBJECTWDMGETFILEOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                               WDFFILEOBJECT FileObject);
 FORCEINLINE PFILE_OBJECT WdfFileObjectWdmGetFileObject(WDFFILEOBJECT FileObject)
 {
-    return ((PFN_WDFFILEOBJECTWDMGETFILEOBJECT)WdfFunctions[WdfFileObjectWdmGetFileObjectTableIndex])(WdfDriverGlobals,
-        FileObject);
+    return (
+        (PFN_WDFFILEOBJECTWDMGETFILEOBJECT)WdfFunctions[WdfFileObjectWdmGetFileObjectTableIndex])(
+        WdfDriverGlobals, FileObject);
 }

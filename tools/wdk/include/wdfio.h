@@ -27,7 +27,8 @@ typedef VOID NTAPI EVT_WDF_IO_QUEUE_IO_WRITE(WDFQUEUE Queue, WDFREQUEST Request,
 typedef EVT_WDF_IO_QUEUE_IO_WRITE *PFN_WDF_IO_QUEUE_IO_WRITE;
 typedef VOID NTAPI EVT_WDF_IO_QUEUE_IO_DEVICE_CONTROL(WDFQUEUE Queue, WDFREQUEST Request,
                                                       size_t OutputBufferLength,
-                                                      size_t InputBufferLength, ULONG IoControlCode);
+                                                      size_t InputBufferLength,
+                                                      ULONG IoControlCode);
 typedef EVT_WDF_IO_QUEUE_IO_DEVICE_CONTROL *PFN_WDF_IO_QUEUE_IO_DEVICE_CONTROL;
 typedef VOID NTAPI EVT_WDF_IO_QUEUE_IO_INTERNAL_DEVICE_CONTROL(WDFQUEUE Queue, WDFREQUEST Request,
                                                                size_t OutputBufferLength,
@@ -82,38 +83,38 @@ FORCEINLINE VOID WDF_IO_QUEUE_CONFIG_INIT_DEFAULT_QUEUE(_Out_ PWDF_IO_QUEUE_CONF
     Config->DefaultQueue = TRUE;
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFIOQUEUECREATE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFDEVICE Device,
-                                               PWDF_IO_QUEUE_CONFIG Config,
-                                               _In_opt_ PWDF_OBJECT_ATTRIBUTES QueueAttributes,
-                                               _Out_opt_ WDFQUEUE *Queue);
+typedef NTSTATUS(NTAPI *PFN_WDFIOQUEUECREATE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFDEVICE Device,
+                                              PWDF_IO_QUEUE_CONFIG Config,
+                                              _In_opt_ PWDF_OBJECT_ATTRIBUTES QueueAttributes,
+                                              _Out_opt_ WDFQUEUE *Queue);
 FORCEINLINE NTSTATUS WdfIoQueueCreate(WDFDEVICE Device, PWDF_IO_QUEUE_CONFIG Config,
                                       _In_opt_ PWDF_OBJECT_ATTRIBUTES QueueAttributes,
                                       _Out_opt_ WDFQUEUE *Queue)
 {
-    return ((PFN_WDFIOQUEUECREATE)WdfFunctions[WdfIoQueueCreateTableIndex])(WdfDriverGlobals,
-        Device, Config, QueueAttributes, Queue);
+    return ((PFN_WDFIOQUEUECREATE)WdfFunctions[WdfIoQueueCreateTableIndex])(
+        WdfDriverGlobals, Device, Config, QueueAttributes, Queue);
 }
 
-typedef WDF_IO_QUEUE_STATE (NTAPI *PFN_WDFIOQUEUEGETSTATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                           WDFQUEUE Queue,
-                                                           _Out_opt_ PULONG QueueRequests,
-                                                           _Out_opt_ PULONG DriverRequests);
+typedef WDF_IO_QUEUE_STATE(NTAPI *PFN_WDFIOQUEUEGETSTATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                          WDFQUEUE Queue,
+                                                          _Out_opt_ PULONG QueueRequests,
+                                                          _Out_opt_ PULONG DriverRequests);
 FORCEINLINE WDF_IO_QUEUE_STATE WdfIoQueueGetState(WDFQUEUE Queue, _Out_opt_ PULONG QueueRequests,
                                                   _Out_opt_ PULONG DriverRequests)
 {
-    return ((PFN_WDFIOQUEUEGETSTATE)WdfFunctions[WdfIoQueueGetStateTableIndex])(WdfDriverGlobals,
-        Queue, QueueRequests, DriverRequests);
+    return ((PFN_WDFIOQUEUEGETSTATE)WdfFunctions[WdfIoQueueGetStateTableIndex])(
+        WdfDriverGlobals, Queue, QueueRequests, DriverRequests);
 }
 
-typedef VOID (NTAPI *PFN_WDFIOQUEUESTART)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue);
+typedef VOID(NTAPI *PFN_WDFIOQUEUESTART)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue);
 FORCEINLINE VOID WdfIoQueueStart(WDFQUEUE Queue)
 {
     ((PFN_WDFIOQUEUESTART)WdfFunctions[WdfIoQueueStartTableIndex])(WdfDriverGlobals, Queue);
 }
 
-typedef VOID (NTAPI *PFN_WDFIOQUEUESTOP)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue,
-                                         _In_opt_ PFN_WDF_IO_QUEUE_STATE StopComplete,
-                                         _In_opt_ WDFOBJECT Context);
+typedef VOID(NTAPI *PFN_WDFIOQUEUESTOP)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue,
+                                        _In_opt_ PFN_WDF_IO_QUEUE_STATE StopComplete,
+                                        _In_opt_ WDFOBJECT Context);
 FORCEINLINE VOID WdfIoQueueStop(WDFQUEUE Queue, _In_opt_ PFN_WDF_IO_QUEUE_STATE StopComplete,
                                 _In_opt_ WDFOBJECT Context)
 {
@@ -121,17 +122,17 @@ FORCEINLINE VOID WdfIoQueueStop(WDFQUEUE Queue, _In_opt_ PFN_WDF_IO_QUEUE_STATE 
                                                                  StopComplete, Context);
 }
 
-typedef VOID (NTAPI *PFN_WDFIOQUEUESTOPSYNCHRONOUSLY)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                      WDFQUEUE Queue);
+typedef VOID(NTAPI *PFN_WDFIOQUEUESTOPSYNCHRONOUSLY)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                     WDFQUEUE Queue);
 FORCEINLINE VOID WdfIoQueueStopSynchronously(WDFQUEUE Queue)
 {
-    ((PFN_WDFIOQUEUESTOPSYNCHRONOUSLY)WdfFunctions[WdfIoQueueStopSynchronouslyTableIndex])(WdfDriverGlobals,
-        Queue);
+    ((PFN_WDFIOQUEUESTOPSYNCHRONOUSLY)WdfFunctions[WdfIoQueueStopSynchronouslyTableIndex])(
+        WdfDriverGlobals, Queue);
 }
 
-typedef VOID (NTAPI *PFN_WDFIOQUEUEDRAIN)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue,
-                                          _In_opt_ PFN_WDF_IO_QUEUE_STATE DrainComplete,
-                                          _In_opt_ WDFOBJECT Context);
+typedef VOID(NTAPI *PFN_WDFIOQUEUEDRAIN)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue,
+                                         _In_opt_ PFN_WDF_IO_QUEUE_STATE DrainComplete,
+                                         _In_opt_ WDFOBJECT Context);
 FORCEINLINE VOID WdfIoQueueDrain(WDFQUEUE Queue, _In_opt_ PFN_WDF_IO_QUEUE_STATE DrainComplete,
                                  _In_opt_ WDFOBJECT Context)
 {
@@ -139,17 +140,17 @@ FORCEINLINE VOID WdfIoQueueDrain(WDFQUEUE Queue, _In_opt_ PFN_WDF_IO_QUEUE_STATE
                                                                    DrainComplete, Context);
 }
 
-typedef VOID (NTAPI *PFN_WDFIOQUEUEDRAINSYNCHRONOUSLY)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                       WDFQUEUE Queue);
+typedef VOID(NTAPI *PFN_WDFIOQUEUEDRAINSYNCHRONOUSLY)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                      WDFQUEUE Queue);
 FORCEINLINE VOID WdfIoQueueDrainSynchronously(WDFQUEUE Queue)
 {
-    ((PFN_WDFIOQUEUEDRAINSYNCHRONOUSLY)WdfFunctions[WdfIoQueueDrainSynchronouslyTableIndex])(WdfDriverGlobals,
-        Queue);
+    ((PFN_WDFIOQUEUEDRAINSYNCHRONOUSLY)WdfFunctions[WdfIoQueueDrainSynchronouslyTableIndex])(
+        WdfDriverGlobals, Queue);
 }
 
-typedef VOID (NTAPI *PFN_WDFIOQUEUEPURGE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue,
-                                          _In_opt_ PFN_WDF_IO_QUEUE_STATE PurgeComplete,
-                                          _In_opt_ WDFOBJECT Context);
+typedef VOID(NTAPI *PFN_WDFIOQUEUEPURGE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue,
+                                         _In_opt_ PFN_WDF_IO_QUEUE_STATE PurgeComplete,
+                                         _In_opt_ WDFOBJECT Context);
 FORCEINLINE VOID WdfIoQueuePurge(WDFQUEUE Queue, _In_opt_ PFN_WDF_IO_QUEUE_STATE PurgeComplete,
                                  _In_opt_ WDFOBJECT Context)
 {
@@ -157,72 +158,76 @@ FORCEINLINE VOID WdfIoQueuePurge(WDFQUEUE Queue, _In_opt_ PFN_WDF_IO_QUEUE_STATE
                                                                    PurgeComplete, Context);
 }
 
-typedef VOID (NTAPI *PFN_WDFIOQUEUEPURGESYNCHRONOUSLY)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                       WDFQUEUE Queue);
+typedef VOID(NTAPI *PFN_WDFIOQUEUEPURGESYNCHRONOUSLY)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                      WDFQUEUE Queue);
 FORCEINLINE VOID WdfIoQueuePurgeSynchronously(WDFQUEUE Queue)
 {
-    ((PFN_WDFIOQUEUEPURGESYNCHRONOUSLY)WdfFunctions[WdfIoQueuePurgeSynchronouslyTableIndex])(WdfDriverGlobals,
-        Queue);
+    ((PFN_WDFIOQUEUEPURGESYNCHRONOUSLY)WdfFunctions[WdfIoQueuePurgeSynchronouslyTableIndex])(
+        WdfDriverGlobals, Queue);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFIOQUEUEREADYNOTIFY)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                    WDFQUEUE Queue,
-                                                    _In_opt_ PFN_WDF_IO_QUEUE_STATE QueueReady,
-                                                    _In_opt_ WDFOBJECT Context);
+typedef NTSTATUS(NTAPI *PFN_WDFIOQUEUEREADYNOTIFY)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                   WDFQUEUE Queue,
+                                                   _In_opt_ PFN_WDF_IO_QUEUE_STATE QueueReady,
+                                                   _In_opt_ WDFOBJECT Context);
 FORCEINLINE NTSTATUS WdfIoQueueReadyNotify(WDFQUEUE Queue,
                                            _In_opt_ PFN_WDF_IO_QUEUE_STATE QueueReady,
                                            _In_opt_ WDFOBJECT Context)
 {
-    return ((PFN_WDFIOQUEUEREADYNOTIFY)WdfFunctions[WdfIoQueueReadyNotifyTableIndex])(WdfDriverGlobals,
-        Queue, QueueReady, Context);
+    return ((PFN_WDFIOQUEUEREADYNOTIFY)WdfFunctions[WdfIoQueueReadyNotifyTableIndex])(
+        WdfDriverGlobals, Queue, QueueReady, Context);
 }
 
-typedef WDFDEVICE (NTAPI *PFN_WDFIOQUEUEGETDEVICE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                   WDFQUEUE Queue);
+typedef WDFDEVICE(NTAPI *PFN_WDFIOQUEUEGETDEVICE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                  WDFQUEUE Queue);
 FORCEINLINE WDFDEVICE WdfIoQueueGetDevice(WDFQUEUE Queue)
 {
     return ((PFN_WDFIOQUEUEGETDEVICE)WdfFunctions[WdfIoQueueGetDeviceTableIndex])(WdfDriverGlobals,
-        Queue);
+                                                                                  Queue);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFIOQUEUERETRIEVENEXTREQUEST)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                            WDFQUEUE Queue,
-                                                            _Out_ WDFREQUEST *OutRequest);
+typedef NTSTATUS(NTAPI *PFN_WDFIOQUEUERETRIEVENEXTREQUEST)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                           WDFQUEUE Queue,
+                                                           _Out_ WDFREQUEST *OutRequest);
 FORCEINLINE NTSTATUS WdfIoQueueRetrieveNextRequest(WDFQUEUE Queue, _Out_ WDFREQUEST *OutRequest)
 {
-    return ((PFN_WDFIOQUEUERETRIEVENEXTREQUEST)WdfFunctions[WdfIoQueueRetrieveNextRequestTableIndex])(WdfDriverGlobals,
-        Queue, OutRequest);
+    return (
+        (PFN_WDFIOQUEUERETRIEVENEXTREQUEST)WdfFunctions[WdfIoQueueRetrieveNextRequestTableIndex])(
+        WdfDriverGlobals, Queue, OutRequest);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFIOQUEUERETRIEVEREQUESTBYFILEOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFQUEUE Queue, WDFFILEOBJECT FileObject, _Out_ WDFREQUEST *OutRequest);
+typedef NTSTATUS(NTAPI *PFN_WDFIOQUEUERETRIEVEREQUESTBYFILEOBJECT)(
+    PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue, WDFFILEOBJECT FileObject,
+    _Out_ WDFREQUEST *OutRequest);
 FORCEINLINE NTSTATUS WdfIoQueueRetrieveRequestByFileObject(WDFQUEUE Queue, WDFFILEOBJECT FileObject,
                                                            _Out_ WDFREQUEST *OutRequest)
 {
-    return ((PFN_WDFIOQUEUERETRIEVEREQUESTBYFILEOBJECT)WdfFunctions[WdfIoQueueRetrieveRequestByFileObjectTableIndex])(WdfDriverGlobals,
-        Queue, FileObject, OutRequest);
+    return ((PFN_WDFIOQUEUERETRIEVEREQUESTBYFILEOBJECT)
+                WdfFunctions[WdfIoQueueRetrieveRequestByFileObjectTableIndex])(
+        WdfDriverGlobals, Queue, FileObject, OutRequest);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFIOQUEUEFINDREQUEST)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                    WDFQUEUE Queue,
-                                                    _In_opt_ WDFREQUEST FoundRequest,
-                                                    _In_opt_ WDFFILEOBJECT FileObject,
-                                                    _Inout_opt_ PWDF_REQUEST_PARAMETERS Parameters,
-                                                    _Out_ WDFREQUEST *OutRequest);
+typedef NTSTATUS(NTAPI *PFN_WDFIOQUEUEFINDREQUEST)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                   WDFQUEUE Queue, _In_opt_ WDFREQUEST FoundRequest,
+                                                   _In_opt_ WDFFILEOBJECT FileObject,
+                                                   _Inout_opt_ PWDF_REQUEST_PARAMETERS Parameters,
+                                                   _Out_ WDFREQUEST *OutRequest);
 FORCEINLINE NTSTATUS WdfIoQueueFindRequest(WDFQUEUE Queue, _In_opt_ WDFREQUEST FoundRequest,
                                            _In_opt_ WDFFILEOBJECT FileObject,
                                            _Inout_opt_ PWDF_REQUEST_PARAMETERS Parameters,
                                            _Out_ WDFREQUEST *OutRequest)
 {
-    return ((PFN_WDFIOQUEUEFINDREQUEST)WdfFunctions[WdfIoQueueFindRequestTableIndex])(WdfDriverGlobals,
-        Queue, FoundRequest, FileObject, Parameters, OutRequest);
+    return ((PFN_WDFIOQUEUEFINDREQUEST)WdfFunctions[WdfIoQueueFindRequestTableIndex])(
+        WdfDriverGlobals, Queue, FoundRequest, FileObject, Parameters, OutRequest);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFIOQUEUERETRIEVEFOUNDREQUEST)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFQUEUE Queue, WDFREQUEST FoundRequest, _Out_ WDFREQUEST *OutRequest);
+typedef NTSTATUS(NTAPI *PFN_WDFIOQUEUERETRIEVEFOUNDREQUEST)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                            WDFQUEUE Queue, WDFREQUEST FoundRequest,
+                                                            _Out_ WDFREQUEST *OutRequest);
 FORCEINLINE NTSTATUS WdfIoQueueRetrieveFoundRequest(WDFQUEUE Queue, WDFREQUEST FoundRequest,
                                                     _Out_ WDFREQUEST *OutRequest)
 {
-    return ((PFN_WDFIOQUEUERETRIEVEFOUNDREQUEST)WdfFunctions[WdfIoQueueRetrieveFoundRequestTableIndex])(WdfDriverGlobals,
-        Queue, FoundRequest, OutRequest);
+    return (
+        (PFN_WDFIOQUEUERETRIEVEFOUNDREQUEST)WdfFunctions[WdfIoQueueRetrieveFoundRequestTableIndex])(
+        WdfDriverGlobals, Queue, FoundRequest, OutRequest);
 }

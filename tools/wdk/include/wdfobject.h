@@ -24,7 +24,7 @@ typedef VOID NTAPI EVT_WDF_OBJECT_CONTEXT_DESTROY(WDFOBJECT Object);
 typedef EVT_WDF_OBJECT_CONTEXT_DESTROY *PFN_WDF_OBJECT_CONTEXT_DESTROY;
 
 typedef const struct _WDF_OBJECT_CONTEXT_TYPE_INFO *PCWDF_OBJECT_CONTEXT_TYPE_INFO;
-typedef PCWDF_OBJECT_CONTEXT_TYPE_INFO (NTAPI *PFN_GET_UNIQUE_CONTEXT_TYPE)(VOID);
+typedef PCWDF_OBJECT_CONTEXT_TYPE_INFO(NTAPI *PFN_GET_UNIQUE_CONTEXT_TYPE)(VOID);
 
 typedef struct _WDF_OBJECT_CONTEXT_TYPE_INFO {
     ULONG Size;
@@ -53,7 +53,7 @@ FORCEINLINE VOID WDF_OBJECT_ATTRIBUTES_INIT(_Out_ PWDF_OBJECT_ATTRIBUTES Attribu
 }
 
 #define WDF_TYPE_NAME_TO_TYPE_INFO(type) _WDF_##type##_TYPE_INFO
-#define WDF_GET_CONTEXT_TYPE_INFO(type) (&WDF_TYPE_NAME_TO_TYPE_INFO(type))
+#define WDF_GET_CONTEXT_TYPE_INFO(type)  (&WDF_TYPE_NAME_TO_TYPE_INFO(type))
 #define WDF_OBJECT_ATTRIBUTES_SET_CONTEXT_TYPE(attributes, type)                                   \
     (attributes)->ContextTypeInfo = WDF_GET_CONTEXT_TYPE_INFO(type)->UniqueType
 #define WDF_OBJECT_ATTRIBUTES_INIT_CONTEXT_TYPE(attributes, type)                                  \
@@ -80,175 +80,178 @@ FORCEINLINE VOID WDF_OBJECT_ATTRIBUTES_INIT(_Out_ PWDF_OBJECT_ATTRIBUTES Attribu
     ((type *)WdfObjectGetTypedContextWorker((WDFOBJECT)(handle),                                   \
                                             WDF_GET_CONTEXT_TYPE_INFO(type)->UniqueType))
 
-typedef PVOID (NTAPI *PFN_WDFOBJECTGETTYPEDCONTEXTWORKER)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                          WDFOBJECT Handle,
-                                                          PCWDF_OBJECT_CONTEXT_TYPE_INFO TypeInfo);
+typedef PVOID(NTAPI *PFN_WDFOBJECTGETTYPEDCONTEXTWORKER)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                         WDFOBJECT Handle,
+                                                         PCWDF_OBJECT_CONTEXT_TYPE_INFO TypeInfo);
 FORCEINLINE PVOID WdfObjectGetTypedContextWorker(WDFOBJECT Handle,
                                                  PCWDF_OBJECT_CONTEXT_TYPE_INFO TypeInfo)
 {
-    return ((PFN_WDFOBJECTGETTYPEDCONTEXTWORKER)WdfFunctions[WdfObjectGetTypedContextWorkerTableIndex])(WdfDriverGlobals,
-        Handle, TypeInfo);
+    return (
+        (PFN_WDFOBJECTGETTYPEDCONTEXTWORKER)WdfFunctions[WdfObjectGetTypedContextWorkerTableIndex])(
+        WdfDriverGlobals, Handle, TypeInfo);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFOBJECTALLOCATECONTEXT)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                       WDFOBJECT Handle,
-                                                       PWDF_OBJECT_ATTRIBUTES ContextAttributes,
-                                                       _Outptr_ PVOID *Context);
+typedef NTSTATUS(NTAPI *PFN_WDFOBJECTALLOCATECONTEXT)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                      WDFOBJECT Handle,
+                                                      PWDF_OBJECT_ATTRIBUTES ContextAttributes,
+                                                      _Outptr_ PVOID *Context);
 FORCEINLINE NTSTATUS WdfObjectAllocateContext(WDFOBJECT Handle,
                                               PWDF_OBJECT_ATTRIBUTES ContextAttributes,
                                               _Outptr_ PVOID *Context)
 {
-    return ((PFN_WDFOBJECTALLOCATECONTEXT)WdfFunctions[WdfObjectAllocateContextTableIndex])(WdfDriverGlobals,
-        Handle, ContextAttributes, Context);
+    return ((PFN_WDFOBJECTALLOCATECONTEXT)WdfFunctions[WdfObjectAllocateContextTableIndex])(
+        WdfDriverGlobals, Handle, ContextAttributes, Context);
 }
 
-typedef WDFOBJECT (NTAPI *PFN_WDFOBJECTCONTEXTGETOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                         PVOID ContextPointer);
+typedef WDFOBJECT(NTAPI *PFN_WDFOBJECTCONTEXTGETOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                        PVOID ContextPointer);
 FORCEINLINE WDFOBJECT WdfObjectContextGetObject(PVOID ContextPointer)
 {
-    return ((PFN_WDFOBJECTCONTEXTGETOBJECT)WdfFunctions[WdfObjectContextGetObjectTableIndex])(WdfDriverGlobals,
-        ContextPointer);
+    return ((PFN_WDFOBJECTCONTEXTGETOBJECT)WdfFunctions[WdfObjectContextGetObjectTableIndex])(
+        WdfDriverGlobals, ContextPointer);
 }
 
-typedef VOID (NTAPI *PFN_WDFOBJECTREFERENCEACTUAL)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                   WDFOBJECT Handle, _In_opt_ PVOID Tag, LONG Line,
-                                                   PCCH File);
+typedef VOID(NTAPI *PFN_WDFOBJECTREFERENCEACTUAL)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                  WDFOBJECT Handle, _In_opt_ PVOID Tag, LONG Line,
+                                                  PCCH File);
 FORCEINLINE VOID WdfObjectReferenceActual(WDFOBJECT Handle, _In_opt_ PVOID Tag, LONG Line,
                                           PCCH File)
 {
-    ((PFN_WDFOBJECTREFERENCEACTUAL)WdfFunctions[WdfObjectReferenceActualTableIndex])(WdfDriverGlobals,
-        Handle, Tag, Line, File);
+    ((PFN_WDFOBJECTREFERENCEACTUAL)WdfFunctions[WdfObjectReferenceActualTableIndex])(
+        WdfDriverGlobals, Handle, Tag, Line, File);
 }
 
-typedef VOID (NTAPI *PFN_WDFOBJECTDEREFERENCEACTUAL)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                     WDFOBJECT Handle, _In_opt_ PVOID Tag,
-                                                     LONG Line, PCCH File);
+typedef VOID(NTAPI *PFN_WDFOBJECTDEREFERENCEACTUAL)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                    WDFOBJECT Handle, _In_opt_ PVOID Tag, LONG Line,
+                                                    PCCH File);
 FORCEINLINE VOID WdfObjectDereferenceActual(WDFOBJECT Handle, _In_opt_ PVOID Tag, LONG Line,
                                             PCCH File)
 {
-    ((PFN_WDFOBJECTDEREFERENCEACTUAL)WdfFunctions[WdfObjectDereferenceActualTableIndex])(WdfDriverGlobals,
-        Handle, Tag, Line, File);
+    ((PFN_WDFOBJECTDEREFERENCEACTUAL)WdfFunctions[WdfObjectDereferenceActualTableIndex])(
+        WdfDriverGlobals, Handle, Tag, Line, File);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFOBJECTCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                              _In_opt_ PWDF_OBJECT_ATTRIBUTES Attributes,
-                                              _Out_ WDFOBJECT *Object);
+typedef NTSTATUS(NTAPI *PFN_WDFOBJECTCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                             _In_opt_ PWDF_OBJECT_ATTRIBUTES Attributes,
+                                             _Out_ WDFOBJECT *Object);
 FORCEINLINE NTSTATUS WdfObjectCreate(_In_opt_ PWDF_OBJECT_ATTRIBUTES Attributes,
                                      _Out_ WDFOBJECT *Object)
 {
     return ((PFN_WDFOBJECTCREATE)WdfFunctions[WdfObjectCreateTableIndex])(WdfDriverGlobals,
-        Attributes, Object);
+                                                                          Attributes, Object);
 }
 
-typedef VOID (NTAPI *PFN_WDFOBJECTDELETE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFOBJECT Object);
+typedef VOID(NTAPI *PFN_WDFOBJECTDELETE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFOBJECT Object);
 FORCEINLINE VOID WdfObjectDelete(WDFOBJECT Object)
 {
     ((PFN_WDFOBJECTDELETE)WdfFunctions[WdfObjectDeleteTableIndex])(WdfDriverGlobals, Object);
 }
 
-typedef VOID (NTAPI *PFN_WDFOBJECTACQUIRELOCK)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFOBJECT Object);
+typedef VOID(NTAPI *PFN_WDFOBJECTACQUIRELOCK)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFOBJECT Object);
 FORCEINLINE VOID WdfObjectAcquireLock(WDFOBJECT Object)
 {
     ((PFN_WDFOBJECTACQUIRELOCK)WdfFunctions[WdfObjectAcquireLockTableIndex])(WdfDriverGlobals,
-        Object);
+                                                                             Object);
 }
 
-typedef VOID (NTAPI *PFN_WDFOBJECTRELEASELOCK)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFOBJECT Object);
+typedef VOID(NTAPI *PFN_WDFOBJECTRELEASELOCK)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFOBJECT Object);
 FORCEINLINE VOID WdfObjectReleaseLock(WDFOBJECT Object)
 {
     ((PFN_WDFOBJECTRELEASELOCK)WdfFunctions[WdfObjectReleaseLockTableIndex])(WdfDriverGlobals,
-        Object);
+                                                                             Object);
 }
 
-#define WdfObjectReference(handle) WdfObjectReferenceActual(handle, NULL, __LINE__, __FILE__)
+#define WdfObjectReference(handle)   WdfObjectReferenceActual(handle, NULL, __LINE__, __FILE__)
 #define WdfObjectDereference(handle) WdfObjectDereferenceActual(handle, NULL, __LINE__, __FILE__)
-#define WdfObjectReferenceWithTag(handle, tag) WdfObjectReferenceActual(handle, tag, __LINE__, __FILE__)
-#define WdfObjectDereferenceWithTag(handle, tag) WdfObjectDereferenceActual(handle, tag, __LINE__, __FILE__)
+#define WdfObjectReferenceWithTag(handle, tag)                                                     \
+    WdfObjectReferenceActual(handle, tag, __LINE__, __FILE__)
+#define WdfObjectDereferenceWithTag(handle, tag)                                                   \
+    WdfObjectDereferenceActual(handle, tag, __LINE__, __FILE__)
 
 /* Collections and strings */
-typedef NTSTATUS (NTAPI *PFN_WDFCOLLECTIONCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                  _In_opt_ PWDF_OBJECT_ATTRIBUTES CollectionAttributes,
-                                                  _Out_ WDFCOLLECTION *Collection);
+typedef NTSTATUS(NTAPI *PFN_WDFCOLLECTIONCREATE)(
+    PWDF_DRIVER_GLOBALS DriverGlobals, _In_opt_ PWDF_OBJECT_ATTRIBUTES CollectionAttributes,
+    _Out_ WDFCOLLECTION *Collection);
 FORCEINLINE NTSTATUS WdfCollectionCreate(_In_opt_ PWDF_OBJECT_ATTRIBUTES CollectionAttributes,
                                          _Out_ WDFCOLLECTION *Collection)
 {
-    return ((PFN_WDFCOLLECTIONCREATE)WdfFunctions[WdfCollectionCreateTableIndex])(WdfDriverGlobals,
-        CollectionAttributes, Collection);
+    return ((PFN_WDFCOLLECTIONCREATE)WdfFunctions[WdfCollectionCreateTableIndex])(
+        WdfDriverGlobals, CollectionAttributes, Collection);
 }
 
-typedef ULONG (NTAPI *PFN_WDFCOLLECTIONGETCOUNT)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                 WDFCOLLECTION Collection);
+typedef ULONG(NTAPI *PFN_WDFCOLLECTIONGETCOUNT)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                WDFCOLLECTION Collection);
 FORCEINLINE ULONG WdfCollectionGetCount(WDFCOLLECTION Collection)
 {
-    return ((PFN_WDFCOLLECTIONGETCOUNT)WdfFunctions[WdfCollectionGetCountTableIndex])(WdfDriverGlobals,
-        Collection);
+    return ((PFN_WDFCOLLECTIONGETCOUNT)WdfFunctions[WdfCollectionGetCountTableIndex])(
+        WdfDriverGlobals, Collection);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFCOLLECTIONADD)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                               WDFCOLLECTION Collection, WDFOBJECT Object);
+typedef NTSTATUS(NTAPI *PFN_WDFCOLLECTIONADD)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                              WDFCOLLECTION Collection, WDFOBJECT Object);
 FORCEINLINE NTSTATUS WdfCollectionAdd(WDFCOLLECTION Collection, WDFOBJECT Object)
 {
     return ((PFN_WDFCOLLECTIONADD)WdfFunctions[WdfCollectionAddTableIndex])(WdfDriverGlobals,
-        Collection, Object);
+                                                                            Collection, Object);
 }
 
-typedef VOID (NTAPI *PFN_WDFCOLLECTIONREMOVE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                              WDFCOLLECTION Collection, WDFOBJECT Item);
+typedef VOID(NTAPI *PFN_WDFCOLLECTIONREMOVE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                             WDFCOLLECTION Collection, WDFOBJECT Item);
 FORCEINLINE VOID WdfCollectionRemove(WDFCOLLECTION Collection, WDFOBJECT Item)
 {
     ((PFN_WDFCOLLECTIONREMOVE)WdfFunctions[WdfCollectionRemoveTableIndex])(WdfDriverGlobals,
-        Collection, Item);
+                                                                           Collection, Item);
 }
 
-typedef VOID (NTAPI *PFN_WDFCOLLECTIONREMOVEITEM)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                  WDFCOLLECTION Collection, ULONG Index);
+typedef VOID(NTAPI *PFN_WDFCOLLECTIONREMOVEITEM)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                 WDFCOLLECTION Collection, ULONG Index);
 FORCEINLINE VOID WdfCollectionRemoveItem(WDFCOLLECTION Collection, ULONG Index)
 {
-    ((PFN_WDFCOLLECTIONREMOVEITEM)WdfFunctions[WdfCollectionRemoveItemTableIndex])(WdfDriverGlobals,
-        Collection, Index);
+    ((PFN_WDFCOLLECTIONREMOVEITEM)WdfFunctions[WdfCollectionRemoveItemTableIndex])(
+        WdfDriverGlobals, Collection, Index);
 }
 
-typedef WDFOBJECT (NTAPI *PFN_WDFCOLLECTIONGETITEM)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                    WDFCOLLECTION Collection, ULONG Index);
+typedef WDFOBJECT(NTAPI *PFN_WDFCOLLECTIONGETITEM)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                   WDFCOLLECTION Collection, ULONG Index);
 FORCEINLINE WDFOBJECT WdfCollectionGetItem(WDFCOLLECTION Collection, ULONG Index)
 {
-    return ((PFN_WDFCOLLECTIONGETITEM)WdfFunctions[WdfCollectionGetItemTableIndex])(WdfDriverGlobals,
-        Collection, Index);
+    return ((PFN_WDFCOLLECTIONGETITEM)WdfFunctions[WdfCollectionGetItemTableIndex])(
+        WdfDriverGlobals, Collection, Index);
 }
 
-typedef WDFOBJECT (NTAPI *PFN_WDFCOLLECTIONGETFIRSTITEM)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                         WDFCOLLECTION Collection);
+typedef WDFOBJECT(NTAPI *PFN_WDFCOLLECTIONGETFIRSTITEM)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                        WDFCOLLECTION Collection);
 FORCEINLINE WDFOBJECT WdfCollectionGetFirstItem(WDFCOLLECTION Collection)
 {
-    return ((PFN_WDFCOLLECTIONGETFIRSTITEM)WdfFunctions[WdfCollectionGetFirstItemTableIndex])(WdfDriverGlobals,
-        Collection);
+    return ((PFN_WDFCOLLECTIONGETFIRSTITEM)WdfFunctions[WdfCollectionGetFirstItemTableIndex])(
+        WdfDriverGlobals, Collection);
 }
 
-typedef WDFOBJECT (NTAPI *PFN_WDFCOLLECTIONGETLASTITEM)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                        WDFCOLLECTION Collection);
+typedef WDFOBJECT(NTAPI *PFN_WDFCOLLECTIONGETLASTITEM)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                       WDFCOLLECTION Collection);
 FORCEINLINE WDFOBJECT WdfCollectionGetLastItem(WDFCOLLECTION Collection)
 {
-    return ((PFN_WDFCOLLECTIONGETLASTITEM)WdfFunctions[WdfCollectionGetLastItemTableIndex])(WdfDriverGlobals,
-        Collection);
+    return ((PFN_WDFCOLLECTIONGETLASTITEM)WdfFunctions[WdfCollectionGetLastItemTableIndex])(
+        WdfDriverGlobals, Collection);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFSTRINGCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                              _In_opt_ PCUNICODE_STRING UnicodeString,
-                                              _In_opt_ PWDF_OBJECT_ATTRIBUTES StringAttributes,
-                                              _Out_ WDFSTRING *String);
+typedef NTSTATUS(NTAPI *PFN_WDFSTRINGCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                             _In_opt_ PCUNICODE_STRING UnicodeString,
+                                             _In_opt_ PWDF_OBJECT_ATTRIBUTES StringAttributes,
+                                             _Out_ WDFSTRING *String);
 FORCEINLINE NTSTATUS WdfStringCreate(_In_opt_ PCUNICODE_STRING UnicodeString,
                                      _In_opt_ PWDF_OBJECT_ATTRIBUTES StringAttributes,
                                      _Out_ WDFSTRING *String)
 {
-    return ((PFN_WDFSTRINGCREATE)WdfFunctions[WdfStringCreateTableIndex])(WdfDriverGlobals,
-        UnicodeString, StringAttributes, String);
+    return ((PFN_WDFSTRINGCREATE)WdfFunctions[WdfStringCreateTableIndex])(
+        WdfDriverGlobals, UnicodeString, StringAttributes, String);
 }
 
-typedef VOID (NTAPI *PFN_WDFSTRINGGETUNICODESTRING)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                    WDFSTRING String,
-                                                    _Out_ PUNICODE_STRING UnicodeString);
+typedef VOID(NTAPI *PFN_WDFSTRINGGETUNICODESTRING)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                   WDFSTRING String,
+                                                   _Out_ PUNICODE_STRING UnicodeString);
 FORCEINLINE VOID WdfStringGetUnicodeString(WDFSTRING String, _Out_ PUNICODE_STRING UnicodeString)
 {
-    ((PFN_WDFSTRINGGETUNICODESTRING)WdfFunctions[WdfStringGetUnicodeStringTableIndex])(WdfDriverGlobals,
-        String, UnicodeString);
+    ((PFN_WDFSTRINGGETUNICODESTRING)WdfFunctions[WdfStringGetUnicodeStringTableIndex])(
+        WdfDriverGlobals, String, UnicodeString);
 }

@@ -80,7 +80,10 @@ FORCEINLINE VOID WDF_REQUEST_PARAMETERS_INIT(_Out_ PWDF_REQUEST_PARAMETERS Param
     WDF_STRUCTURE_INIT_(Parameters);
 }
 
-typedef enum _WDF_REQUEST_REUSE_FLAGS { WDF_REQUEST_REUSE_NO_FLAGS, WDF_REQUEST_REUSE_SET_NEW_IRP } WDF_REQUEST_REUSE_FLAGS;
+typedef enum _WDF_REQUEST_REUSE_FLAGS {
+    WDF_REQUEST_REUSE_NO_FLAGS,
+    WDF_REQUEST_REUSE_SET_NEW_IRP
+} WDF_REQUEST_REUSE_FLAGS;
 typedef struct _WDF_REQUEST_REUSE_PARAMS {
     ULONG Size;
     ULONG Flags;
@@ -88,7 +91,8 @@ typedef struct _WDF_REQUEST_REUSE_PARAMS {
     PIRP NewIrp;
 } WDF_REQUEST_REUSE_PARAMS, *PWDF_REQUEST_REUSE_PARAMS;
 
-FORCEINLINE VOID WDF_REQUEST_REUSE_PARAMS_INIT(_Out_ PWDF_REQUEST_REUSE_PARAMS Params, ULONG Flags, NTSTATUS Status)
+FORCEINLINE VOID WDF_REQUEST_REUSE_PARAMS_INIT(_Out_ PWDF_REQUEST_REUSE_PARAMS Params, ULONG Flags,
+                                               NTSTATUS Status)
 {
     WDF_STRUCTURE_INIT_(Params);
     Params->Flags = Flags;
@@ -124,322 +128,339 @@ typedef VOID NTAPI EVT_WDF_REQUEST_COMPLETION_ROUTINE(WDFREQUEST Request, WDFIOT
                                                       WDFOBJECT Context);
 typedef EVT_WDF_REQUEST_COMPLETION_ROUTINE *PFN_WDF_REQUEST_COMPLETION_ROUTINE;
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                               _In_opt_ PWDF_OBJECT_ATTRIBUTES RequestAttributes,
-                                               _In_opt_ WDFIOTARGET IoTarget,
-                                               _Out_ WDFREQUEST *Request);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                              _In_opt_ PWDF_OBJECT_ATTRIBUTES RequestAttributes,
+                                              _In_opt_ WDFIOTARGET IoTarget,
+                                              _Out_ WDFREQUEST *Request);
 FORCEINLINE NTSTATUS WdfRequestCreate(_In_opt_ PWDF_OBJECT_ATTRIBUTES RequestAttributes,
                                       _In_opt_ WDFIOTARGET IoTarget, _Out_ WDFREQUEST *Request)
 {
-    return ((PFN_WDFREQUESTCREATE)WdfFunctions[WdfRequestCreateTableIndex])(WdfDriverGlobals,
-        RequestAttributes, IoTarget, Request);
+    return ((PFN_WDFREQUESTCREATE)WdfFunctions[WdfRequestCreateTableIndex])(
+        WdfDriverGlobals, RequestAttributes, IoTarget, Request);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTREUSE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request,
-                                              PWDF_REQUEST_REUSE_PARAMS ReuseParams);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTREUSE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request,
+                                             PWDF_REQUEST_REUSE_PARAMS ReuseParams);
 FORCEINLINE NTSTATUS WdfRequestReuse(WDFREQUEST Request, PWDF_REQUEST_REUSE_PARAMS ReuseParams)
 {
     return ((PFN_WDFREQUESTREUSE)WdfFunctions[WdfRequestReuseTableIndex])(WdfDriverGlobals, Request,
-        ReuseParams);
+                                                                          ReuseParams);
 }
 
-typedef BOOLEAN (NTAPI *PFN_WDFREQUESTSEND)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request,
-                                            WDFIOTARGET Target,
-                                            _In_opt_ PWDF_REQUEST_SEND_OPTIONS Options);
+typedef BOOLEAN(NTAPI *PFN_WDFREQUESTSEND)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request,
+                                           WDFIOTARGET Target,
+                                           _In_opt_ PWDF_REQUEST_SEND_OPTIONS Options);
 FORCEINLINE BOOLEAN WdfRequestSend(WDFREQUEST Request, WDFIOTARGET Target,
                                    _In_opt_ PWDF_REQUEST_SEND_OPTIONS Options)
 {
     return ((PFN_WDFREQUESTSEND)WdfFunctions[WdfRequestSendTableIndex])(WdfDriverGlobals, Request,
-        Target, Options);
+                                                                        Target, Options);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTGETSTATUS)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                  WDFREQUEST Request);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTGETSTATUS)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                 WDFREQUEST Request);
 FORCEINLINE NTSTATUS WdfRequestGetStatus(WDFREQUEST Request)
 {
     return ((PFN_WDFREQUESTGETSTATUS)WdfFunctions[WdfRequestGetStatusTableIndex])(WdfDriverGlobals,
-        Request);
+                                                                                  Request);
 }
 
-typedef VOID (NTAPI *PFN_WDFREQUESTMARKCANCELABLE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                   WDFREQUEST Request,
-                                                   PFN_WDF_REQUEST_CANCEL EvtRequestCancel);
+typedef VOID(NTAPI *PFN_WDFREQUESTMARKCANCELABLE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                  WDFREQUEST Request,
+                                                  PFN_WDF_REQUEST_CANCEL EvtRequestCancel);
 FORCEINLINE VOID WdfRequestMarkCancelable(WDFREQUEST Request,
                                           PFN_WDF_REQUEST_CANCEL EvtRequestCancel)
 {
-    ((PFN_WDFREQUESTMARKCANCELABLE)WdfFunctions[WdfRequestMarkCancelableTableIndex])(WdfDriverGlobals,
-        Request, EvtRequestCancel);
+    ((PFN_WDFREQUESTMARKCANCELABLE)WdfFunctions[WdfRequestMarkCancelableTableIndex])(
+        WdfDriverGlobals, Request, EvtRequestCancel);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTMARKCANCELABLEEX)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                         WDFREQUEST Request,
-                                                         PFN_WDF_REQUEST_CANCEL EvtRequestCancel);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTMARKCANCELABLEEX)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                        WDFREQUEST Request,
+                                                        PFN_WDF_REQUEST_CANCEL EvtRequestCancel);
 FORCEINLINE NTSTATUS WdfRequestMarkCancelableEx(WDFREQUEST Request,
                                                 PFN_WDF_REQUEST_CANCEL EvtRequestCancel)
 {
-    return ((PFN_WDFREQUESTMARKCANCELABLEEX)WdfFunctions[WdfRequestMarkCancelableExTableIndex])(WdfDriverGlobals,
-        Request, EvtRequestCancel);
+    return ((PFN_WDFREQUESTMARKCANCELABLEEX)WdfFunctions[WdfRequestMarkCancelableExTableIndex])(
+        WdfDriverGlobals, Request, EvtRequestCancel);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTUNMARKCANCELABLE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                         WDFREQUEST Request);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTUNMARKCANCELABLE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                        WDFREQUEST Request);
 FORCEINLINE NTSTATUS WdfRequestUnmarkCancelable(WDFREQUEST Request)
 {
-    return ((PFN_WDFREQUESTUNMARKCANCELABLE)WdfFunctions[WdfRequestUnmarkCancelableTableIndex])(WdfDriverGlobals,
-        Request);
+    return ((PFN_WDFREQUESTUNMARKCANCELABLE)WdfFunctions[WdfRequestUnmarkCancelableTableIndex])(
+        WdfDriverGlobals, Request);
 }
 
-typedef BOOLEAN (NTAPI *PFN_WDFREQUESTISCANCELED)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                  WDFREQUEST Request);
+typedef BOOLEAN(NTAPI *PFN_WDFREQUESTISCANCELED)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                 WDFREQUEST Request);
 FORCEINLINE BOOLEAN WdfRequestIsCanceled(WDFREQUEST Request)
 {
-    return ((PFN_WDFREQUESTISCANCELED)WdfFunctions[WdfRequestIsCanceledTableIndex])(WdfDriverGlobals,
-        Request);
+    return ((PFN_WDFREQUESTISCANCELED)WdfFunctions[WdfRequestIsCanceledTableIndex])(
+        WdfDriverGlobals, Request);
 }
 
-typedef BOOLEAN (NTAPI *PFN_WDFREQUESTCANCELSENTREQUEST)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                         WDFREQUEST Request);
+typedef BOOLEAN(NTAPI *PFN_WDFREQUESTCANCELSENTREQUEST)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                        WDFREQUEST Request);
 FORCEINLINE BOOLEAN WdfRequestCancelSentRequest(WDFREQUEST Request)
 {
-    return ((PFN_WDFREQUESTCANCELSENTREQUEST)WdfFunctions[WdfRequestCancelSentRequestTableIndex])(WdfDriverGlobals,
-        Request);
+    return ((PFN_WDFREQUESTCANCELSENTREQUEST)WdfFunctions[WdfRequestCancelSentRequestTableIndex])(
+        WdfDriverGlobals, Request);
 }
 
-typedef BOOLEAN (NTAPI *PFN_WDFREQUESTISFROM32BITPROCESS)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                          WDFREQUEST Request);
+typedef BOOLEAN(NTAPI *PFN_WDFREQUESTISFROM32BITPROCESS)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                         WDFREQUEST Request);
 FORCEINLINE BOOLEAN WdfRequestIsFrom32BitProcess(WDFREQUEST Request)
 {
-    return ((PFN_WDFREQUESTISFROM32BITPROCESS)WdfFunctions[WdfRequestIsFrom32BitProcessTableIndex])(WdfDriverGlobals,
-        Request);
+    return ((PFN_WDFREQUESTISFROM32BITPROCESS)WdfFunctions[WdfRequestIsFrom32BitProcessTableIndex])(
+        WdfDriverGlobals, Request);
 }
 
-typedef VOID (NTAPI *PFN_WDFREQUESTSETCOMPLETIONROUTINE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                         WDFREQUEST Request,
-                                                         _In_opt_ PFN_WDF_REQUEST_COMPLETION_ROUTINE CompletionRoutine,
-                                                         _In_opt_ WDFOBJECT CompletionContext);
-FORCEINLINE VOID WdfRequestSetCompletionRoutine(WDFREQUEST Request,
-                                                _In_opt_ PFN_WDF_REQUEST_COMPLETION_ROUTINE CompletionRoutine,
-                                                _In_opt_ WDFOBJECT CompletionContext)
+typedef VOID(NTAPI *PFN_WDFREQUESTSETCOMPLETIONROUTINE)(
+    PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request,
+    _In_opt_ PFN_WDF_REQUEST_COMPLETION_ROUTINE CompletionRoutine,
+    _In_opt_ WDFOBJECT CompletionContext);
+FORCEINLINE VOID WdfRequestSetCompletionRoutine(
+    WDFREQUEST Request, _In_opt_ PFN_WDF_REQUEST_COMPLETION_ROUTINE CompletionRoutine,
+    _In_opt_ WDFOBJECT CompletionContext)
 {
-    ((PFN_WDFREQUESTSETCOMPLETIONROUTINE)WdfFunctions[WdfRequestSetCompletionRoutineTableIndex])(WdfDriverGlobals,
-        Request, CompletionRoutine, CompletionContext);
+    ((PFN_WDFREQUESTSETCOMPLETIONROUTINE)WdfFunctions[WdfRequestSetCompletionRoutineTableIndex])(
+        WdfDriverGlobals, Request, CompletionRoutine, CompletionContext);
 }
 
-typedef VOID (NTAPI *PFN_WDFREQUESTCOMPLETE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request,
-                                             NTSTATUS Status);
+typedef VOID(NTAPI *PFN_WDFREQUESTCOMPLETE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request,
+                                            NTSTATUS Status);
 FORCEINLINE VOID WdfRequestComplete(WDFREQUEST Request, NTSTATUS Status)
 {
     ((PFN_WDFREQUESTCOMPLETE)WdfFunctions[WdfRequestCompleteTableIndex])(WdfDriverGlobals, Request,
-        Status);
+                                                                         Status);
 }
 
-typedef VOID (NTAPI *PFN_WDFREQUESTCOMPLETEWITHPRIORITYBOOST)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFREQUEST Request, NTSTATUS Status, CCHAR PriorityBoost);
+typedef VOID(NTAPI *PFN_WDFREQUESTCOMPLETEWITHPRIORITYBOOST)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                             WDFREQUEST Request, NTSTATUS Status,
+                                                             CCHAR PriorityBoost);
 FORCEINLINE VOID WdfRequestCompleteWithPriorityBoost(WDFREQUEST Request, NTSTATUS Status,
                                                      CCHAR PriorityBoost)
 {
-    ((PFN_WDFREQUESTCOMPLETEWITHPRIORITYBOOST)WdfFunctions[WdfRequestCompleteWithPriorityBoostTableIndex])(WdfDriverGlobals,
-        Request, Status, PriorityBoost);
+    ((PFN_WDFREQUESTCOMPLETEWITHPRIORITYBOOST)
+         WdfFunctions[WdfRequestCompleteWithPriorityBoostTableIndex])(WdfDriverGlobals, Request,
+                                                                      Status, PriorityBoost);
 }
 
-typedef VOID (NTAPI *PFN_WDFREQUESTCOMPLETEWITHINFORMATION)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                            WDFREQUEST Request, NTSTATUS Status,
-                                                            ULONG_PTR Information);
+typedef VOID(NTAPI *PFN_WDFREQUESTCOMPLETEWITHINFORMATION)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                           WDFREQUEST Request, NTSTATUS Status,
+                                                           ULONG_PTR Information);
 FORCEINLINE VOID WdfRequestCompleteWithInformation(WDFREQUEST Request, NTSTATUS Status,
                                                    ULONG_PTR Information)
 {
-    ((PFN_WDFREQUESTCOMPLETEWITHINFORMATION)WdfFunctions[WdfRequestCompleteWithInformationTableIndex])(WdfDriverGlobals,
-        Request, Status, Information);
+    ((PFN_WDFREQUESTCOMPLETEWITHINFORMATION)
+         WdfFunctions[WdfRequestCompleteWithInformationTableIndex])(WdfDriverGlobals, Request,
+                                                                    Status, Information);
 }
 
-typedef VOID (NTAPI *PFN_WDFREQUESTGETPARAMETERS)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                  WDFREQUEST Request,
-                                                  _Out_ PWDF_REQUEST_PARAMETERS Parameters);
+typedef VOID(NTAPI *PFN_WDFREQUESTGETPARAMETERS)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                 WDFREQUEST Request,
+                                                 _Out_ PWDF_REQUEST_PARAMETERS Parameters);
 FORCEINLINE VOID WdfRequestGetParameters(WDFREQUEST Request,
                                          _Out_ PWDF_REQUEST_PARAMETERS Parameters)
 {
-    ((PFN_WDFREQUESTGETPARAMETERS)WdfFunctions[WdfRequestGetParametersTableIndex])(WdfDriverGlobals,
-        Request, Parameters);
+    ((PFN_WDFREQUESTGETPARAMETERS)WdfFunctions[WdfRequestGetParametersTableIndex])(
+        WdfDriverGlobals, Request, Parameters);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTRETRIEVEINPUTMEMORY)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                            WDFREQUEST Request,
-                                                            _Out_ WDFMEMORY *Memory);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTRETRIEVEINPUTMEMORY)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                           WDFREQUEST Request,
+                                                           _Out_ WDFMEMORY *Memory);
 FORCEINLINE NTSTATUS WdfRequestRetrieveInputMemory(WDFREQUEST Request, _Out_ WDFMEMORY *Memory)
 {
-    return ((PFN_WDFREQUESTRETRIEVEINPUTMEMORY)WdfFunctions[WdfRequestRetrieveInputMemoryTableIndex])(WdfDriverGlobals,
-        Request, Memory);
+    return (
+        (PFN_WDFREQUESTRETRIEVEINPUTMEMORY)WdfFunctions[WdfRequestRetrieveInputMemoryTableIndex])(
+        WdfDriverGlobals, Request, Memory);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTRETRIEVEOUTPUTMEMORY)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFREQUEST Request, _Out_ WDFMEMORY *Memory);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTRETRIEVEOUTPUTMEMORY)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                            WDFREQUEST Request,
+                                                            _Out_ WDFMEMORY *Memory);
 FORCEINLINE NTSTATUS WdfRequestRetrieveOutputMemory(WDFREQUEST Request, _Out_ WDFMEMORY *Memory)
 {
-    return ((PFN_WDFREQUESTRETRIEVEOUTPUTMEMORY)WdfFunctions[WdfRequestRetrieveOutputMemoryTableIndex])(WdfDriverGlobals,
-        Request, Memory);
+    return (
+        (PFN_WDFREQUESTRETRIEVEOUTPUTMEMORY)WdfFunctions[WdfRequestRetrieveOutputMemoryTableIndex])(
+        WdfDriverGlobals, Request, Memory);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTRETRIEVEINPUTBUFFER)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                            WDFREQUEST Request,
-                                                            size_t MinimumRequiredLength,
-                                                            _Outptr_ PVOID *Buffer,
-                                                            _Out_opt_ size_t *Length);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTRETRIEVEINPUTBUFFER)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                           WDFREQUEST Request,
+                                                           size_t MinimumRequiredLength,
+                                                           _Outptr_ PVOID *Buffer,
+                                                           _Out_opt_ size_t *Length);
 FORCEINLINE NTSTATUS WdfRequestRetrieveInputBuffer(WDFREQUEST Request, size_t MinimumRequiredLength,
                                                    _Outptr_ PVOID *Buffer, _Out_opt_ size_t *Length)
 {
-    return ((PFN_WDFREQUESTRETRIEVEINPUTBUFFER)WdfFunctions[WdfRequestRetrieveInputBufferTableIndex])(WdfDriverGlobals,
-        Request, MinimumRequiredLength, Buffer, Length);
+    return (
+        (PFN_WDFREQUESTRETRIEVEINPUTBUFFER)WdfFunctions[WdfRequestRetrieveInputBufferTableIndex])(
+        WdfDriverGlobals, Request, MinimumRequiredLength, Buffer, Length);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTRETRIEVEOUTPUTBUFFER)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFREQUEST Request, size_t MinimumRequiredSize, _Outptr_ PVOID *Buffer,
-        _Out_opt_ size_t *Length);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTRETRIEVEOUTPUTBUFFER)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                            WDFREQUEST Request,
+                                                            size_t MinimumRequiredSize,
+                                                            _Outptr_ PVOID *Buffer,
+                                                            _Out_opt_ size_t *Length);
 FORCEINLINE NTSTATUS WdfRequestRetrieveOutputBuffer(WDFREQUEST Request, size_t MinimumRequiredSize,
                                                     _Outptr_ PVOID *Buffer,
                                                     _Out_opt_ size_t *Length)
 {
-    return ((PFN_WDFREQUESTRETRIEVEOUTPUTBUFFER)WdfFunctions[WdfRequestRetrieveOutputBufferTableIndex])(WdfDriverGlobals,
-        Request, MinimumRequiredSize, Buffer, Length);
+    return (
+        (PFN_WDFREQUESTRETRIEVEOUTPUTBUFFER)WdfFunctions[WdfRequestRetrieveOutputBufferTableIndex])(
+        WdfDriverGlobals, Request, MinimumRequiredSize, Buffer, Length);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTRETRIEVEINPUTWDMMDL)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                            WDFREQUEST Request, _Outptr_ PMDL *Mdl);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTRETRIEVEINPUTWDMMDL)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                           WDFREQUEST Request, _Outptr_ PMDL *Mdl);
 FORCEINLINE NTSTATUS WdfRequestRetrieveInputWdmMdl(WDFREQUEST Request, _Outptr_ PMDL *Mdl)
 {
-    return ((PFN_WDFREQUESTRETRIEVEINPUTWDMMDL)WdfFunctions[WdfRequestRetrieveInputWdmMdlTableIndex])(WdfDriverGlobals,
-        Request, Mdl);
+    return (
+        (PFN_WDFREQUESTRETRIEVEINPUTWDMMDL)WdfFunctions[WdfRequestRetrieveInputWdmMdlTableIndex])(
+        WdfDriverGlobals, Request, Mdl);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTRETRIEVEOUTPUTWDMMDL)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFREQUEST Request, _Outptr_ PMDL *Mdl);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTRETRIEVEOUTPUTWDMMDL)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                            WDFREQUEST Request, _Outptr_ PMDL *Mdl);
 FORCEINLINE NTSTATUS WdfRequestRetrieveOutputWdmMdl(WDFREQUEST Request, _Outptr_ PMDL *Mdl)
 {
-    return ((PFN_WDFREQUESTRETRIEVEOUTPUTWDMMDL)WdfFunctions[WdfRequestRetrieveOutputWdmMdlTableIndex])(WdfDriverGlobals,
-        Request, Mdl);
+    return (
+        (PFN_WDFREQUESTRETRIEVEOUTPUTWDMMDL)WdfFunctions[WdfRequestRetrieveOutputWdmMdlTableIndex])(
+        WdfDriverGlobals, Request, Mdl);
 }
 
-typedef VOID (NTAPI *PFN_WDFREQUESTSETINFORMATION)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                   WDFREQUEST Request, ULONG_PTR Information);
+typedef VOID(NTAPI *PFN_WDFREQUESTSETINFORMATION)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                  WDFREQUEST Request, ULONG_PTR Information);
 FORCEINLINE VOID WdfRequestSetInformation(WDFREQUEST Request, ULONG_PTR Information)
 {
-    ((PFN_WDFREQUESTSETINFORMATION)WdfFunctions[WdfRequestSetInformationTableIndex])(WdfDriverGlobals,
-        Request, Information);
+    ((PFN_WDFREQUESTSETINFORMATION)WdfFunctions[WdfRequestSetInformationTableIndex])(
+        WdfDriverGlobals, Request, Information);
 }
 
-typedef ULONG_PTR (NTAPI *PFN_WDFREQUESTGETINFORMATION)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                        WDFREQUEST Request);
+typedef ULONG_PTR(NTAPI *PFN_WDFREQUESTGETINFORMATION)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                       WDFREQUEST Request);
 FORCEINLINE ULONG_PTR WdfRequestGetInformation(WDFREQUEST Request)
 {
-    return ((PFN_WDFREQUESTGETINFORMATION)WdfFunctions[WdfRequestGetInformationTableIndex])(WdfDriverGlobals,
-        Request);
+    return ((PFN_WDFREQUESTGETINFORMATION)WdfFunctions[WdfRequestGetInformationTableIndex])(
+        WdfDriverGlobals, Request);
 }
 
-typedef WDFFILEOBJECT (NTAPI *PFN_WDFREQUESTGETFILEOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                           WDFREQUEST Request);
+typedef WDFFILEOBJECT(NTAPI *PFN_WDFREQUESTGETFILEOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                          WDFREQUEST Request);
 FORCEINLINE WDFFILEOBJECT WdfRequestGetFileObject(WDFREQUEST Request)
 {
-    return ((PFN_WDFREQUESTGETFILEOBJECT)WdfFunctions[WdfRequestGetFileObjectTableIndex])(WdfDriverGlobals,
-        Request);
+    return ((PFN_WDFREQUESTGETFILEOBJECT)WdfFunctions[WdfRequestGetFileObjectTableIndex])(
+        WdfDriverGlobals, Request);
 }
 
-typedef KPROCESSOR_MODE (NTAPI *PFN_WDFREQUESTGETREQUESTORMODE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFREQUEST Request);
+typedef KPROCESSOR_MODE(NTAPI *PFN_WDFREQUESTGETREQUESTORMODE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                               WDFREQUEST Request);
 FORCEINLINE KPROCESSOR_MODE WdfRequestGetRequestorMode(WDFREQUEST Request)
 {
-    return ((PFN_WDFREQUESTGETREQUESTORMODE)WdfFunctions[WdfRequestGetRequestorModeTableIndex])(WdfDriverGlobals,
-        Request);
+    return ((PFN_WDFREQUESTGETREQUESTORMODE)WdfFunctions[WdfRequestGetRequestorModeTableIndex])(
+        WdfDriverGlobals, Request);
 }
 
-typedef ULONG (NTAPI *PFN_WDFREQUESTGETREQUESTORPROCESSID)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                           WDFREQUEST Request);
+typedef ULONG(NTAPI *PFN_WDFREQUESTGETREQUESTORPROCESSID)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                          WDFREQUEST Request);
 FORCEINLINE ULONG WdfRequestGetRequestorProcessId(WDFREQUEST Request)
 {
-    return ((PFN_WDFREQUESTGETREQUESTORPROCESSID)WdfFunctions[WdfRequestGetRequestorProcessIdTableIndex])(WdfDriverGlobals,
-        Request);
+    return ((PFN_WDFREQUESTGETREQUESTORPROCESSID)
+                WdfFunctions[WdfRequestGetRequestorProcessIdTableIndex])(WdfDriverGlobals, Request);
 }
 
-typedef WDFQUEUE (NTAPI *PFN_WDFREQUESTGETIOQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                   WDFREQUEST Request);
+typedef WDFQUEUE(NTAPI *PFN_WDFREQUESTGETIOQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                  WDFREQUEST Request);
 FORCEINLINE WDFQUEUE WdfRequestGetIoQueue(WDFREQUEST Request)
 {
-    return ((PFN_WDFREQUESTGETIOQUEUE)WdfFunctions[WdfRequestGetIoQueueTableIndex])(WdfDriverGlobals,
-        Request);
+    return ((PFN_WDFREQUESTGETIOQUEUE)WdfFunctions[WdfRequestGetIoQueueTableIndex])(
+        WdfDriverGlobals, Request);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTFORWARDTOIOQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                         WDFREQUEST Request,
-                                                         WDFQUEUE DestinationQueue);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTFORWARDTOIOQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                        WDFREQUEST Request,
+                                                        WDFQUEUE DestinationQueue);
 FORCEINLINE NTSTATUS WdfRequestForwardToIoQueue(WDFREQUEST Request, WDFQUEUE DestinationQueue)
 {
-    return ((PFN_WDFREQUESTFORWARDTOIOQUEUE)WdfFunctions[WdfRequestForwardToIoQueueTableIndex])(WdfDriverGlobals,
-        Request, DestinationQueue);
+    return ((PFN_WDFREQUESTFORWARDTOIOQUEUE)WdfFunctions[WdfRequestForwardToIoQueueTableIndex])(
+        WdfDriverGlobals, Request, DestinationQueue);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTREQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                WDFREQUEST Request);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTREQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                               WDFREQUEST Request);
 FORCEINLINE NTSTATUS WdfRequestRequeue(WDFREQUEST Request)
 {
     return ((PFN_WDFREQUESTREQUEUE)WdfFunctions[WdfRequestRequeueTableIndex])(WdfDriverGlobals,
-        Request);
+                                                                              Request);
 }
 
-typedef VOID (NTAPI *PFN_WDFREQUESTSTOPACKNOWLEDGE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                    WDFREQUEST Request, BOOLEAN Requeue);
+typedef VOID(NTAPI *PFN_WDFREQUESTSTOPACKNOWLEDGE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                   WDFREQUEST Request, BOOLEAN Requeue);
 FORCEINLINE VOID WdfRequestStopAcknowledge(WDFREQUEST Request, BOOLEAN Requeue)
 {
-    ((PFN_WDFREQUESTSTOPACKNOWLEDGE)WdfFunctions[WdfRequestStopAcknowledgeTableIndex])(WdfDriverGlobals,
-        Request, Requeue);
+    ((PFN_WDFREQUESTSTOPACKNOWLEDGE)WdfFunctions[WdfRequestStopAcknowledgeTableIndex])(
+        WdfDriverGlobals, Request, Requeue);
 }
 
-typedef PIRP (NTAPI *PFN_WDFREQUESTWDMGETIRP)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                              WDFREQUEST Request);
+typedef PIRP(NTAPI *PFN_WDFREQUESTWDMGETIRP)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request);
 FORCEINLINE PIRP WdfRequestWdmGetIrp(WDFREQUEST Request)
 {
     return ((PFN_WDFREQUESTWDMGETIRP)WdfFunctions[WdfRequestWdmGetIrpTableIndex])(WdfDriverGlobals,
-        Request);
+                                                                                  Request);
 }
 
 /* User memory as it is: allowed only in a driver's one file that touches it. */
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTRETRIEVEUNSAFEUSERINPUTBUFFER)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFREQUEST Request, size_t MinimumRequiredLength, _Outptr_ PVOID *InputBuffer,
-        _Out_opt_ size_t *Length);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTRETRIEVEUNSAFEUSERINPUTBUFFER)(
+    PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request, size_t MinimumRequiredLength,
+    _Outptr_ PVOID *InputBuffer, _Out_opt_ size_t *Length);
 FORCEINLINE NTSTATUS WdfRequestRetrieveUnsafeUserInputBuffer(WDFREQUEST Request,
                                                              size_t MinimumRequiredLength,
                                                              _Outptr_ PVOID *InputBuffer,
                                                              _Out_opt_ size_t *Length)
 {
-    return ((PFN_WDFREQUESTRETRIEVEUNSAFEUSERINPUTBUFFER)WdfFunctions[WdfRequestRetrieveUnsafeUserInputBufferTableIndex])(WdfDriverGlobals,
-        Request, MinimumRequiredLength, InputBuffer, Length);
+    return ((PFN_WDFREQUESTRETRIEVEUNSAFEUSERINPUTBUFFER)
+                WdfFunctions[WdfRequestRetrieveUnsafeUserInputBufferTableIndex])(
+        WdfDriverGlobals, Request, MinimumRequiredLength, InputBuffer, Length);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTRETRIEVEUNSAFEUSEROUTPUTBUFFER)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFREQUEST Request, size_t MinimumRequiredLength, _Outptr_ PVOID *OutputBuffer,
-        _Out_opt_ size_t *Length);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTRETRIEVEUNSAFEUSEROUTPUTBUFFER)(
+    PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request, size_t MinimumRequiredLength,
+    _Outptr_ PVOID *OutputBuffer, _Out_opt_ size_t *Length);
 FORCEINLINE NTSTATUS WdfRequestRetrieveUnsafeUserOutputBuffer(WDFREQUEST Request,
                                                               size_t MinimumRequiredLength,
                                                               _Outptr_ PVOID *OutputBuffer,
                                                               _Out_opt_ size_t *Length)
 {
-    return ((PFN_WDFREQUESTRETRIEVEUNSAFEUSEROUTPUTBUFFER)WdfFunctions[WdfRequestRetrieveUnsafeUserOutputBufferTableIndex])(WdfDriverGlobals,
-        Request, MinimumRequiredLength, OutputBuffer, Length);
+    return ((PFN_WDFREQUESTRETRIEVEUNSAFEUSEROUTPUTBUFFER)
+                WdfFunctions[WdfRequestRetrieveUnsafeUserOutputBufferTableIndex])(
+        WdfDriverGlobals, Request, MinimumRequiredLength, OutputBuffer, Length);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTPROBEANDLOCKUSERBUFFERFORREAD)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFREQUEST Request, PVOID Buffer, size_t Length, _Out_ WDFMEMORY *MemoryObject);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTPROBEANDLOCKUSERBUFFERFORREAD)(
+    PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request, PVOID Buffer, size_t Length,
+    _Out_ WDFMEMORY *MemoryObject);
 FORCEINLINE NTSTATUS WdfRequestProbeAndLockUserBufferForRead(WDFREQUEST Request, PVOID Buffer,
                                                              size_t Length,
                                                              _Out_ WDFMEMORY *MemoryObject)
 {
-    return ((PFN_WDFREQUESTPROBEANDLOCKUSERBUFFERFORREAD)WdfFunctions[WdfRequestProbeAndLockUserBufferForReadTableIndex])(WdfDriverGlobals,
-        Request, Buffer, Length, MemoryObject);
+    return ((PFN_WDFREQUESTPROBEANDLOCKUSERBUFFERFORREAD)
+                WdfFunctions[WdfRequestProbeAndLockUserBufferForReadTableIndex])(
+        WdfDriverGlobals, Request, Buffer, Length, MemoryObject);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFREQUESTPROBEANDLOCKUSERBUFFERFORWRITE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-        WDFREQUEST Request, PVOID Buffer, size_t Length, _Out_ WDFMEMORY *MemoryObject);
+typedef NTSTATUS(NTAPI *PFN_WDFREQUESTPROBEANDLOCKUSERBUFFERFORWRITE)(
+    PWDF_DRIVER_GLOBALS DriverGlobals, WDFREQUEST Request, PVOID Buffer, size_t Length,
+    _Out_ WDFMEMORY *MemoryObject);
 FORCEINLINE NTSTATUS WdfRequestProbeAndLockUserBufferForWrite(WDFREQUEST Request, PVOID Buffer,
                                                               size_t Length,
                                                               _Out_ WDFMEMORY *MemoryObject)
 {
-    return ((PFN_WDFREQUESTPROBEANDLOCKUSERBUFFERFORWRITE)WdfFunctions[WdfRequestProbeAndLockUserBufferForWriteTableIndex])(WdfDriverGlobals,
-        Request, Buffer, Length, MemoryObject);
+    return ((PFN_WDFREQUESTPROBEANDLOCKUSERBUFFERFORWRITE)
+                WdfFunctions[WdfRequestProbeAndLockUserBufferForWriteTableIndex])(
+        WdfDriverGlobals, Request, Buffer, Length, MemoryObject);
 }

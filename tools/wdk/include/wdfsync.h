@@ -3,51 +3,51 @@
  */
 #pragma once
 
-typedef NTSTATUS (NTAPI *PFN_WDFSPINLOCKCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                _In_opt_ PWDF_OBJECT_ATTRIBUTES SpinLockAttributes,
-                                                _Out_ WDFSPINLOCK *SpinLock);
+typedef NTSTATUS(NTAPI *PFN_WDFSPINLOCKCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                               _In_opt_ PWDF_OBJECT_ATTRIBUTES SpinLockAttributes,
+                                               _Out_ WDFSPINLOCK *SpinLock);
 FORCEINLINE NTSTATUS WdfSpinLockCreate(_In_opt_ PWDF_OBJECT_ATTRIBUTES SpinLockAttributes,
                                        _Out_ WDFSPINLOCK *SpinLock)
 {
-    return ((PFN_WDFSPINLOCKCREATE)WdfFunctions[WdfSpinLockCreateTableIndex])(WdfDriverGlobals,
-        SpinLockAttributes, SpinLock);
+    return ((PFN_WDFSPINLOCKCREATE)WdfFunctions[WdfSpinLockCreateTableIndex])(
+        WdfDriverGlobals, SpinLockAttributes, SpinLock);
 }
 
-typedef VOID (NTAPI *PFN_WDFSPINLOCKACQUIRE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                             WDFSPINLOCK SpinLock);
+typedef VOID(NTAPI *PFN_WDFSPINLOCKACQUIRE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                            WDFSPINLOCK SpinLock);
 FORCEINLINE VOID WdfSpinLockAcquire(WDFSPINLOCK SpinLock)
 {
     ((PFN_WDFSPINLOCKACQUIRE)WdfFunctions[WdfSpinLockAcquireTableIndex])(WdfDriverGlobals,
-        SpinLock);
+                                                                         SpinLock);
 }
 
-typedef VOID (NTAPI *PFN_WDFSPINLOCKRELEASE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                             WDFSPINLOCK SpinLock);
+typedef VOID(NTAPI *PFN_WDFSPINLOCKRELEASE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                            WDFSPINLOCK SpinLock);
 FORCEINLINE VOID WdfSpinLockRelease(WDFSPINLOCK SpinLock)
 {
     ((PFN_WDFSPINLOCKRELEASE)WdfFunctions[WdfSpinLockReleaseTableIndex])(WdfDriverGlobals,
-        SpinLock);
+                                                                         SpinLock);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFWAITLOCKCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                _In_opt_ PWDF_OBJECT_ATTRIBUTES LockAttributes,
-                                                _Out_opt_ WDFWAITLOCK *Lock);
+typedef NTSTATUS(NTAPI *PFN_WDFWAITLOCKCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                               _In_opt_ PWDF_OBJECT_ATTRIBUTES LockAttributes,
+                                               _Out_opt_ WDFWAITLOCK *Lock);
 FORCEINLINE NTSTATUS WdfWaitLockCreate(_In_opt_ PWDF_OBJECT_ATTRIBUTES LockAttributes,
                                        _Out_opt_ WDFWAITLOCK *Lock)
 {
     return ((PFN_WDFWAITLOCKCREATE)WdfFunctions[WdfWaitLockCreateTableIndex])(WdfDriverGlobals,
-        LockAttributes, Lock);
+                                                                              LockAttributes, Lock);
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFWAITLOCKACQUIRE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                 WDFWAITLOCK Lock, _In_opt_ PLONGLONG Timeout);
+typedef NTSTATUS(NTAPI *PFN_WDFWAITLOCKACQUIRE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFWAITLOCK Lock,
+                                                _In_opt_ PLONGLONG Timeout);
 FORCEINLINE NTSTATUS WdfWaitLockAcquire(WDFWAITLOCK Lock, _In_opt_ PLONGLONG Timeout)
 {
     return ((PFN_WDFWAITLOCKACQUIRE)WdfFunctions[WdfWaitLockAcquireTableIndex])(WdfDriverGlobals,
-        Lock, Timeout);
+                                                                                Lock, Timeout);
 }
 
-typedef VOID (NTAPI *PFN_WDFWAITLOCKRELEASE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFWAITLOCK Lock);
+typedef VOID(NTAPI *PFN_WDFWAITLOCKRELEASE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFWAITLOCK Lock);
 FORCEINLINE VOID WdfWaitLockRelease(WDFWAITLOCK Lock)
 {
     ((PFN_WDFWAITLOCKRELEASE)WdfFunctions[WdfWaitLockReleaseTableIndex])(WdfDriverGlobals, Lock);
@@ -62,42 +62,43 @@ typedef struct _WDF_WORKITEM_CONFIG {
     BOOLEAN AutomaticSerialization;
 } WDF_WORKITEM_CONFIG, *PWDF_WORKITEM_CONFIG;
 
-FORCEINLINE VOID WDF_WORKITEM_CONFIG_INIT(_Out_ PWDF_WORKITEM_CONFIG Config, PFN_WDF_WORKITEM EvtWorkItemFunc)
+FORCEINLINE VOID WDF_WORKITEM_CONFIG_INIT(_Out_ PWDF_WORKITEM_CONFIG Config,
+                                          PFN_WDF_WORKITEM EvtWorkItemFunc)
 {
     WDF_STRUCTURE_INIT_(Config);
     Config->EvtWorkItemFunc = EvtWorkItemFunc;
     Config->AutomaticSerialization = TRUE;
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFWORKITEMCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                PWDF_WORKITEM_CONFIG Config,
-                                                PWDF_OBJECT_ATTRIBUTES Attributes,
-                                                _Out_ WDFWORKITEM *WorkItem);
+typedef NTSTATUS(NTAPI *PFN_WDFWORKITEMCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                               PWDF_WORKITEM_CONFIG Config,
+                                               PWDF_OBJECT_ATTRIBUTES Attributes,
+                                               _Out_ WDFWORKITEM *WorkItem);
 FORCEINLINE NTSTATUS WdfWorkItemCreate(PWDF_WORKITEM_CONFIG Config,
                                        PWDF_OBJECT_ATTRIBUTES Attributes,
                                        _Out_ WDFWORKITEM *WorkItem)
 {
-    return ((PFN_WDFWORKITEMCREATE)WdfFunctions[WdfWorkItemCreateTableIndex])(WdfDriverGlobals,
-        Config, Attributes, WorkItem);
+    return ((PFN_WDFWORKITEMCREATE)WdfFunctions[WdfWorkItemCreateTableIndex])(
+        WdfDriverGlobals, Config, Attributes, WorkItem);
 }
 
-typedef VOID (NTAPI *PFN_WDFWORKITEMENQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                             WDFWORKITEM WorkItem);
+typedef VOID(NTAPI *PFN_WDFWORKITEMENQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                            WDFWORKITEM WorkItem);
 FORCEINLINE VOID WdfWorkItemEnqueue(WDFWORKITEM WorkItem)
 {
     ((PFN_WDFWORKITEMENQUEUE)WdfFunctions[WdfWorkItemEnqueueTableIndex])(WdfDriverGlobals,
-        WorkItem);
+                                                                         WorkItem);
 }
 
-typedef WDFOBJECT (NTAPI *PFN_WDFWORKITEMGETPARENTOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                                          WDFWORKITEM WorkItem);
+typedef WDFOBJECT(NTAPI *PFN_WDFWORKITEMGETPARENTOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals,
+                                                         WDFWORKITEM WorkItem);
 FORCEINLINE WDFOBJECT WdfWorkItemGetParentObject(WDFWORKITEM WorkItem)
 {
-    return ((PFN_WDFWORKITEMGETPARENTOBJECT)WdfFunctions[WdfWorkItemGetParentObjectTableIndex])(WdfDriverGlobals,
-        WorkItem);
+    return ((PFN_WDFWORKITEMGETPARENTOBJECT)WdfFunctions[WdfWorkItemGetParentObjectTableIndex])(
+        WdfDriverGlobals, WorkItem);
 }
 
-typedef VOID (NTAPI *PFN_WDFWORKITEMFLUSH)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFWORKITEM WorkItem);
+typedef VOID(NTAPI *PFN_WDFWORKITEMFLUSH)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFWORKITEM WorkItem);
 FORCEINLINE VOID WdfWorkItemFlush(WDFWORKITEM WorkItem)
 {
     ((PFN_WDFWORKITEMFLUSH)WdfFunctions[WdfWorkItemFlushTableIndex])(WdfDriverGlobals, WorkItem);
@@ -119,9 +120,8 @@ FORCEINLINE VOID WDF_DPC_CONFIG_INIT(_Out_ PWDF_DPC_CONFIG Config, PFN_WDF_DPC E
     Config->AutomaticSerialization = TRUE;
 }
 
-typedef NTSTATUS (NTAPI *PFN_WDFDPCCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
-                                           PWDF_DPC_CONFIG Config,
-                                           PWDF_OBJECT_ATTRIBUTES Attributes, _Out_ WDFDPC *Dpc);
+typedef NTSTATUS(NTAPI *PFN_WDFDPCCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals, PWDF_DPC_CONFIG Config,
+                                          PWDF_OBJECT_ATTRIBUTES Attributes, _Out_ WDFDPC *Dpc);
 FORCEINLINE NTSTATUS WdfDpcCreate(PWDF_DPC_CONFIG Config, PWDF_OBJECT_ATTRIBUTES Attributes,
                                   _Out_ WDFDPC *Dpc)
 {
@@ -129,22 +129,22 @@ FORCEINLINE NTSTATUS WdfDpcCreate(PWDF_DPC_CONFIG Config, PWDF_OBJECT_ATTRIBUTES
                                                                     Attributes, Dpc);
 }
 
-typedef BOOLEAN (NTAPI *PFN_WDFDPCENQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFDPC Dpc);
+typedef BOOLEAN(NTAPI *PFN_WDFDPCENQUEUE)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFDPC Dpc);
 FORCEINLINE BOOLEAN WdfDpcEnqueue(WDFDPC Dpc)
 {
     return ((PFN_WDFDPCENQUEUE)WdfFunctions[WdfDpcEnqueueTableIndex])(WdfDriverGlobals, Dpc);
 }
 
-typedef BOOLEAN (NTAPI *PFN_WDFDPCCANCEL)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFDPC Dpc,
-                                          BOOLEAN Wait);
+typedef BOOLEAN(NTAPI *PFN_WDFDPCCANCEL)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFDPC Dpc,
+                                         BOOLEAN Wait);
 FORCEINLINE BOOLEAN WdfDpcCancel(WDFDPC Dpc, BOOLEAN Wait)
 {
     return ((PFN_WDFDPCCANCEL)WdfFunctions[WdfDpcCancelTableIndex])(WdfDriverGlobals, Dpc, Wait);
 }
 
-typedef WDFOBJECT (NTAPI *PFN_WDFDPCGETPARENTOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFDPC Dpc);
+typedef WDFOBJECT(NTAPI *PFN_WDFDPCGETPARENTOBJECT)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFDPC Dpc);
 FORCEINLINE WDFOBJECT WdfDpcGetParentObject(WDFDPC Dpc)
 {
-    return ((PFN_WDFDPCGETPARENTOBJECT)WdfFunctions[WdfDpcGetParentObjectTableIndex])(WdfDriverGlobals,
-        Dpc);
+    return ((PFN_WDFDPCGETPARENTOBJECT)WdfFunctions[WdfDpcGetParentObjectTableIndex])(
+        WdfDriverGlobals, Dpc);
 }

@@ -29,7 +29,7 @@ DECLARE_HANDLE(WDFKEY);
 
 typedef struct WDFDEVICE_INIT *PWDFDEVICE_INIT;
 
-typedef VOID (NTAPI *WDFFUNC)(VOID);
+typedef VOID(NTAPI *WDFFUNC)(VOID);
 
 #define WDF_DRIVER_GLOBALS_NAME_LEN 32
 typedef struct _WDF_DRIVER_GLOBALS {
@@ -43,21 +43,21 @@ typedef struct _WDF_DRIVER_GLOBALS {
 /* Filled by the entry stub */
 extern const WDFFUNC *WdfFunctions_01033;
 extern PWDF_DRIVER_GLOBALS WdfDriverGlobals;
-#define WdfFunctions WdfFunctions_01033
+#define WdfFunctions   WdfFunctions_01033
 #define WdfGetDriver() (WdfDriverGlobals->Driver)
 
 typedef enum _WDF_TRI_STATE { WdfFalse, WdfTrue, WdfUseDefault } WDF_TRI_STATE, *PWDF_TRI_STATE;
 
 #define WDF_NO_OBJECT_ATTRIBUTES NULL
-#define WDF_NO_EVENT_CALLBACK NULL
-#define WDF_NO_HANDLE NULL
-#define WDF_NO_CONTEXT NULL
-#define WDF_NO_SEND_OPTIONS NULL
+#define WDF_NO_EVENT_CALLBACK    NULL
+#define WDF_NO_HANDLE            NULL
+#define WDF_NO_CONTEXT           NULL
+#define WDF_NO_SEND_OPTIONS      NULL
 
 /* Timeouts are in units of 100 ns, relative ones negative */
 #define WDF_TIMEOUT_TO_SEC ((LONGLONG)1 * 10 * 1000 * 1000)
-#define WDF_TIMEOUT_TO_MS ((LONGLONG)1 * 10 * 1000)
-#define WDF_TIMEOUT_TO_US ((LONGLONG)1 * 10)
+#define WDF_TIMEOUT_TO_MS  ((LONGLONG)1 * 10 * 1000)
+#define WDF_TIMEOUT_TO_US  ((LONGLONG)1 * 10)
 FORCEINLINE LONGLONG WDF_REL_TIMEOUT_IN_SEC(ULONGLONG Time)
 {
     return (LONGLONG)Time * -WDF_TIMEOUT_TO_SEC;

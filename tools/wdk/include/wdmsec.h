@@ -6,11 +6,11 @@
 
 #include <wdm.h>
 
-NTKERNELAPI NTSTATUS NTAPI WdmlibIoCreateDeviceSecure(PDRIVER_OBJECT DriverObject, ULONG DeviceExtensionSize,
-                                                      _In_opt_ PUNICODE_STRING DeviceName, DEVICE_TYPE DeviceType,
-                                                      ULONG DeviceCharacteristics, BOOLEAN Exclusive,
-                                                      PCUNICODE_STRING DefaultSDDLString, const GUID *DeviceClassGuid,
-                                                      _Out_ PDEVICE_OBJECT *DeviceObject);
+NTKERNELAPI NTSTATUS NTAPI WdmlibIoCreateDeviceSecure(
+    PDRIVER_OBJECT DriverObject, ULONG DeviceExtensionSize, _In_opt_ PUNICODE_STRING DeviceName,
+    DEVICE_TYPE DeviceType, ULONG DeviceCharacteristics, BOOLEAN Exclusive,
+    PCUNICODE_STRING DefaultSDDLString, const GUID *DeviceClassGuid,
+    _Out_ PDEVICE_OBJECT *DeviceObject);
 #define IoCreateDeviceSecure WdmlibIoCreateDeviceSecure
 
 /* Security descriptors of device objects. WDK: "SDDL for Device Objects". */

@@ -5,43 +5,45 @@
 
 #include <ntdef.h>
 
-#define INTERLOCKED_ARITHMETIC(suffix, type)                                                                           \
-    FORCEINLINE type InterlockedIncrement##suffix(type volatile *Addend)                                               \
-    {                                                                                                                  \
-        return (type)__atomic_add_fetch(Addend, 1, __ATOMIC_SEQ_CST);                                                  \
-    }                                                                                                                  \
-    FORCEINLINE type InterlockedDecrement##suffix(type volatile *Addend)                                               \
-    {                                                                                                                  \
-        return (type)__atomic_sub_fetch(Addend, 1, __ATOMIC_SEQ_CST);                                                  \
+#define INTERLOCKED_ARITHMETIC(suffix, type)                                                       \
+    FORCEINLINE type InterlockedIncrement##suffix(type volatile *Addend)                           \
+    {                                                                                              \
+        return (type)__atomic_add_fetch(Addend, 1, __ATOMIC_SEQ_CST);                              \
+    }                                                                                              \
+    FORCEINLINE type InterlockedDecrement##suffix(type volatile *Addend)                           \
+    {                                                                                              \
+        return (type)__atomic_sub_fetch(Addend, 1, __ATOMIC_SEQ_CST);                              \
     }
-#define INTERLOCKED_EXCHANGE_ADD(suffix, type)                                                                         \
-    FORCEINLINE type InterlockedExchangeAdd##suffix(type volatile *Addend, type Value)                                 \
-    {                                                                                                                  \
-        return (type)__atomic_fetch_add(Addend, Value, __ATOMIC_SEQ_CST);                                              \
+#define INTERLOCKED_EXCHANGE_ADD(suffix, type)                                                     \
+    FORCEINLINE type InterlockedExchangeAdd##suffix(type volatile *Addend, type Value)             \
+    {                                                                                              \
+        return (type)__atomic_fetch_add(Addend, Value, __ATOMIC_SEQ_CST);                          \
     }
-#define INTERLOCKED_EXCHANGE(suffix, type)                                                                             \
-    FORCEINLINE type InterlockedExchange##suffix(type volatile *Target, type Value)                                    \
-    {                                                                                                                  \
-        return __atomic_exchange_n(Target, Value, __ATOMIC_SEQ_CST);                                                   \
+#define INTERLOCKED_EXCHANGE(suffix, type)                                                         \
+    FORCEINLINE type InterlockedExchange##suffix(type volatile *Target, type Value)                \
+    {                                                                                              \
+        return __atomic_exchange_n(Target, Value, __ATOMIC_SEQ_CST);                               \
     }
-#define INTERLOCKED_COMPARE_EXCHANGE(suffix, type)                                                                     \
-    FORCEINLINE type InterlockedCompareExchange##suffix(type volatile *Destination, type Exchange, type Comperand)     \
-    {                                                                                                                  \
-        __atomic_compare_exchange_n(Destination, &Comperand, Exchange, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);         \
-        return Comperand;                                                                                              \
+#define INTERLOCKED_COMPARE_EXCHANGE(suffix, type)                                                 \
+    FORCEINLINE type InterlockedCompareExchange##suffix(type volatile *Destination, type Exchange, \
+                                                        type Comperand)                            \
+    {                                                                                              \
+        __atomic_compare_exchange_n(Destination, &Comperand, Exchange, 0, __ATOMIC_SEQ_CST,        \
+                                    __ATOMIC_SEQ_CST);                                             \
+        return Comperand;                                                                          \
     }
-#define INTERLOCKED_LOGIC(suffix, type)                                                                                \
-    FORCEINLINE type InterlockedAnd##suffix(type volatile *Destination, type Value)                                    \
-    {                                                                                                                  \
-        return (type)__atomic_fetch_and(Destination, Value, __ATOMIC_SEQ_CST);                                         \
-    }                                                                                                                  \
-    FORCEINLINE type InterlockedOr##suffix(type volatile *Destination, type Value)                                     \
-    {                                                                                                                  \
-        return (type)__atomic_fetch_or(Destination, Value, __ATOMIC_SEQ_CST);                                          \
-    }                                                                                                                  \
-    FORCEINLINE type InterlockedXor##suffix(type volatile *Destination, type Value)                                    \
-    {                                                                                                                  \
-        return (type)__atomic_fetch_xor(Destination, Value, __ATOMIC_SEQ_CST);                                         \
+#define INTERLOCKED_LOGIC(suffix, type)                                                            \
+    FORCEINLINE type InterlockedAnd##suffix(type volatile *Destination, type Value)                \
+    {                                                                                              \
+        return (type)__atomic_fetch_and(Destination, Value, __ATOMIC_SEQ_CST);                     \
+    }                                                                                              \
+    FORCEINLINE type InterlockedOr##suffix(type volatile *Destination, type Value)                 \
+    {                                                                                              \
+        return (type)__atomic_fetch_or(Destination, Value, __ATOMIC_SEQ_CST);                      \
+    }                                                                                              \
+    FORCEINLINE type InterlockedXor##suffix(type volatile *Destination, type Value)                \
+    {                                                                                              \
+        return (type)__atomic_fetch_xor(Destination, Value, __ATOMIC_SEQ_CST);                     \
     }
 
 INTERLOCKED_ARITHMETIC(, LONG)
@@ -70,35 +72,35 @@ INTERLOCKED_LOGIC(64, LONG64)
 #undef INTERLOCKED_COMPARE_EXCHANGE
 #undef INTERLOCKED_LOGIC
 
-#define InterlockedAdd(a, v) (InterlockedExchangeAdd(a, v) + (v))
-#define InterlockedAdd64(a, v) (InterlockedExchangeAdd64(a, v) + (v))
-#define InterlockedIncrementAcquire InterlockedIncrement
-#define InterlockedIncrementRelease InterlockedIncrement
-#define InterlockedIncrementNoFence InterlockedIncrement
-#define InterlockedIncrementNoFence64 InterlockedIncrement64
-#define InterlockedDecrementAcquire InterlockedDecrement
-#define InterlockedDecrementRelease InterlockedDecrement
-#define InterlockedDecrementNoFence InterlockedDecrement
-#define InterlockedDecrementNoFence64 InterlockedDecrement64
-#define InterlockedExchangeNoFence InterlockedExchange
-#define InterlockedExchangeAcquire InterlockedExchange
-#define InterlockedExchangePointerNoFence InterlockedExchangePointer
-#define InterlockedCompareExchangeAcquire InterlockedCompareExchange
-#define InterlockedCompareExchangeRelease InterlockedCompareExchange
-#define InterlockedCompareExchangeNoFence InterlockedCompareExchange
-#define InterlockedCompareExchangeAcquire64 InterlockedCompareExchange64
-#define InterlockedCompareExchangeNoFence64 InterlockedCompareExchange64
+#define InterlockedAdd(a, v)                     (InterlockedExchangeAdd(a, v) + (v))
+#define InterlockedAdd64(a, v)                   (InterlockedExchangeAdd64(a, v) + (v))
+#define InterlockedIncrementAcquire              InterlockedIncrement
+#define InterlockedIncrementRelease              InterlockedIncrement
+#define InterlockedIncrementNoFence              InterlockedIncrement
+#define InterlockedIncrementNoFence64            InterlockedIncrement64
+#define InterlockedDecrementAcquire              InterlockedDecrement
+#define InterlockedDecrementRelease              InterlockedDecrement
+#define InterlockedDecrementNoFence              InterlockedDecrement
+#define InterlockedDecrementNoFence64            InterlockedDecrement64
+#define InterlockedExchangeNoFence               InterlockedExchange
+#define InterlockedExchangeAcquire               InterlockedExchange
+#define InterlockedExchangePointerNoFence        InterlockedExchangePointer
+#define InterlockedCompareExchangeAcquire        InterlockedCompareExchange
+#define InterlockedCompareExchangeRelease        InterlockedCompareExchange
+#define InterlockedCompareExchangeNoFence        InterlockedCompareExchange
+#define InterlockedCompareExchangeAcquire64      InterlockedCompareExchange64
+#define InterlockedCompareExchangeNoFence64      InterlockedCompareExchange64
 #define InterlockedCompareExchangePointerNoFence InterlockedCompareExchangePointer
-#define InterlockedAddNoFence InterlockedAdd
-#define InterlockedAddNoFence64 InterlockedAdd64
+#define InterlockedAddNoFence                    InterlockedAdd
+#define InterlockedAddNoFence64                  InterlockedAdd64
 
-FORCEINLINE UCHAR InterlockedCompareExchange128(LONG64 volatile *Destination, LONG64 ExchangeHigh, LONG64 ExchangeLow,
-                                                LONG64 *ComparandResult)
+FORCEINLINE UCHAR InterlockedCompareExchange128(LONG64 volatile *Destination, LONG64 ExchangeHigh,
+                                                LONG64 ExchangeLow, LONG64 *ComparandResult)
 {
     UCHAR done;
     __asm__ volatile("lock cmpxchg16b %1"
-                     : "=@ccz"(done), "+m"(*(__int128 volatile *)Destination), "+a"(ComparandResult[0]),
-                       "+d"(ComparandResult[1])
+                     : "=@ccz"(done), "+m"(*(__int128 volatile *)Destination),
+                       "+a"(ComparandResult[0]), "+d"(ComparandResult[1])
                      : "b"(ExchangeLow), "c"(ExchangeHigh)
                      : "memory");
     return done;
@@ -107,32 +109,34 @@ FORCEINLINE UCHAR InterlockedCompareExchange128(LONG64 volatile *Destination, LO
 FORCEINLINE UCHAR InterlockedBitTestAndSet(LONG volatile *Base, LONG Bit)
 {
     ULONG mask = 1u << (Bit & 31);
-    return (__atomic_fetch_or((ULONG volatile *)Base + (Bit >> 5), mask, __ATOMIC_SEQ_CST) & mask) != 0;
+    return (__atomic_fetch_or((ULONG volatile *)Base + (Bit >> 5), mask, __ATOMIC_SEQ_CST) &
+            mask) != 0;
 }
 
 FORCEINLINE UCHAR InterlockedBitTestAndReset(LONG volatile *Base, LONG Bit)
 {
     ULONG mask = 1u << (Bit & 31);
-    return (__atomic_fetch_and((ULONG volatile *)Base + (Bit >> 5), ~mask, __ATOMIC_SEQ_CST) & mask) != 0;
+    return (__atomic_fetch_and((ULONG volatile *)Base + (Bit >> 5), ~mask, __ATOMIC_SEQ_CST) &
+            mask) != 0;
 }
 
 /* Loads and stores of shared variables */
-#define READ_WRITE(suffix, type)                                                                                       \
-    FORCEINLINE type Read##suffix##NoFence(type const volatile *Source)                                                \
-    {                                                                                                                  \
-        return __atomic_load_n(Source, __ATOMIC_RELAXED);                                                              \
-    }                                                                                                                  \
-    FORCEINLINE type Read##suffix##Acquire(type const volatile *Source)                                                \
-    {                                                                                                                  \
-        return __atomic_load_n(Source, __ATOMIC_ACQUIRE);                                                              \
-    }                                                                                                                  \
-    FORCEINLINE void Write##suffix##NoFence(type volatile *Destination, type Value)                                    \
-    {                                                                                                                  \
-        __atomic_store_n(Destination, Value, __ATOMIC_RELAXED);                                                        \
-    }                                                                                                                  \
-    FORCEINLINE void Write##suffix##Release(type volatile *Destination, type Value)                                    \
-    {                                                                                                                  \
-        __atomic_store_n(Destination, Value, __ATOMIC_RELEASE);                                                        \
+#define READ_WRITE(suffix, type)                                                                   \
+    FORCEINLINE type Read##suffix##NoFence(type const volatile *Source)                            \
+    {                                                                                              \
+        return __atomic_load_n(Source, __ATOMIC_RELAXED);                                          \
+    }                                                                                              \
+    FORCEINLINE type Read##suffix##Acquire(type const volatile *Source)                            \
+    {                                                                                              \
+        return __atomic_load_n(Source, __ATOMIC_ACQUIRE);                                          \
+    }                                                                                              \
+    FORCEINLINE void Write##suffix##NoFence(type volatile *Destination, type Value)                \
+    {                                                                                              \
+        __atomic_store_n(Destination, Value, __ATOMIC_RELAXED);                                    \
+    }                                                                                              \
+    FORCEINLINE void Write##suffix##Release(type volatile *Destination, type Value)                \
+    {                                                                                              \
+        __atomic_store_n(Destination, Value, __ATOMIC_RELEASE);                                    \
     }
 
 READ_WRITE(, LONG)
@@ -165,11 +169,11 @@ FORCEINLINE void WritePointerRelease(PVOID volatile *Destination, PVOID Value)
     __atomic_store_n(Destination, Value, __ATOMIC_RELEASE);
 }
 
-#define MemoryBarrier() __atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define KeMemoryBarrier() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define MemoryBarrier()               __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define KeMemoryBarrier()             __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define KeMemoryBarrierWithoutFence() __atomic_signal_fence(__ATOMIC_SEQ_CST)
-#define _ReadWriteBarrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
-#define YieldProcessor() __builtin_ia32_pause()
+#define _ReadWriteBarrier()           __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#define YieldProcessor()              __builtin_ia32_pause()
 
 /* Bits */
 FORCEINLINE UCHAR BitScanForward(ULONG *Index, ULONG Mask)
@@ -200,7 +204,8 @@ FORCEINLINE UCHAR BitScanReverse64(ULONG *Index, ULONG64 Mask)
     return Mask != 0;
 }
 
-#define RtlUshortByteSwap(v) __builtin_bswap16((USHORT)(v))
-#define RtlUlongByteSwap(v) __builtin_bswap32((ULONG)(v))
+#define RtlUshortByteSwap(v)    __builtin_bswap16((USHORT)(v))
+#define RtlUlongByteSwap(v)     __builtin_bswap32((ULONG)(v))
 #define RtlUlonglongByteSwap(v) __builtin_bswap64((ULONGLONG)(v))
-#define UnsignedMultiplyHigh(a, b) ((ULONG64)(((unsigned __int128)(ULONG64)(a) * (ULONG64)(b)) >> 64))
+#define UnsignedMultiplyHigh(a, b)                                                                 \
+    ((ULONG64)(((unsigned __int128)(ULONG64)(a) * (ULONG64)(b)) >> 64))

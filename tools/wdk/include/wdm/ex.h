@@ -1,5 +1,6 @@
 /*
- * The executive: lists, lookaside lists, pool, fast mutexes, push locks, resources, rundown, work items, fine timers.
+ * The executive: lists, lookaside lists, pool, fast mutexes, push locks, resources, rundown, work
+ * items, fine timers.
  */
 #pragma once
 
@@ -89,17 +90,21 @@ FORCEINLINE PSINGLE_LIST_ENTRY PopEntryList(_Inout_ PSINGLE_LIST_ENTRY ListHead)
     return first;
 }
 
-FORCEINLINE VOID PushEntryList(_Inout_ PSINGLE_LIST_ENTRY ListHead, _Inout_ PSINGLE_LIST_ENTRY Entry)
+FORCEINLINE VOID PushEntryList(_Inout_ PSINGLE_LIST_ENTRY ListHead,
+                               _Inout_ PSINGLE_LIST_ENTRY Entry)
 {
     Entry->Next = ListHead->Next;
     ListHead->Next = Entry;
 }
 
-NTKERNELAPI PLIST_ENTRY NTAPI ExInterlockedInsertHeadList(_Inout_ PLIST_ENTRY ListHead, _Inout_ PLIST_ENTRY ListEntry,
+NTKERNELAPI PLIST_ENTRY NTAPI ExInterlockedInsertHeadList(_Inout_ PLIST_ENTRY ListHead,
+                                                          _Inout_ PLIST_ENTRY ListEntry,
                                                           _Inout_ PKSPIN_LOCK Lock);
-NTKERNELAPI PLIST_ENTRY NTAPI ExInterlockedInsertTailList(_Inout_ PLIST_ENTRY ListHead, _Inout_ PLIST_ENTRY ListEntry,
+NTKERNELAPI PLIST_ENTRY NTAPI ExInterlockedInsertTailList(_Inout_ PLIST_ENTRY ListHead,
+                                                          _Inout_ PLIST_ENTRY ListEntry,
                                                           _Inout_ PKSPIN_LOCK Lock);
-NTKERNELAPI PLIST_ENTRY NTAPI ExInterlockedRemoveHeadList(_Inout_ PLIST_ENTRY ListHead, _Inout_ PKSPIN_LOCK Lock);
+NTKERNELAPI PLIST_ENTRY NTAPI ExInterlockedRemoveHeadList(_Inout_ PLIST_ENTRY ListHead,
+                                                          _Inout_ PKSPIN_LOCK Lock);
 
 /* Interlocked singly linked lists */
 typedef struct DECLSPEC_ALIGN(16) _SLIST_ENTRY {
@@ -125,34 +130,34 @@ NTKERNELAPI PSLIST_ENTRY NTAPI ExpInterlockedPushEntrySList(_Inout_ PSLIST_HEADE
                                                             _Inout_ PSLIST_ENTRY ListEntry);
 NTKERNELAPI PSLIST_ENTRY NTAPI ExpInterlockedFlushSList(_Inout_ PSLIST_HEADER ListHead);
 NTKERNELAPI USHORT NTAPI ExQueryDepthSList(PSLIST_HEADER SListHead);
-#define ExInitializeSListHead InitializeSListHead
-#define InterlockedPopEntrySList ExpInterlockedPopEntrySList
+#define ExInitializeSListHead     InitializeSListHead
+#define InterlockedPopEntrySList  ExpInterlockedPopEntrySList
 #define InterlockedPushEntrySList ExpInterlockedPushEntrySList
-#define InterlockedFlushSList ExpInterlockedFlushSList
-#define QueryDepthSList ExQueryDepthSList
-#define FirstEntrySList(head) ((PSLIST_ENTRY)((head)->Region & ~(ULONGLONG)15))
+#define InterlockedFlushSList     ExpInterlockedFlushSList
+#define QueryDepthSList           ExQueryDepthSList
+#define FirstEntrySList(head)     ((PSLIST_ENTRY)((head)->Region & ~(ULONGLONG)15))
 
 /* Pool */
 typedef ULONG64 POOL_FLAGS;
-#define POOL_FLAG_REQUIRED_START 0x00000001
-#define POOL_FLAG_USE_QUOTA 0x00000001
-#define POOL_FLAG_UNINITIALIZED 0x00000002
-#define POOL_FLAG_SESSION 0x00000004
-#define POOL_FLAG_CACHE_ALIGNED 0x00000008
-#define POOL_FLAG_RESERVED1 0x00000010
-#define POOL_FLAG_RAISE_ON_FAILURE 0x00000020
-#define POOL_FLAG_NON_PAGED 0x00000040
-#define POOL_FLAG_NON_PAGED_EXECUTE 0x00000080
-#define POOL_FLAG_PAGED 0x00000100
-#define POOL_FLAG_RESERVED2 0x00000200
-#define POOL_FLAG_RESERVED3 0x00000400
-#define POOL_FLAG_REQUIRED_END 0x80000000
-#define POOL_FLAG_OPTIONAL_START 0x100000000
-#define POOL_FLAG_SPECIAL_POOL 0x100000000
-#define POOL_FLAG_OPTIONAL_END 0x8000000000000000
-#define POOL_COLD_ALLOCATION 256
-#define POOL_NX_ALLOCATION 512
-#define POOL_ZERO_ALLOCATION 1024
+#define POOL_FLAG_REQUIRED_START         0x00000001
+#define POOL_FLAG_USE_QUOTA              0x00000001
+#define POOL_FLAG_UNINITIALIZED          0x00000002
+#define POOL_FLAG_SESSION                0x00000004
+#define POOL_FLAG_CACHE_ALIGNED          0x00000008
+#define POOL_FLAG_RESERVED1              0x00000010
+#define POOL_FLAG_RAISE_ON_FAILURE       0x00000020
+#define POOL_FLAG_NON_PAGED              0x00000040
+#define POOL_FLAG_NON_PAGED_EXECUTE      0x00000080
+#define POOL_FLAG_PAGED                  0x00000100
+#define POOL_FLAG_RESERVED2              0x00000200
+#define POOL_FLAG_RESERVED3              0x00000400
+#define POOL_FLAG_REQUIRED_END           0x80000000
+#define POOL_FLAG_OPTIONAL_START         0x100000000
+#define POOL_FLAG_SPECIAL_POOL           0x100000000
+#define POOL_FLAG_OPTIONAL_END           0x8000000000000000
+#define POOL_COLD_ALLOCATION             256
+#define POOL_NX_ALLOCATION               512
+#define POOL_ZERO_ALLOCATION             1024
 #define POOL_QUOTA_FAIL_INSTEAD_OF_RAISE 8
 #define POOL_RAISE_IF_ALLOCATION_FAILURE 16
 
@@ -206,11 +211,12 @@ NTKERNELAPI PVOID NTAPI ExAllocatePool3(POOL_FLAGS Flags, SIZE_T NumberOfBytes, 
                                         _In_opt_ PCPOOL_EXTENDED_PARAMETER ExtendedParameters,
                                         ULONG ExtendedParametersCount);
 NTKERNELAPI PVOID NTAPI ExAllocatePoolWithTag(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag);
-NTKERNELAPI PVOID NTAPI ExAllocatePoolWithTagPriority(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag,
-                                                      EX_POOL_PRIORITY Priority);
+NTKERNELAPI PVOID NTAPI ExAllocatePoolWithTagPriority(POOL_TYPE PoolType, SIZE_T NumberOfBytes,
+                                                      ULONG Tag, EX_POOL_PRIORITY Priority);
 NTKERNELAPI VOID NTAPI ExFreePool(PVOID P);
 NTKERNELAPI VOID NTAPI ExFreePoolWithTag(PVOID P, ULONG Tag);
-NTKERNELAPI VOID NTAPI ExFreePool2(PVOID P, ULONG Tag, _In_opt_ PCPOOL_EXTENDED_PARAMETER ExtendedParameters,
+NTKERNELAPI VOID NTAPI ExFreePool2(PVOID P, ULONG Tag,
+                                   _In_opt_ PCPOOL_EXTENDED_PARAMETER ExtendedParameters,
                                    ULONG ExtendedParametersCount);
 
 /* Lookaside lists */
@@ -225,40 +231,40 @@ typedef ALLOCATE_FUNCTION_EX *PALLOCATE_FUNCTION_EX;
 typedef VOID NTAPI FREE_FUNCTION_EX(PVOID Buffer, _Inout_ struct _LOOKASIDE_LIST_EX *Lookaside);
 typedef FREE_FUNCTION_EX *PFREE_FUNCTION_EX;
 
-#define GENERAL_LOOKASIDE_LAYOUT                                                                                       \
-    union {                                                                                                            \
-        SLIST_HEADER ListHead;                                                                                         \
-        SINGLE_LIST_ENTRY SingleListHead;                                                                              \
-    };                                                                                                                 \
-    USHORT Depth;                                                                                                      \
-    USHORT MaximumDepth;                                                                                               \
-    ULONG TotalAllocates;                                                                                              \
-    union {                                                                                                            \
-        ULONG AllocateMisses;                                                                                          \
-        ULONG AllocateHits;                                                                                            \
-    };                                                                                                                 \
-    ULONG TotalFrees;                                                                                                  \
-    union {                                                                                                            \
-        ULONG FreeMisses;                                                                                              \
-        ULONG FreeHits;                                                                                                \
-    };                                                                                                                 \
-    POOL_TYPE Type;                                                                                                    \
-    ULONG Tag;                                                                                                         \
-    ULONG Size;                                                                                                        \
-    union {                                                                                                            \
-        PALLOCATE_FUNCTION_EX AllocateEx;                                                                              \
-        PALLOCATE_FUNCTION Allocate;                                                                                   \
-    };                                                                                                                 \
-    union {                                                                                                            \
-        PFREE_FUNCTION_EX FreeEx;                                                                                      \
-        PFREE_FUNCTION Free;                                                                                           \
-    };                                                                                                                 \
-    LIST_ENTRY ListEntry;                                                                                              \
-    ULONG LastTotalAllocates;                                                                                          \
-    union {                                                                                                            \
-        ULONG LastAllocateMisses;                                                                                      \
-        ULONG LastAllocateHits;                                                                                        \
-    };                                                                                                                 \
+#define GENERAL_LOOKASIDE_LAYOUT                                                                   \
+    union {                                                                                        \
+        SLIST_HEADER ListHead;                                                                     \
+        SINGLE_LIST_ENTRY SingleListHead;                                                          \
+    };                                                                                             \
+    USHORT Depth;                                                                                  \
+    USHORT MaximumDepth;                                                                           \
+    ULONG TotalAllocates;                                                                          \
+    union {                                                                                        \
+        ULONG AllocateMisses;                                                                      \
+        ULONG AllocateHits;                                                                        \
+    };                                                                                             \
+    ULONG TotalFrees;                                                                              \
+    union {                                                                                        \
+        ULONG FreeMisses;                                                                          \
+        ULONG FreeHits;                                                                            \
+    };                                                                                             \
+    POOL_TYPE Type;                                                                                \
+    ULONG Tag;                                                                                     \
+    ULONG Size;                                                                                    \
+    union {                                                                                        \
+        PALLOCATE_FUNCTION_EX AllocateEx;                                                          \
+        PALLOCATE_FUNCTION Allocate;                                                               \
+    };                                                                                             \
+    union {                                                                                        \
+        PFREE_FUNCTION_EX FreeEx;                                                                  \
+        PFREE_FUNCTION Free;                                                                       \
+    };                                                                                             \
+    LIST_ENTRY ListEntry;                                                                          \
+    ULONG LastTotalAllocates;                                                                      \
+    union {                                                                                        \
+        ULONG LastAllocateMisses;                                                                  \
+        ULONG LastAllocateHits;                                                                    \
+    };                                                                                             \
     ULONG Future[2]
 
 typedef struct DECLSPEC_CACHEALIGN _GENERAL_LOOKASIDE {
@@ -285,13 +291,14 @@ typedef struct _PAGED_LOOKASIDE_LIST {
 #define EX_LOOKASIDE_LIST_EX_FLAGS_FAIL_NO_RAISE 0x2
 NTKERNELAPI NTSTATUS NTAPI ExInitializeLookasideListEx(_Out_ PLOOKASIDE_LIST_EX Lookaside,
                                                        _In_opt_ PALLOCATE_FUNCTION_EX Allocate,
-                                                       _In_opt_ PFREE_FUNCTION_EX Free, POOL_TYPE PoolType, ULONG Flags,
-                                                       SIZE_T Size, ULONG Tag, USHORT Depth);
+                                                       _In_opt_ PFREE_FUNCTION_EX Free,
+                                                       POOL_TYPE PoolType, ULONG Flags, SIZE_T Size,
+                                                       ULONG Tag, USHORT Depth);
 NTKERNELAPI VOID NTAPI ExDeleteLookasideListEx(_Inout_ PLOOKASIDE_LIST_EX Lookaside);
 NTKERNELAPI VOID NTAPI ExInitializeNPagedLookasideList(_Out_ PNPAGED_LOOKASIDE_LIST Lookaside,
                                                        _In_opt_ PALLOCATE_FUNCTION Allocate,
-                                                       _In_opt_ PFREE_FUNCTION Free, ULONG Flags, SIZE_T Size,
-                                                       ULONG Tag, USHORT Depth);
+                                                       _In_opt_ PFREE_FUNCTION Free, ULONG Flags,
+                                                       SIZE_T Size, ULONG Tag, USHORT Depth);
 NTKERNELAPI VOID NTAPI ExDeleteNPagedLookasideList(_Inout_ PNPAGED_LOOKASIDE_LIST Lookaside);
 
 FORCEINLINE PVOID ExAllocateFromLookasideListEx(_Inout_ PLOOKASIDE_LIST_EX Lookaside)
@@ -302,7 +309,8 @@ FORCEINLINE PVOID ExAllocateFromLookasideListEx(_Inout_ PLOOKASIDE_LIST_EX Looka
     entry = InterlockedPopEntrySList(&Lookaside->L.ListHead);
     if (!entry) {
         Lookaside->L.AllocateMisses++;
-        entry = Lookaside->L.AllocateEx(Lookaside->L.Type, Lookaside->L.Size, Lookaside->L.Tag, Lookaside);
+        entry = Lookaside->L.AllocateEx(Lookaside->L.Type, Lookaside->L.Size, Lookaside->L.Tag,
+                                        Lookaside);
     }
     return entry;
 }
@@ -377,9 +385,11 @@ NTKERNELAPI VOID NTAPI ExAcquirePushLockExclusiveEx(_Inout_ PEX_PUSH_LOCK PushLo
 NTKERNELAPI VOID NTAPI ExAcquirePushLockSharedEx(_Inout_ PEX_PUSH_LOCK PushLock, ULONG Flags);
 NTKERNELAPI VOID NTAPI ExReleasePushLockExclusiveEx(_Inout_ PEX_PUSH_LOCK PushLock, ULONG Flags);
 NTKERNELAPI VOID NTAPI ExReleasePushLockSharedEx(_Inout_ PEX_PUSH_LOCK PushLock, ULONG Flags);
-#define ExAcquirePushLockExclusive(lock) ExAcquirePushLockExclusiveEx(lock, EX_DEFAULT_PUSH_LOCK_FLAGS)
+#define ExAcquirePushLockExclusive(lock)                                                           \
+    ExAcquirePushLockExclusiveEx(lock, EX_DEFAULT_PUSH_LOCK_FLAGS)
 #define ExAcquirePushLockShared(lock) ExAcquirePushLockSharedEx(lock, EX_DEFAULT_PUSH_LOCK_FLAGS)
-#define ExReleasePushLockExclusive(lock) ExReleasePushLockExclusiveEx(lock, EX_DEFAULT_PUSH_LOCK_FLAGS)
+#define ExReleasePushLockExclusive(lock)                                                           \
+    ExReleasePushLockExclusiveEx(lock, EX_DEFAULT_PUSH_LOCK_FLAGS)
 #define ExReleasePushLockShared(lock) ExReleasePushLockSharedEx(lock, EX_DEFAULT_PUSH_LOCK_FLAGS)
 
 /* Reader-writer spin locks */
@@ -461,16 +471,24 @@ NTKERNELAPI VOID NTAPI ExReleaseRundownProtection(_Inout_ PEX_RUNDOWN_REF RunRef
 NTKERNELAPI VOID NTAPI ExReleaseRundownProtectionEx(_Inout_ PEX_RUNDOWN_REF RunRef, ULONG Count);
 NTKERNELAPI VOID NTAPI ExRundownCompleted(_Out_ PEX_RUNDOWN_REF RunRef);
 NTKERNELAPI VOID NTAPI ExWaitForRundownProtectionRelease(_Inout_ PEX_RUNDOWN_REF RunRef);
-NTKERNELAPI PEX_RUNDOWN_REF_CACHE_AWARE NTAPI ExAllocateCacheAwareRundownProtection(POOL_TYPE PoolType, ULONG PoolTag);
-NTKERNELAPI VOID NTAPI ExFreeCacheAwareRundownProtection(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
-NTKERNELAPI BOOLEAN NTAPI ExAcquireRundownProtectionCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
-NTKERNELAPI BOOLEAN NTAPI ExAcquireRundownProtectionCacheAwareEx(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware,
-                                                                 ULONG Count);
-NTKERNELAPI VOID NTAPI ExReleaseRundownProtectionCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
-NTKERNELAPI VOID NTAPI ExReleaseRundownProtectionCacheAwareEx(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRef, ULONG Count);
-NTKERNELAPI VOID NTAPI ExWaitForRundownProtectionReleaseCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRef);
-NTKERNELAPI VOID NTAPI ExReInitializeRundownProtectionCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
-NTKERNELAPI VOID NTAPI ExRundownCompletedCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
+NTKERNELAPI PEX_RUNDOWN_REF_CACHE_AWARE NTAPI
+ExAllocateCacheAwareRundownProtection(POOL_TYPE PoolType, ULONG PoolTag);
+NTKERNELAPI VOID NTAPI
+ExFreeCacheAwareRundownProtection(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
+NTKERNELAPI BOOLEAN NTAPI
+ExAcquireRundownProtectionCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
+NTKERNELAPI BOOLEAN NTAPI ExAcquireRundownProtectionCacheAwareEx(
+    _Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware, ULONG Count);
+NTKERNELAPI VOID NTAPI
+ExReleaseRundownProtectionCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
+NTKERNELAPI VOID NTAPI
+ExReleaseRundownProtectionCacheAwareEx(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRef, ULONG Count);
+NTKERNELAPI VOID NTAPI
+ExWaitForRundownProtectionReleaseCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRef);
+NTKERNELAPI VOID NTAPI
+ExReInitializeRundownProtectionCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
+NTKERNELAPI VOID NTAPI
+ExRundownCompletedCacheAware(_Inout_ PEX_RUNDOWN_REF_CACHE_AWARE RunRefCacheAware);
 
 /* Work items without a device */
 typedef VOID NTAPI WORKER_THREAD_ROUTINE(PVOID Parameter);
@@ -494,13 +512,14 @@ typedef struct _WORK_QUEUE_ITEM {
     volatile PVOID Parameter;
 } WORK_QUEUE_ITEM, *PWORK_QUEUE_ITEM;
 
-#define ExInitializeWorkItem(item, routine, context)                                                                   \
-    do {                                                                                                               \
-        (item)->WorkerRoutine = (routine);                                                                             \
-        (item)->Parameter = (context);                                                                                 \
-        (item)->List.Flink = NULL;                                                                                     \
+#define ExInitializeWorkItem(item, routine, context)                                               \
+    do {                                                                                           \
+        (item)->WorkerRoutine = (routine);                                                         \
+        (item)->Parameter = (context);                                                             \
+        (item)->List.Flink = NULL;                                                                 \
     } while (0)
-NTKERNELAPI VOID NTAPI ExQueueWorkItem(_Inout_ PWORK_QUEUE_ITEM WorkItem, WORK_QUEUE_TYPE QueueType);
+NTKERNELAPI VOID NTAPI ExQueueWorkItem(_Inout_ PWORK_QUEUE_ITEM WorkItem,
+                                       WORK_QUEUE_TYPE QueueType);
 
 /* Timers with a resolution of their own. WDK: "ExXxxTimer Routines and EX_TIMER Objects". */
 typedef VOID NTAPI EXT_CALLBACK(PEX_TIMER Timer, _In_opt_ PVOID Context);
@@ -521,12 +540,12 @@ typedef struct _EXT_DELETE_PARAMETERS {
     PVOID DeleteContext;
 } EXT_DELETE_PARAMETERS, *PEXT_DELETE_PARAMETERS;
 
-#define EX_TIMER_HIGH_RESOLUTION 0x4
-#define EX_TIMER_NO_WAKE 0x8
-#define EX_TIMER_NOTIFICATION 0x80000000
-#define EX_TIMER_UNLIMITED_TOLERANCE ((LONGLONG)-1)
-NTKERNELAPI PEX_TIMER NTAPI ExAllocateTimer(_In_opt_ PEXT_CALLBACK Callback, _In_opt_ PVOID CallbackContext,
-                                            ULONG Attributes);
+#define EX_TIMER_HIGH_RESOLUTION     0x4
+#define EX_TIMER_NO_WAKE             0x8
+#define EX_TIMER_NOTIFICATION        0x80000000
+#define EX_TIMER_UNLIMITED_TOLERANCE ((LONGLONG) - 1)
+NTKERNELAPI PEX_TIMER NTAPI ExAllocateTimer(_In_opt_ PEXT_CALLBACK Callback,
+                                            _In_opt_ PVOID CallbackContext, ULONG Attributes);
 NTKERNELAPI BOOLEAN NTAPI ExSetTimer(PEX_TIMER Timer, LONGLONG DueTime, LONGLONG Period,
                                      _In_opt_ PEXT_SET_PARAMETERS Parameters);
 NTKERNELAPI BOOLEAN NTAPI ExCancelTimer(_Inout_ PEX_TIMER Timer, _In_opt_ PVOID Parameters);
@@ -546,19 +565,23 @@ NTKERNELAPI ULONG NTAPI ExSetTimerResolution(ULONG DesiredTime, BOOLEAN SetResol
 typedef VOID NTAPI CALLBACK_FUNCTION(_In_opt_ PVOID CallbackContext, _In_opt_ PVOID Argument1,
                                      _In_opt_ PVOID Argument2);
 typedef CALLBACK_FUNCTION *PCALLBACK_FUNCTION;
-NTKERNELAPI NTSTATUS NTAPI ExCreateCallback(_Out_ PCALLBACK_OBJECT *CallbackObject, POBJECT_ATTRIBUTES ObjectAttributes,
-                                            BOOLEAN Create, BOOLEAN AllowMultipleCallbacks);
-NTKERNELAPI PVOID NTAPI ExRegisterCallback(_Inout_ PCALLBACK_OBJECT CallbackObject, PCALLBACK_FUNCTION CallbackFunction,
+NTKERNELAPI NTSTATUS NTAPI ExCreateCallback(_Out_ PCALLBACK_OBJECT *CallbackObject,
+                                            POBJECT_ATTRIBUTES ObjectAttributes, BOOLEAN Create,
+                                            BOOLEAN AllowMultipleCallbacks);
+NTKERNELAPI PVOID NTAPI ExRegisterCallback(_Inout_ PCALLBACK_OBJECT CallbackObject,
+                                           PCALLBACK_FUNCTION CallbackFunction,
                                            _In_opt_ PVOID CallbackContext);
 NTKERNELAPI VOID NTAPI ExUnregisterCallback(_Inout_ PVOID CallbackRegistration);
-NTKERNELAPI VOID NTAPI ExNotifyCallback(PVOID CallbackObject, _In_opt_ PVOID Argument1, _In_opt_ PVOID Argument2);
+NTKERNELAPI VOID NTAPI ExNotifyCallback(PVOID CallbackObject, _In_opt_ PVOID Argument1,
+                                        _In_opt_ PVOID Argument2);
 
 /* Odds and ends */
 NTKERNELAPI KPROCESSOR_MODE NTAPI ExGetPreviousMode(VOID);
 NTKERNELAPI NTSTATUS NTAPI ExUuidCreate(_Out_ GUID *Uuid);
-NTKERNELAPI VOID NTAPI ExSystemTimeToLocalTime(PLARGE_INTEGER SystemTime, _Out_ PLARGE_INTEGER LocalTime);
+NTKERNELAPI VOID NTAPI ExSystemTimeToLocalTime(PLARGE_INTEGER SystemTime,
+                                               _Out_ PLARGE_INTEGER LocalTime);
 NTKERNELAPI BOOLEAN NTAPI ExIsProcessorFeaturePresent(ULONG ProcessorFeature);
-#define DrvRtPoolNxOptIn 0x1
+#define DrvRtPoolNxOptIn                 0x1
 #define ExInitializeDriverRuntime(flags) ((void)(flags))
 
 /* Raise an exception; allowed only in a driver's one file that touches user memory. */

@@ -7,244 +7,246 @@
 #include <wdm/mm.h>
 #include <wdm/se.h>
 
-#define IO_TYPE_ADAPTER 0x00000001
-#define IO_TYPE_CONTROLLER 0x00000002
-#define IO_TYPE_DEVICE 0x00000003
-#define IO_TYPE_DRIVER 0x00000004
-#define IO_TYPE_FILE 0x00000005
-#define IO_TYPE_IRP 0x00000006
-#define IO_TYPE_MASTER_ADAPTER 0x00000007
-#define IO_TYPE_OPEN_PACKET 0x00000008
-#define IO_TYPE_TIMER 0x00000009
-#define IO_TYPE_VPB 0x0000000A
-#define IO_TYPE_ERROR_LOG 0x0000000B
-#define IO_TYPE_ERROR_MESSAGE 0x0000000C
-#define IO_TYPE_DEVICE_OBJECT_EXTENSION 0x0000000D
-#define IO_TYPE_IORING 0x0000000E
-#define IRP_MJ_CREATE 0x00000000
-#define IRP_MJ_CREATE_NAMED_PIPE 0x00000001
-#define IRP_MJ_CLOSE 0x00000002
-#define IRP_MJ_READ 0x00000003
-#define IRP_MJ_WRITE 0x00000004
-#define IRP_MJ_QUERY_INFORMATION 0x00000005
-#define IRP_MJ_SET_INFORMATION 0x00000006
-#define IRP_MJ_QUERY_EA 0x00000007
-#define IRP_MJ_SET_EA 0x00000008
-#define IRP_MJ_FLUSH_BUFFERS 0x00000009
-#define IRP_MJ_DIRECTORY_CONTROL 0x0000000C
-#define IRP_MJ_FILE_SYSTEM_CONTROL 0x0000000D
-#define IRP_MJ_DEVICE_CONTROL 0x0000000E
-#define IRP_MJ_INTERNAL_DEVICE_CONTROL 0x0000000F
-#define IRP_MJ_SHUTDOWN 0x00000010
-#define IRP_MJ_LOCK_CONTROL 0x00000011
-#define IRP_MJ_CLEANUP 0x00000012
-#define IRP_MJ_CREATE_MAILSLOT 0x00000013
-#define IRP_MJ_QUERY_SECURITY 0x00000014
-#define IRP_MJ_SET_SECURITY 0x00000015
-#define IRP_MJ_POWER 0x00000016
-#define IRP_MJ_SYSTEM_CONTROL 0x00000017
-#define IRP_MJ_DEVICE_CHANGE 0x00000018
-#define IRP_MJ_QUERY_QUOTA 0x00000019
-#define IRP_MJ_SET_QUOTA 0x0000001A
-#define IRP_MJ_MAXIMUM_FUNCTION 0x0000001B
-#define IRP_MJ_PNP 0x0000001B
-#define IRP_MJ_PNP_POWER 0x0000001B
-#define IRP_MJ_SCSI IRP_MJ_INTERNAL_DEVICE_CONTROL
-#define IRP_MN_START_DEVICE 0x00000000
-#define IRP_MN_WAIT_WAKE 0x00000000
-#define IRP_MN_POWER_SEQUENCE 0x00000001
-#define IRP_MN_QUERY_REMOVE_DEVICE 0x00000001
-#define IRP_MN_REMOVE_DEVICE 0x00000002
-#define IRP_MN_SET_POWER 0x00000002
-#define IRP_MN_CANCEL_REMOVE_DEVICE 0x00000003
-#define IRP_MN_QUERY_POWER 0x00000003
-#define IRP_MN_STOP_DEVICE 0x00000004
-#define IRP_MN_QUERY_STOP_DEVICE 0x00000005
-#define IRP_MN_CANCEL_STOP_DEVICE 0x00000006
-#define IRP_MN_QUERY_DEVICE_RELATIONS 0x00000007
-#define IRP_MN_QUERY_INTERFACE 0x00000008
-#define IRP_MN_QUERY_CAPABILITIES 0x00000009
-#define IRP_MN_QUERY_RESOURCES 0x0000000A
-#define IRP_MN_QUERY_RESOURCE_REQUIREMENTS 0x0000000B
-#define IRP_MN_QUERY_DEVICE_TEXT 0x0000000C
-#define IRP_MN_QUERY_ID 0x00000013
-#define IRP_MN_QUERY_PNP_DEVICE_STATE 0x00000014
-#define IRP_MN_DEVICE_USAGE_NOTIFICATION 0x00000016
-#define IRP_MN_SURPRISE_REMOVAL 0x00000017
-#define IRP_MN_DEVICE_ENUMERATED 0x00000019
-#define DO_VERIFY_VOLUME 0x00000002
-#define DO_BUFFERED_IO 0x00000004
-#define DO_EXCLUSIVE 0x00000008
-#define DO_DIRECT_IO 0x00000010
-#define DO_MAP_IO_BUFFER 0x00000020
-#define DO_DEVICE_HAS_NAME 0x00000040
-#define DO_DEVICE_INITIALIZING 0x00000080
-#define DO_SYSTEM_BOOT_PARTITION 0x00000100
-#define DO_LONG_TERM_REQUESTS 0x00000200
-#define DO_NEVER_LAST_DEVICE 0x00000400
-#define DO_SHUTDOWN_REGISTERED 0x00000800
-#define DO_BUS_ENUMERATED_DEVICE 0x00001000
-#define DO_POWER_PAGABLE 0x00002000
-#define DO_POWER_INRUSH 0x00004000
-#define DO_LOW_PRIORITY_FILESYSTEM 0x00010000
-#define DO_SUPPORTS_PERSISTENT_ACLS 0x00020000
-#define DO_SUPPORTS_TRANSACTIONS 0x00040000
-#define DO_FORCE_NEITHER_IO 0x00080000
-#define DO_VOLUME_DEVICE_OBJECT 0x00100000
-#define DO_SYSTEM_SYSTEM_PARTITION 0x00200000
-#define DO_SYSTEM_CRITICAL_PARTITION 0x00400000
-#define DO_DISALLOW_EXECUTE 0x00800000
-#define DO_DEVICE_IRP_REQUIRES_EXTENSION 0x08000000
-#define DO_DAX_VOLUME 0x10000000
-#define DO_BOOT_CRITICAL 0x20000000
-#define DRVO_UNLOAD_INVOKED 0x00000001
-#define DRVO_LEGACY_DRIVER 0x00000002
-#define DRVO_BUILTIN_DRIVER 0x00000004
-#define DRVO_REINIT_REGISTERED 0x00000008
-#define DRVO_INITIALIZED 0x00000010
-#define DRVO_BOOTREINIT_REGISTERED 0x00000020
-#define DRVO_LEGACY_RESOURCES 0x00000040
-#define FO_FILE_OPEN 0x00000001
-#define FO_SYNCHRONOUS_IO 0x00000002
-#define FO_ALERTABLE_IO 0x00000004
-#define FO_NO_INTERMEDIATE_BUFFERING 0x00000008
-#define FO_WRITE_THROUGH 0x00000010
-#define FO_SEQUENTIAL_ONLY 0x00000020
-#define FO_CACHE_SUPPORTED 0x00000040
-#define FO_NAMED_PIPE 0x00000080
-#define FO_STREAM_FILE 0x00000100
-#define FO_MAILSLOT 0x00000200
-#define FO_GENERATE_AUDIT_ON_CLOSE 0x00000400
-#define FO_DIRECT_DEVICE_OPEN 0x00000800
-#define FO_FILE_MODIFIED 0x00001000
-#define FO_FILE_SIZE_CHANGED 0x00002000
-#define FO_CLEANUP_COMPLETE 0x00004000
-#define FO_TEMPORARY_FILE 0x00008000
-#define FO_DELETE_ON_CLOSE 0x00010000
-#define FO_OPENED_CASE_SENSITIVE 0x00020000
-#define FO_HANDLE_CREATED 0x00040000
-#define FO_FILE_FAST_IO_READ 0x00080000
-#define FO_RANDOM_ACCESS 0x00100000
-#define FO_FILE_OPEN_CANCELLED 0x00200000
-#define FO_VOLUME_OPEN 0x00400000
-#define FO_BYPASS_IO_ENABLED 0x00800000
-#define FO_REMOTE_ORIGIN 0x01000000
-#define FO_DISALLOW_EXCLUSIVE 0x02000000
-#define FO_SKIP_COMPLETION_PORT 0x02000000
-#define FO_SKIP_SET_EVENT 0x04000000
-#define FO_SKIP_SET_FAST_IO 0x08000000
-#define FO_SECTION_MINSTORE_TREATMENT 0x20000000
-#define SL_FAIL_IMMEDIATELY 0x00000001
-#define SL_FORCE_ACCESS_CHECK 0x00000001
-#define SL_FORCE_ASYNCHRONOUS 0x00000001
-#define SL_KEY_SPECIFIED 0x00000001
-#define SL_PENDING_RETURNED 0x00000001
-#define SL_RESTART_SCAN 0x00000001
-#define SL_WATCH_TREE 0x00000001
-#define SL_ERROR_RETURNED 0x00000002
-#define SL_EXCLUSIVE_LOCK 0x00000002
-#define SL_OPEN_PAGING_FILE 0x00000002
-#define SL_RETURN_SINGLE_ENTRY 0x00000002
-#define SL_INDEX_SPECIFIED 0x00000004
-#define SL_OPEN_TARGET_DIRECTORY 0x00000004
-#define SL_WRITE_THROUGH 0x00000004
-#define SL_RETURN_ON_DISK_ENTRIES_ONLY 0x00000008
-#define SL_STOP_ON_SYMLINK 0x00000008
-#define SL_FORCE_DIRECT_WRITE 0x00000010
-#define SL_INVOKE_ON_CANCEL 0x00000020
-#define SL_INVOKE_ON_SUCCESS 0x00000040
-#define SL_CASE_SENSITIVE 0x00000080
-#define SL_INVOKE_ON_ERROR 0x00000080
-#define IRP_NOCACHE 0x00000001
-#define IRP_PAGING_IO 0x00000002
-#define IRP_MOUNT_COMPLETION 0x00000002
-#define IRP_SYNCHRONOUS_API 0x00000004
-#define IRP_ASSOCIATED_IRP 0x00000008
-#define IRP_BUFFERED_IO 0x00000010
-#define IRP_DEALLOCATE_BUFFER 0x00000020
-#define IRP_INPUT_OPERATION 0x00000040
-#define IRP_SYNCHRONOUS_PAGING_IO 0x00000040
-#define IRP_CREATE_OPERATION 0x00000080
-#define IRP_READ_OPERATION 0x00000100
-#define IRP_WRITE_OPERATION 0x00000200
-#define IRP_CLOSE_OPERATION 0x00000400
-#define IRP_DEFER_IO_COMPLETION 0x00000800
-#define IRP_OB_QUERY_NAME 0x00001000
-#define IRP_HOLD_DEVICE_QUEUE 0x00002000
-#define FILE_ATTRIBUTE_READONLY 0x00000001
-#define FILE_ATTRIBUTE_HIDDEN 0x00000002
-#define FILE_ATTRIBUTE_SYSTEM 0x00000004
-#define FILE_ATTRIBUTE_DIRECTORY 0x00000010
-#define FILE_ATTRIBUTE_ARCHIVE 0x00000020
-#define FILE_ATTRIBUTE_DEVICE 0x00000040
-#define FILE_ATTRIBUTE_NORMAL 0x00000080
-#define FILE_ATTRIBUTE_DEDICATED 0x00000100
-#define FILE_ATTRIBUTE_TEMPORARY 0x00000100
-#define FILE_ATTRIBUTE_SPARSE_FILE 0x00000200
-#define FILE_ATTRIBUTE_REPARSE_POINT 0x00000400
-#define FILE_ATTRIBUTE_COMPRESSED 0x00000800
-#define FILE_ATTRIBUTE_OFFLINE 0x00001000
-#define FILE_ATTRIBUTE_NOT_CONTENT_INDEXED 0x00002000
-#define FILE_ATTRIBUTE_ENCRYPTED 0x00004000
-#define FILE_ATTRIBUTE_INTEGRITY_STREAM 0x00008000
-#define FILE_ATTRIBUTE_VIRTUAL 0x00010000
-#define FILE_ATTRIBUTE_NO_SCRUB_DATA 0x00020000
-#define FILE_ATTRIBUTE_EA 0x00040000
-#define FILE_ATTRIBUTE_RECALL_ON_OPEN 0x00040000
-#define FILE_ATTRIBUTE_PINNED 0x00080000
-#define FILE_ATTRIBUTE_UNPINNED 0x00100000
-#define FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS 0x00400000
-#define FILE_ATTRIBUTE_STRICTLY_SEQUENTIAL 0x20000000
-#define FILE_SHARE_READ 0x00000001
-#define FILE_SHARE_WRITE 0x00000002
-#define FILE_SHARE_DELETE 0x00000004
-#define FILE_SHARE_VALID_FLAGS 0x00000007
-#define FILE_SUPERSEDE 0x00000000
-#define FILE_OPEN 0x00000001
-#define FILE_CREATE 0x00000002
-#define FILE_OPEN_IF 0x00000003
-#define FILE_OVERWRITE 0x00000004
-#define FILE_OVERWRITE_IF 0x00000005
-#define FILE_MAXIMUM_DISPOSITION 0x00000005
-#define FILE_DIRECTORY_FILE 0x00000001
-#define FILE_WRITE_THROUGH 0x00000002
-#define FILE_SEQUENTIAL_ONLY 0x00000004
-#define FILE_NO_INTERMEDIATE_BUFFERING 0x00000008
-#define FILE_SYNCHRONOUS_IO_ALERT 0x00000010
-#define FILE_SYNCHRONOUS_IO_NONALERT 0x00000020
-#define FILE_NON_DIRECTORY_FILE 0x00000040
-#define FILE_COMPLETE_IF_OPLOCKED 0x00000100
-#define FILE_NO_EA_KNOWLEDGE 0x00000200
-#define FILE_RANDOM_ACCESS 0x00000800
-#define FILE_DELETE_ON_CLOSE 0x00001000
-#define FILE_OPEN_BY_FILE_ID 0x00002000
-#define FILE_OPEN_FOR_BACKUP_INTENT 0x00004000
-#define FILE_NO_COMPRESSION 0x00008000
-#define FILE_OPEN_REPARSE_POINT 0x00200000
-#define FILE_SUPERSEDED 0x0
-#define FILE_OPENED 0x1
-#define FILE_CREATED 0x2
-#define FILE_OVERWRITTEN 0x3
-#define FILE_EXISTS 0x4
-#define FILE_DOES_NOT_EXIST 0x5
-#define FILE_REMOVABLE_MEDIA 0x00000001
-#define FILE_READ_ONLY_DEVICE 0x00000002
-#define FILE_FLOPPY_DISKETTE 0x00000004
-#define FILE_WRITE_ONCE_MEDIA 0x00000008
-#define FILE_REMOTE_DEVICE 0x00000010
-#define FILE_DEVICE_IS_MOUNTED 0x00000020
-#define FILE_VIRTUAL_VOLUME 0x00000040
-#define FILE_AUTOGENERATED_DEVICE_NAME 0x00000080
-#define FILE_DEVICE_SECURE_OPEN 0x00000100
-#define FILE_CHARACTERISTIC_PNP_DEVICE 0x00000800
+#define IO_TYPE_ADAPTER                          0x00000001
+#define IO_TYPE_CONTROLLER                       0x00000002
+#define IO_TYPE_DEVICE                           0x00000003
+#define IO_TYPE_DRIVER                           0x00000004
+#define IO_TYPE_FILE                             0x00000005
+#define IO_TYPE_IRP                              0x00000006
+#define IO_TYPE_MASTER_ADAPTER                   0x00000007
+#define IO_TYPE_OPEN_PACKET                      0x00000008
+#define IO_TYPE_TIMER                            0x00000009
+#define IO_TYPE_VPB                              0x0000000A
+#define IO_TYPE_ERROR_LOG                        0x0000000B
+#define IO_TYPE_ERROR_MESSAGE                    0x0000000C
+#define IO_TYPE_DEVICE_OBJECT_EXTENSION          0x0000000D
+#define IO_TYPE_IORING                           0x0000000E
+#define IRP_MJ_CREATE                            0x00000000
+#define IRP_MJ_CREATE_NAMED_PIPE                 0x00000001
+#define IRP_MJ_CLOSE                             0x00000002
+#define IRP_MJ_READ                              0x00000003
+#define IRP_MJ_WRITE                             0x00000004
+#define IRP_MJ_QUERY_INFORMATION                 0x00000005
+#define IRP_MJ_SET_INFORMATION                   0x00000006
+#define IRP_MJ_QUERY_EA                          0x00000007
+#define IRP_MJ_SET_EA                            0x00000008
+#define IRP_MJ_FLUSH_BUFFERS                     0x00000009
+#define IRP_MJ_DIRECTORY_CONTROL                 0x0000000C
+#define IRP_MJ_FILE_SYSTEM_CONTROL               0x0000000D
+#define IRP_MJ_DEVICE_CONTROL                    0x0000000E
+#define IRP_MJ_INTERNAL_DEVICE_CONTROL           0x0000000F
+#define IRP_MJ_SHUTDOWN                          0x00000010
+#define IRP_MJ_LOCK_CONTROL                      0x00000011
+#define IRP_MJ_CLEANUP                           0x00000012
+#define IRP_MJ_CREATE_MAILSLOT                   0x00000013
+#define IRP_MJ_QUERY_SECURITY                    0x00000014
+#define IRP_MJ_SET_SECURITY                      0x00000015
+#define IRP_MJ_POWER                             0x00000016
+#define IRP_MJ_SYSTEM_CONTROL                    0x00000017
+#define IRP_MJ_DEVICE_CHANGE                     0x00000018
+#define IRP_MJ_QUERY_QUOTA                       0x00000019
+#define IRP_MJ_SET_QUOTA                         0x0000001A
+#define IRP_MJ_MAXIMUM_FUNCTION                  0x0000001B
+#define IRP_MJ_PNP                               0x0000001B
+#define IRP_MJ_PNP_POWER                         0x0000001B
+#define IRP_MJ_SCSI                              IRP_MJ_INTERNAL_DEVICE_CONTROL
+#define IRP_MN_START_DEVICE                      0x00000000
+#define IRP_MN_WAIT_WAKE                         0x00000000
+#define IRP_MN_POWER_SEQUENCE                    0x00000001
+#define IRP_MN_QUERY_REMOVE_DEVICE               0x00000001
+#define IRP_MN_REMOVE_DEVICE                     0x00000002
+#define IRP_MN_SET_POWER                         0x00000002
+#define IRP_MN_CANCEL_REMOVE_DEVICE              0x00000003
+#define IRP_MN_QUERY_POWER                       0x00000003
+#define IRP_MN_STOP_DEVICE                       0x00000004
+#define IRP_MN_QUERY_STOP_DEVICE                 0x00000005
+#define IRP_MN_CANCEL_STOP_DEVICE                0x00000006
+#define IRP_MN_QUERY_DEVICE_RELATIONS            0x00000007
+#define IRP_MN_QUERY_INTERFACE                   0x00000008
+#define IRP_MN_QUERY_CAPABILITIES                0x00000009
+#define IRP_MN_QUERY_RESOURCES                   0x0000000A
+#define IRP_MN_QUERY_RESOURCE_REQUIREMENTS       0x0000000B
+#define IRP_MN_QUERY_DEVICE_TEXT                 0x0000000C
+#define IRP_MN_QUERY_ID                          0x00000013
+#define IRP_MN_QUERY_PNP_DEVICE_STATE            0x00000014
+#define IRP_MN_DEVICE_USAGE_NOTIFICATION         0x00000016
+#define IRP_MN_SURPRISE_REMOVAL                  0x00000017
+#define IRP_MN_DEVICE_ENUMERATED                 0x00000019
+#define DO_VERIFY_VOLUME                         0x00000002
+#define DO_BUFFERED_IO                           0x00000004
+#define DO_EXCLUSIVE                             0x00000008
+#define DO_DIRECT_IO                             0x00000010
+#define DO_MAP_IO_BUFFER                         0x00000020
+#define DO_DEVICE_HAS_NAME                       0x00000040
+#define DO_DEVICE_INITIALIZING                   0x00000080
+#define DO_SYSTEM_BOOT_PARTITION                 0x00000100
+#define DO_LONG_TERM_REQUESTS                    0x00000200
+#define DO_NEVER_LAST_DEVICE                     0x00000400
+#define DO_SHUTDOWN_REGISTERED                   0x00000800
+#define DO_BUS_ENUMERATED_DEVICE                 0x00001000
+#define DO_POWER_PAGABLE                         0x00002000
+#define DO_POWER_INRUSH                          0x00004000
+#define DO_LOW_PRIORITY_FILESYSTEM               0x00010000
+#define DO_SUPPORTS_PERSISTENT_ACLS              0x00020000
+#define DO_SUPPORTS_TRANSACTIONS                 0x00040000
+#define DO_FORCE_NEITHER_IO                      0x00080000
+#define DO_VOLUME_DEVICE_OBJECT                  0x00100000
+#define DO_SYSTEM_SYSTEM_PARTITION               0x00200000
+#define DO_SYSTEM_CRITICAL_PARTITION             0x00400000
+#define DO_DISALLOW_EXECUTE                      0x00800000
+#define DO_DEVICE_IRP_REQUIRES_EXTENSION         0x08000000
+#define DO_DAX_VOLUME                            0x10000000
+#define DO_BOOT_CRITICAL                         0x20000000
+#define DRVO_UNLOAD_INVOKED                      0x00000001
+#define DRVO_LEGACY_DRIVER                       0x00000002
+#define DRVO_BUILTIN_DRIVER                      0x00000004
+#define DRVO_REINIT_REGISTERED                   0x00000008
+#define DRVO_INITIALIZED                         0x00000010
+#define DRVO_BOOTREINIT_REGISTERED               0x00000020
+#define DRVO_LEGACY_RESOURCES                    0x00000040
+#define FO_FILE_OPEN                             0x00000001
+#define FO_SYNCHRONOUS_IO                        0x00000002
+#define FO_ALERTABLE_IO                          0x00000004
+#define FO_NO_INTERMEDIATE_BUFFERING             0x00000008
+#define FO_WRITE_THROUGH                         0x00000010
+#define FO_SEQUENTIAL_ONLY                       0x00000020
+#define FO_CACHE_SUPPORTED                       0x00000040
+#define FO_NAMED_PIPE                            0x00000080
+#define FO_STREAM_FILE                           0x00000100
+#define FO_MAILSLOT                              0x00000200
+#define FO_GENERATE_AUDIT_ON_CLOSE               0x00000400
+#define FO_DIRECT_DEVICE_OPEN                    0x00000800
+#define FO_FILE_MODIFIED                         0x00001000
+#define FO_FILE_SIZE_CHANGED                     0x00002000
+#define FO_CLEANUP_COMPLETE                      0x00004000
+#define FO_TEMPORARY_FILE                        0x00008000
+#define FO_DELETE_ON_CLOSE                       0x00010000
+#define FO_OPENED_CASE_SENSITIVE                 0x00020000
+#define FO_HANDLE_CREATED                        0x00040000
+#define FO_FILE_FAST_IO_READ                     0x00080000
+#define FO_RANDOM_ACCESS                         0x00100000
+#define FO_FILE_OPEN_CANCELLED                   0x00200000
+#define FO_VOLUME_OPEN                           0x00400000
+#define FO_BYPASS_IO_ENABLED                     0x00800000
+#define FO_REMOTE_ORIGIN                         0x01000000
+#define FO_DISALLOW_EXCLUSIVE                    0x02000000
+#define FO_SKIP_COMPLETION_PORT                  0x02000000
+#define FO_SKIP_SET_EVENT                        0x04000000
+#define FO_SKIP_SET_FAST_IO                      0x08000000
+#define FO_SECTION_MINSTORE_TREATMENT            0x20000000
+#define SL_FAIL_IMMEDIATELY                      0x00000001
+#define SL_FORCE_ACCESS_CHECK                    0x00000001
+#define SL_FORCE_ASYNCHRONOUS                    0x00000001
+#define SL_KEY_SPECIFIED                         0x00000001
+#define SL_PENDING_RETURNED                      0x00000001
+#define SL_RESTART_SCAN                          0x00000001
+#define SL_WATCH_TREE                            0x00000001
+#define SL_ERROR_RETURNED                        0x00000002
+#define SL_EXCLUSIVE_LOCK                        0x00000002
+#define SL_OPEN_PAGING_FILE                      0x00000002
+#define SL_RETURN_SINGLE_ENTRY                   0x00000002
+#define SL_INDEX_SPECIFIED                       0x00000004
+#define SL_OPEN_TARGET_DIRECTORY                 0x00000004
+#define SL_WRITE_THROUGH                         0x00000004
+#define SL_RETURN_ON_DISK_ENTRIES_ONLY           0x00000008
+#define SL_STOP_ON_SYMLINK                       0x00000008
+#define SL_FORCE_DIRECT_WRITE                    0x00000010
+#define SL_INVOKE_ON_CANCEL                      0x00000020
+#define SL_INVOKE_ON_SUCCESS                     0x00000040
+#define SL_CASE_SENSITIVE                        0x00000080
+#define SL_INVOKE_ON_ERROR                       0x00000080
+#define IRP_NOCACHE                              0x00000001
+#define IRP_PAGING_IO                            0x00000002
+#define IRP_MOUNT_COMPLETION                     0x00000002
+#define IRP_SYNCHRONOUS_API                      0x00000004
+#define IRP_ASSOCIATED_IRP                       0x00000008
+#define IRP_BUFFERED_IO                          0x00000010
+#define IRP_DEALLOCATE_BUFFER                    0x00000020
+#define IRP_INPUT_OPERATION                      0x00000040
+#define IRP_SYNCHRONOUS_PAGING_IO                0x00000040
+#define IRP_CREATE_OPERATION                     0x00000080
+#define IRP_READ_OPERATION                       0x00000100
+#define IRP_WRITE_OPERATION                      0x00000200
+#define IRP_CLOSE_OPERATION                      0x00000400
+#define IRP_DEFER_IO_COMPLETION                  0x00000800
+#define IRP_OB_QUERY_NAME                        0x00001000
+#define IRP_HOLD_DEVICE_QUEUE                    0x00002000
+#define FILE_ATTRIBUTE_READONLY                  0x00000001
+#define FILE_ATTRIBUTE_HIDDEN                    0x00000002
+#define FILE_ATTRIBUTE_SYSTEM                    0x00000004
+#define FILE_ATTRIBUTE_DIRECTORY                 0x00000010
+#define FILE_ATTRIBUTE_ARCHIVE                   0x00000020
+#define FILE_ATTRIBUTE_DEVICE                    0x00000040
+#define FILE_ATTRIBUTE_NORMAL                    0x00000080
+#define FILE_ATTRIBUTE_DEDICATED                 0x00000100
+#define FILE_ATTRIBUTE_TEMPORARY                 0x00000100
+#define FILE_ATTRIBUTE_SPARSE_FILE               0x00000200
+#define FILE_ATTRIBUTE_REPARSE_POINT             0x00000400
+#define FILE_ATTRIBUTE_COMPRESSED                0x00000800
+#define FILE_ATTRIBUTE_OFFLINE                   0x00001000
+#define FILE_ATTRIBUTE_NOT_CONTENT_INDEXED       0x00002000
+#define FILE_ATTRIBUTE_ENCRYPTED                 0x00004000
+#define FILE_ATTRIBUTE_INTEGRITY_STREAM          0x00008000
+#define FILE_ATTRIBUTE_VIRTUAL                   0x00010000
+#define FILE_ATTRIBUTE_NO_SCRUB_DATA             0x00020000
+#define FILE_ATTRIBUTE_EA                        0x00040000
+#define FILE_ATTRIBUTE_RECALL_ON_OPEN            0x00040000
+#define FILE_ATTRIBUTE_PINNED                    0x00080000
+#define FILE_ATTRIBUTE_UNPINNED                  0x00100000
+#define FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS     0x00400000
+#define FILE_ATTRIBUTE_STRICTLY_SEQUENTIAL       0x20000000
+#define FILE_SHARE_READ                          0x00000001
+#define FILE_SHARE_WRITE                         0x00000002
+#define FILE_SHARE_DELETE                        0x00000004
+#define FILE_SHARE_VALID_FLAGS                   0x00000007
+#define FILE_SUPERSEDE                           0x00000000
+#define FILE_OPEN                                0x00000001
+#define FILE_CREATE                              0x00000002
+#define FILE_OPEN_IF                             0x00000003
+#define FILE_OVERWRITE                           0x00000004
+#define FILE_OVERWRITE_IF                        0x00000005
+#define FILE_MAXIMUM_DISPOSITION                 0x00000005
+#define FILE_DIRECTORY_FILE                      0x00000001
+#define FILE_WRITE_THROUGH                       0x00000002
+#define FILE_SEQUENTIAL_ONLY                     0x00000004
+#define FILE_NO_INTERMEDIATE_BUFFERING           0x00000008
+#define FILE_SYNCHRONOUS_IO_ALERT                0x00000010
+#define FILE_SYNCHRONOUS_IO_NONALERT             0x00000020
+#define FILE_NON_DIRECTORY_FILE                  0x00000040
+#define FILE_COMPLETE_IF_OPLOCKED                0x00000100
+#define FILE_NO_EA_KNOWLEDGE                     0x00000200
+#define FILE_RANDOM_ACCESS                       0x00000800
+#define FILE_DELETE_ON_CLOSE                     0x00001000
+#define FILE_OPEN_BY_FILE_ID                     0x00002000
+#define FILE_OPEN_FOR_BACKUP_INTENT              0x00004000
+#define FILE_NO_COMPRESSION                      0x00008000
+#define FILE_OPEN_REPARSE_POINT                  0x00200000
+#define FILE_SUPERSEDED                          0x0
+#define FILE_OPENED                              0x1
+#define FILE_CREATED                             0x2
+#define FILE_OVERWRITTEN                         0x3
+#define FILE_EXISTS                              0x4
+#define FILE_DOES_NOT_EXIST                      0x5
+#define FILE_REMOVABLE_MEDIA                     0x00000001
+#define FILE_READ_ONLY_DEVICE                    0x00000002
+#define FILE_FLOPPY_DISKETTE                     0x00000004
+#define FILE_WRITE_ONCE_MEDIA                    0x00000008
+#define FILE_REMOTE_DEVICE                       0x00000010
+#define FILE_DEVICE_IS_MOUNTED                   0x00000020
+#define FILE_VIRTUAL_VOLUME                      0x00000040
+#define FILE_AUTOGENERATED_DEVICE_NAME           0x00000080
+#define FILE_DEVICE_SECURE_OPEN                  0x00000100
+#define FILE_CHARACTERISTIC_PNP_DEVICE           0x00000800
 #define FILE_DEVICE_ALLOW_APPCONTAINER_TRAVERSAL 0x00020000
 
 /* Routines of a driver */
-typedef NTSTATUS NTAPI DRIVER_INITIALIZE(struct _DRIVER_OBJECT *DriverObject, PUNICODE_STRING RegistryPath);
+typedef NTSTATUS NTAPI DRIVER_INITIALIZE(struct _DRIVER_OBJECT *DriverObject,
+                                         PUNICODE_STRING RegistryPath);
 typedef DRIVER_INITIALIZE *PDRIVER_INITIALIZE;
 typedef VOID NTAPI DRIVER_UNLOAD(struct _DRIVER_OBJECT *DriverObject);
 typedef DRIVER_UNLOAD *PDRIVER_UNLOAD;
-typedef NTSTATUS NTAPI DRIVER_ADD_DEVICE(struct _DRIVER_OBJECT *DriverObject, PDEVICE_OBJECT PhysicalDeviceObject);
+typedef NTSTATUS NTAPI DRIVER_ADD_DEVICE(struct _DRIVER_OBJECT *DriverObject,
+                                         PDEVICE_OBJECT PhysicalDeviceObject);
 typedef DRIVER_ADD_DEVICE *PDRIVER_ADD_DEVICE;
 typedef NTSTATUS NTAPI DRIVER_DISPATCH(PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp);
 typedef DRIVER_DISPATCH *PDRIVER_DISPATCH, DRIVER_DISPATCH_RAISED, DRIVER_DISPATCH_PAGED;
@@ -252,28 +254,37 @@ typedef VOID NTAPI DRIVER_STARTIO(PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
 typedef DRIVER_STARTIO *PDRIVER_STARTIO;
 typedef VOID NTAPI DRIVER_CANCEL(PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp);
 typedef DRIVER_CANCEL *PDRIVER_CANCEL;
-typedef VOID NTAPI DRIVER_REINITIALIZE(PDRIVER_OBJECT DriverObject, _In_opt_ PVOID Context, ULONG Count);
+typedef VOID NTAPI DRIVER_REINITIALIZE(PDRIVER_OBJECT DriverObject, _In_opt_ PVOID Context,
+                                       ULONG Count);
 typedef DRIVER_REINITIALIZE *PDRIVER_REINITIALIZE;
-typedef NTSTATUS NTAPI IO_COMPLETION_ROUTINE(PDEVICE_OBJECT DeviceObject, PIRP Irp, _In_opt_ PVOID Context);
+typedef NTSTATUS NTAPI IO_COMPLETION_ROUTINE(PDEVICE_OBJECT DeviceObject, PIRP Irp,
+                                             _In_opt_ PVOID Context);
 typedef IO_COMPLETION_ROUTINE *PIO_COMPLETION_ROUTINE;
 typedef VOID NTAPI IO_WORKITEM_ROUTINE(PDEVICE_OBJECT DeviceObject, _In_opt_ PVOID Context);
 typedef IO_WORKITEM_ROUTINE *PIO_WORKITEM_ROUTINE;
-typedef VOID NTAPI IO_WORKITEM_ROUTINE_EX(PVOID IoObject, _In_opt_ PVOID Context, PIO_WORKITEM IoWorkItem);
+typedef VOID NTAPI IO_WORKITEM_ROUTINE_EX(PVOID IoObject, _In_opt_ PVOID Context,
+                                          PIO_WORKITEM IoWorkItem);
 typedef IO_WORKITEM_ROUTINE_EX *PIO_WORKITEM_ROUTINE_EX;
 typedef VOID NTAPI IO_TIMER_ROUTINE(struct _DEVICE_OBJECT *DeviceObject, _In_opt_ PVOID Context);
 typedef IO_TIMER_ROUTINE *PIO_TIMER_ROUTINE;
-typedef VOID NTAPI IO_DPC_ROUTINE(PKDPC Dpc, struct _DEVICE_OBJECT *DeviceObject, _Inout_ struct _IRP *Irp,
-                                  _In_opt_ PVOID Context);
+typedef VOID NTAPI IO_DPC_ROUTINE(PKDPC Dpc, struct _DEVICE_OBJECT *DeviceObject,
+                                  _Inout_ struct _IRP *Irp, _In_opt_ PVOID Context);
 typedef IO_DPC_ROUTINE *PIO_DPC_ROUTINE;
 typedef VOID NTAPI IO_APC_ROUTINE(PVOID ApcContext, PIO_STATUS_BLOCK IoStatusBlock, ULONG Reserved);
 typedef IO_APC_ROUTINE *PIO_APC_ROUTINE;
 
-typedef enum _IO_ALLOCATION_ACTION { KeepObject = 1, DeallocateObject, DeallocateObjectKeepRegisters } IO_ALLOCATION_ACTION;
-typedef IO_ALLOCATION_ACTION NTAPI DRIVER_CONTROL(struct _DEVICE_OBJECT *DeviceObject, _Inout_ struct _IRP *Irp,
-                                                  PVOID MapRegisterBase, PVOID Context);
+typedef enum _IO_ALLOCATION_ACTION {
+    KeepObject = 1,
+    DeallocateObject,
+    DeallocateObjectKeepRegisters
+} IO_ALLOCATION_ACTION;
+typedef IO_ALLOCATION_ACTION NTAPI DRIVER_CONTROL(struct _DEVICE_OBJECT *DeviceObject,
+                                                  _Inout_ struct _IRP *Irp, PVOID MapRegisterBase,
+                                                  PVOID Context);
 typedef DRIVER_CONTROL *PDRIVER_CONTROL;
 
-/* Information classes of files, as far as file objects and the registry's neighbours are concerned */
+/* Information classes of files, as far as file objects and the registry's neighbours are concerned
+ */
 typedef enum _FILE_INFORMATION_CLASS {
     FileDirectoryInformation = 1,
     FileFullDirectoryInformation,
@@ -300,7 +311,8 @@ typedef enum _FILE_INFORMATION_CLASS {
     FileNetworkOpenInformation = 34,
     FileAttributeTagInformation,
     FileValidDataLengthInformation = 39
-} FILE_INFORMATION_CLASS, *PFILE_INFORMATION_CLASS;
+} FILE_INFORMATION_CLASS,
+    *PFILE_INFORMATION_CLASS;
 
 typedef enum _FSINFOCLASS {
     FileFsVolumeInformation = 1,
@@ -308,7 +320,8 @@ typedef enum _FSINFOCLASS {
     FileFsSizeInformation,
     FileFsDeviceInformation,
     FileFsAttributeInformation
-} FS_INFORMATION_CLASS, *PFS_INFORMATION_CLASS;
+} FS_INFORMATION_CLASS,
+    *PFS_INFORMATION_CLASS;
 
 typedef enum _DIRECTORY_NOTIFY_INFORMATION_CLASS {
     DirectoryNotifyInformation = 1,
@@ -373,7 +386,8 @@ typedef enum _SYSTEM_POWER_STATE {
     PowerSystemHibernate,
     PowerSystemShutdown,
     PowerSystemMaximum
-} SYSTEM_POWER_STATE, *PSYSTEM_POWER_STATE;
+} SYSTEM_POWER_STATE,
+    *PSYSTEM_POWER_STATE;
 
 typedef enum _DEVICE_POWER_STATE {
     PowerDeviceUnspecified,
@@ -382,7 +396,8 @@ typedef enum _DEVICE_POWER_STATE {
     PowerDeviceD2,
     PowerDeviceD3,
     PowerDeviceMaximum
-} DEVICE_POWER_STATE, *PDEVICE_POWER_STATE;
+} DEVICE_POWER_STATE,
+    *PDEVICE_POWER_STATE;
 
 typedef enum {
     PowerActionNone,
@@ -394,9 +409,14 @@ typedef enum {
     PowerActionShutdownOff,
     PowerActionWarmEject,
     PowerActionDisplayOff
-} POWER_ACTION, *PPOWER_ACTION;
+} POWER_ACTION,
+    *PPOWER_ACTION;
 
-typedef enum _POWER_STATE_TYPE { SystemPowerState, DevicePowerState } POWER_STATE_TYPE, *PPOWER_STATE_TYPE;
+typedef enum _POWER_STATE_TYPE {
+    SystemPowerState,
+    DevicePowerState
+} POWER_STATE_TYPE,
+    *PPOWER_STATE_TYPE;
 
 typedef union _POWER_STATE {
     SYSTEM_POWER_STATE SystemState;
@@ -428,7 +448,8 @@ typedef enum _DEVICE_RELATION_TYPE {
     TargetDeviceRelation,
     SingleBusRelations,
     TransportRelations
-} DEVICE_RELATION_TYPE, *PDEVICE_RELATION_TYPE;
+} DEVICE_RELATION_TYPE,
+    *PDEVICE_RELATION_TYPE;
 
 typedef enum {
     BusQueryDeviceID,
@@ -437,9 +458,14 @@ typedef enum {
     BusQueryInstanceID,
     BusQueryDeviceSerialNumber,
     BusQueryContainerID
-} BUS_QUERY_ID_TYPE, *PBUS_QUERY_ID_TYPE;
+} BUS_QUERY_ID_TYPE,
+    *PBUS_QUERY_ID_TYPE;
 
-typedef enum { DeviceTextDescription, DeviceTextLocationInformation } DEVICE_TEXT_TYPE, *PDEVICE_TEXT_TYPE;
+typedef enum {
+    DeviceTextDescription,
+    DeviceTextLocationInformation
+} DEVICE_TEXT_TYPE,
+    *PDEVICE_TEXT_TYPE;
 
 typedef enum _DEVICE_USAGE_NOTIFICATION_TYPE {
     DeviceUsageTypeUndefined,
@@ -548,40 +574,49 @@ typedef struct _DEVOBJ_EXTENSION {
 
 /* Drivers */
 struct _COMPRESSED_DATA_INFO;
-typedef BOOLEAN NTAPI FAST_IO_CHECK_IF_POSSIBLE(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset, ULONG Length,
-                                                BOOLEAN Wait, ULONG LockKey, BOOLEAN CheckForReadOperation,
-                                                _Out_ PIO_STATUS_BLOCK IoStatus, PDEVICE_OBJECT DeviceObject);
+typedef BOOLEAN NTAPI FAST_IO_CHECK_IF_POSSIBLE(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset,
+                                                ULONG Length, BOOLEAN Wait, ULONG LockKey,
+                                                BOOLEAN CheckForReadOperation,
+                                                _Out_ PIO_STATUS_BLOCK IoStatus,
+                                                PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_CHECK_IF_POSSIBLE *PFAST_IO_CHECK_IF_POSSIBLE;
-typedef BOOLEAN NTAPI FAST_IO_READ(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset, ULONG Length, BOOLEAN Wait,
-                                   ULONG LockKey, _Out_ PVOID Buffer, _Out_ PIO_STATUS_BLOCK IoStatus,
-                                   PDEVICE_OBJECT DeviceObject);
+typedef BOOLEAN NTAPI FAST_IO_READ(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset, ULONG Length,
+                                   BOOLEAN Wait, ULONG LockKey, _Out_ PVOID Buffer,
+                                   _Out_ PIO_STATUS_BLOCK IoStatus, PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_READ *PFAST_IO_READ, FAST_IO_WRITE, *PFAST_IO_WRITE;
 typedef BOOLEAN NTAPI FAST_IO_QUERY_BASIC_INFO(PFILE_OBJECT FileObject, BOOLEAN Wait,
-                                               _Out_ PFILE_BASIC_INFORMATION Buffer, _Out_ PIO_STATUS_BLOCK IoStatus,
+                                               _Out_ PFILE_BASIC_INFORMATION Buffer,
+                                               _Out_ PIO_STATUS_BLOCK IoStatus,
                                                PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_QUERY_BASIC_INFO *PFAST_IO_QUERY_BASIC_INFO;
 typedef BOOLEAN NTAPI FAST_IO_QUERY_STANDARD_INFO(PFILE_OBJECT FileObject, BOOLEAN Wait,
                                                   _Out_ PFILE_STANDARD_INFORMATION Buffer,
-                                                  _Out_ PIO_STATUS_BLOCK IoStatus, PDEVICE_OBJECT DeviceObject);
+                                                  _Out_ PIO_STATUS_BLOCK IoStatus,
+                                                  PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_QUERY_STANDARD_INFO *PFAST_IO_QUERY_STANDARD_INFO;
-typedef BOOLEAN NTAPI FAST_IO_LOCK(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset, PLARGE_INTEGER Length,
-                                   PEPROCESS ProcessId, ULONG Key, BOOLEAN FailImmediately, BOOLEAN ExclusiveLock,
+typedef BOOLEAN NTAPI FAST_IO_LOCK(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset,
+                                   PLARGE_INTEGER Length, PEPROCESS ProcessId, ULONG Key,
+                                   BOOLEAN FailImmediately, BOOLEAN ExclusiveLock,
                                    _Out_ PIO_STATUS_BLOCK IoStatus, PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_LOCK *PFAST_IO_LOCK;
-typedef BOOLEAN NTAPI FAST_IO_UNLOCK_SINGLE(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset, PLARGE_INTEGER Length,
-                                            PEPROCESS ProcessId, ULONG Key, _Out_ PIO_STATUS_BLOCK IoStatus,
+typedef BOOLEAN NTAPI FAST_IO_UNLOCK_SINGLE(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset,
+                                            PLARGE_INTEGER Length, PEPROCESS ProcessId, ULONG Key,
+                                            _Out_ PIO_STATUS_BLOCK IoStatus,
                                             PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_UNLOCK_SINGLE *PFAST_IO_UNLOCK_SINGLE;
-typedef BOOLEAN NTAPI FAST_IO_UNLOCK_ALL(PFILE_OBJECT FileObject, PEPROCESS ProcessId, _Out_ PIO_STATUS_BLOCK IoStatus,
+typedef BOOLEAN NTAPI FAST_IO_UNLOCK_ALL(PFILE_OBJECT FileObject, PEPROCESS ProcessId,
+                                         _Out_ PIO_STATUS_BLOCK IoStatus,
                                          PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_UNLOCK_ALL *PFAST_IO_UNLOCK_ALL;
 typedef BOOLEAN NTAPI FAST_IO_UNLOCK_ALL_BY_KEY(PFILE_OBJECT FileObject, PVOID ProcessId, ULONG Key,
-                                                _Out_ PIO_STATUS_BLOCK IoStatus, PDEVICE_OBJECT DeviceObject);
+                                                _Out_ PIO_STATUS_BLOCK IoStatus,
+                                                PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_UNLOCK_ALL_BY_KEY *PFAST_IO_UNLOCK_ALL_BY_KEY;
-typedef BOOLEAN NTAPI FAST_IO_DEVICE_CONTROL(PFILE_OBJECT FileObject, BOOLEAN Wait, _In_opt_ PVOID InputBuffer,
-                                             ULONG InputBufferLength, _Out_opt_ PVOID OutputBuffer,
-                                             ULONG OutputBufferLength, ULONG IoControlCode,
-                                             _Out_ PIO_STATUS_BLOCK IoStatus, PDEVICE_OBJECT DeviceObject);
+typedef BOOLEAN NTAPI FAST_IO_DEVICE_CONTROL(PFILE_OBJECT FileObject, BOOLEAN Wait,
+                                             _In_opt_ PVOID InputBuffer, ULONG InputBufferLength,
+                                             _Out_opt_ PVOID OutputBuffer, ULONG OutputBufferLength,
+                                             ULONG IoControlCode, _Out_ PIO_STATUS_BLOCK IoStatus,
+                                             PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_DEVICE_CONTROL *PFAST_IO_DEVICE_CONTROL;
 typedef VOID NTAPI FAST_IO_ACQUIRE_FILE(PFILE_OBJECT FileObject);
 typedef FAST_IO_ACQUIRE_FILE *PFAST_IO_ACQUIRE_FILE, FAST_IO_RELEASE_FILE, *PFAST_IO_RELEASE_FILE;
@@ -589,36 +624,44 @@ typedef VOID NTAPI FAST_IO_DETACH_DEVICE(PDEVICE_OBJECT SourceDevice, PDEVICE_OB
 typedef FAST_IO_DETACH_DEVICE *PFAST_IO_DETACH_DEVICE;
 typedef BOOLEAN NTAPI FAST_IO_QUERY_NETWORK_OPEN_INFO(PFILE_OBJECT FileObject, BOOLEAN Wait,
                                                       _Out_ PFILE_NETWORK_OPEN_INFORMATION Buffer,
-                                                      _Out_ PIO_STATUS_BLOCK IoStatus, PDEVICE_OBJECT DeviceObject);
+                                                      _Out_ PIO_STATUS_BLOCK IoStatus,
+                                                      PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_QUERY_NETWORK_OPEN_INFO *PFAST_IO_QUERY_NETWORK_OPEN_INFO;
-typedef NTSTATUS NTAPI FAST_IO_ACQUIRE_FOR_MOD_WRITE(PFILE_OBJECT FileObject, PLARGE_INTEGER EndingOffset,
+typedef NTSTATUS NTAPI FAST_IO_ACQUIRE_FOR_MOD_WRITE(PFILE_OBJECT FileObject,
+                                                     PLARGE_INTEGER EndingOffset,
                                                      _Out_ struct _ERESOURCE **ResourceToRelease,
                                                      PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_ACQUIRE_FOR_MOD_WRITE *PFAST_IO_ACQUIRE_FOR_MOD_WRITE;
-typedef NTSTATUS NTAPI FAST_IO_RELEASE_FOR_MOD_WRITE(PFILE_OBJECT FileObject, struct _ERESOURCE *ResourceToRelease,
+typedef NTSTATUS NTAPI FAST_IO_RELEASE_FOR_MOD_WRITE(PFILE_OBJECT FileObject,
+                                                     struct _ERESOURCE *ResourceToRelease,
                                                      PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_RELEASE_FOR_MOD_WRITE *PFAST_IO_RELEASE_FOR_MOD_WRITE;
-typedef NTSTATUS NTAPI FAST_IO_ACQUIRE_FOR_CCFLUSH(PFILE_OBJECT FileObject, PDEVICE_OBJECT DeviceObject);
+typedef NTSTATUS NTAPI FAST_IO_ACQUIRE_FOR_CCFLUSH(PFILE_OBJECT FileObject,
+                                                   PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_ACQUIRE_FOR_CCFLUSH *PFAST_IO_ACQUIRE_FOR_CCFLUSH, FAST_IO_RELEASE_FOR_CCFLUSH,
     *PFAST_IO_RELEASE_FOR_CCFLUSH;
-typedef BOOLEAN NTAPI FAST_IO_MDL_READ(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset, ULONG Length, ULONG LockKey,
-                                       _Out_ PMDL *MdlChain, _Out_ PIO_STATUS_BLOCK IoStatus,
+typedef BOOLEAN NTAPI FAST_IO_MDL_READ(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset,
+                                       ULONG Length, ULONG LockKey, _Out_ PMDL *MdlChain,
+                                       _Out_ PIO_STATUS_BLOCK IoStatus,
                                        PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_MDL_READ *PFAST_IO_MDL_READ, FAST_IO_PREPARE_MDL_WRITE, *PFAST_IO_PREPARE_MDL_WRITE;
-typedef BOOLEAN NTAPI FAST_IO_MDL_READ_COMPLETE(PFILE_OBJECT FileObject, PMDL MdlChain, PDEVICE_OBJECT DeviceObject);
+typedef BOOLEAN NTAPI FAST_IO_MDL_READ_COMPLETE(PFILE_OBJECT FileObject, PMDL MdlChain,
+                                                PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_MDL_READ_COMPLETE *PFAST_IO_MDL_READ_COMPLETE, FAST_IO_MDL_READ_COMPLETE_COMPRESSED,
     *PFAST_IO_MDL_READ_COMPLETE_COMPRESSED;
-typedef BOOLEAN NTAPI FAST_IO_MDL_WRITE_COMPLETE(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset, PMDL MdlChain,
-                                                 PDEVICE_OBJECT DeviceObject);
-typedef FAST_IO_MDL_WRITE_COMPLETE *PFAST_IO_MDL_WRITE_COMPLETE, FAST_IO_MDL_WRITE_COMPLETE_COMPRESSED,
-    *PFAST_IO_MDL_WRITE_COMPLETE_COMPRESSED;
-typedef BOOLEAN NTAPI FAST_IO_READ_COMPRESSED(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset, ULONG Length,
-                                              ULONG LockKey, _Out_ PVOID Buffer, _Out_ PMDL *MdlChain,
-                                              _Out_ PIO_STATUS_BLOCK IoStatus,
-                                              _Out_ struct _COMPRESSED_DATA_INFO *CompressedDataInfo,
-                                              ULONG CompressedDataInfoLength, PDEVICE_OBJECT DeviceObject);
-typedef FAST_IO_READ_COMPRESSED *PFAST_IO_READ_COMPRESSED, FAST_IO_WRITE_COMPRESSED, *PFAST_IO_WRITE_COMPRESSED;
-typedef BOOLEAN NTAPI FAST_IO_QUERY_OPEN(_Inout_ PIRP Irp, _Out_ PFILE_NETWORK_OPEN_INFORMATION NetworkInformation,
+typedef BOOLEAN NTAPI FAST_IO_MDL_WRITE_COMPLETE(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset,
+                                                 PMDL MdlChain, PDEVICE_OBJECT DeviceObject);
+typedef FAST_IO_MDL_WRITE_COMPLETE *PFAST_IO_MDL_WRITE_COMPLETE,
+    FAST_IO_MDL_WRITE_COMPLETE_COMPRESSED, *PFAST_IO_MDL_WRITE_COMPLETE_COMPRESSED;
+typedef BOOLEAN NTAPI FAST_IO_READ_COMPRESSED(
+    PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffset, ULONG Length, ULONG LockKey,
+    _Out_ PVOID Buffer, _Out_ PMDL *MdlChain, _Out_ PIO_STATUS_BLOCK IoStatus,
+    _Out_ struct _COMPRESSED_DATA_INFO *CompressedDataInfo, ULONG CompressedDataInfoLength,
+    PDEVICE_OBJECT DeviceObject);
+typedef FAST_IO_READ_COMPRESSED *PFAST_IO_READ_COMPRESSED, FAST_IO_WRITE_COMPRESSED,
+    *PFAST_IO_WRITE_COMPRESSED;
+typedef BOOLEAN NTAPI FAST_IO_QUERY_OPEN(_Inout_ PIRP Irp,
+                                         _Out_ PFILE_NETWORK_OPEN_INFORMATION NetworkInformation,
                                          PDEVICE_OBJECT DeviceObject);
 typedef FAST_IO_QUERY_OPEN *PFAST_IO_QUERY_OPEN;
 
@@ -1053,19 +1096,21 @@ FORCEINLINE VOID IoCopyCurrentIrpStackLocationToNext(_Inout_ PIRP Irp)
 {
     PIO_STACK_LOCATION next = IoGetNextIrpStackLocation(Irp);
 
-    __builtin_memcpy(next, IoGetCurrentIrpStackLocation(Irp), offsetof(IO_STACK_LOCATION, CompletionRoutine));
+    __builtin_memcpy(next, IoGetCurrentIrpStackLocation(Irp),
+                     offsetof(IO_STACK_LOCATION, CompletionRoutine));
     next->Control = 0;
 }
 
 FORCEINLINE VOID IoSetCompletionRoutine(PIRP Irp, _In_opt_ PIO_COMPLETION_ROUTINE CompletionRoutine,
-                                        _In_opt_ PVOID Context, BOOLEAN InvokeOnSuccess, BOOLEAN InvokeOnError,
-                                        BOOLEAN InvokeOnCancel)
+                                        _In_opt_ PVOID Context, BOOLEAN InvokeOnSuccess,
+                                        BOOLEAN InvokeOnError, BOOLEAN InvokeOnCancel)
 {
     PIO_STACK_LOCATION next = IoGetNextIrpStackLocation(Irp);
 
     next->CompletionRoutine = CompletionRoutine;
     next->Context = Context;
-    next->Control = (UCHAR)((InvokeOnSuccess ? SL_INVOKE_ON_SUCCESS : 0) | (InvokeOnError ? SL_INVOKE_ON_ERROR : 0) |
+    next->Control = (UCHAR)((InvokeOnSuccess ? SL_INVOKE_ON_SUCCESS : 0) |
+                            (InvokeOnError ? SL_INVOKE_ON_ERROR : 0) |
                             (InvokeOnCancel ? SL_INVOKE_ON_CANCEL : 0));
 }
 
@@ -1074,19 +1119,21 @@ FORCEINLINE VOID IoMarkIrpPending(_Inout_ PIRP Irp)
     IoGetCurrentIrpStackLocation(Irp)->Control |= SL_PENDING_RETURNED;
 }
 
-FORCEINLINE PDRIVER_CANCEL IoSetCancelRoutine(_Inout_ PIRP Irp, _In_opt_ PDRIVER_CANCEL CancelRoutine)
+FORCEINLINE PDRIVER_CANCEL IoSetCancelRoutine(_Inout_ PIRP Irp,
+                                              _In_opt_ PDRIVER_CANCEL CancelRoutine)
 {
     return __atomic_exchange_n(&Irp->CancelRoutine, CancelRoutine, __ATOMIC_SEQ_CST);
 }
 
-#define IoSizeOfIrp(stack_size) ((USHORT)(sizeof(IRP) + ((stack_size) * sizeof(IO_STACK_LOCATION))))
-#define IoCallDriver(device, irp) IofCallDriver(device, irp)
+#define IoSizeOfIrp(stack_size)       ((USHORT)(sizeof(IRP) + ((stack_size) * sizeof(IO_STACK_LOCATION))))
+#define IoCallDriver(device, irp)     IofCallDriver(device, irp)
 #define IoCompleteRequest(irp, boost) IofCompleteRequest(irp, boost)
 
 NTKERNELAPI NTSTATUS NTAPI IofCallDriver(PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp);
 NTKERNELAPI VOID NTAPI IofCompleteRequest(PIRP Irp, CCHAR PriorityBoost);
 NTKERNELAPI PIRP NTAPI IoAllocateIrp(CCHAR StackSize, BOOLEAN ChargeQuota);
-NTKERNELAPI PIRP NTAPI IoAllocateIrpEx(PDEVICE_OBJECT DeviceObject, CCHAR StackSize, BOOLEAN ChargeQuota);
+NTKERNELAPI PIRP NTAPI IoAllocateIrpEx(PDEVICE_OBJECT DeviceObject, CCHAR StackSize,
+                                       BOOLEAN ChargeQuota);
 NTKERNELAPI VOID NTAPI IoInitializeIrp(_Inout_ PIRP Irp, USHORT PacketSize, CCHAR StackSize);
 NTKERNELAPI VOID NTAPI IoReuseIrp(_Inout_ PIRP Irp, NTSTATUS Iostatus);
 NTKERNELAPI VOID NTAPI IoFreeIrp(PIRP Irp);
@@ -1094,19 +1141,18 @@ NTKERNELAPI BOOLEAN NTAPI IoCancelIrp(PIRP Irp);
 NTKERNELAPI VOID NTAPI IoAcquireCancelSpinLock(_Out_ PKIRQL Irql);
 NTKERNELAPI VOID NTAPI IoReleaseCancelSpinLock(KIRQL Irql);
 NTKERNELAPI NTSTATUS NTAPI IoSetCompletionRoutineEx(PDEVICE_OBJECT DeviceObject, PIRP Irp,
-                                                    PIO_COMPLETION_ROUTINE CompletionRoutine, _In_opt_ PVOID Context,
-                                                    BOOLEAN InvokeOnSuccess, BOOLEAN InvokeOnError,
-                                                    BOOLEAN InvokeOnCancel);
-NTKERNELAPI PIRP NTAPI IoBuildDeviceIoControlRequest(ULONG IoControlCode, PDEVICE_OBJECT DeviceObject,
-                                                     _In_opt_ PVOID InputBuffer, ULONG InputBufferLength,
-                                                     _Out_opt_ PVOID OutputBuffer, ULONG OutputBufferLength,
-                                                     BOOLEAN InternalDeviceIoControl, _In_opt_ PKEVENT Event,
-                                                     _Out_ PIO_STATUS_BLOCK IoStatusBlock);
-NTKERNELAPI PIRP NTAPI IoBuildSynchronousFsdRequest(ULONG MajorFunction, PDEVICE_OBJECT DeviceObject,
-                                                    _Inout_opt_ PVOID Buffer, ULONG Length,
-                                                    _In_opt_ PLARGE_INTEGER StartingOffset, PKEVENT Event,
-                                                    _Out_ PIO_STATUS_BLOCK IoStatusBlock);
-NTKERNELAPI PIRP NTAPI IoBuildAsynchronousFsdRequest(ULONG MajorFunction, PDEVICE_OBJECT DeviceObject,
+                                                    PIO_COMPLETION_ROUTINE CompletionRoutine,
+                                                    _In_opt_ PVOID Context, BOOLEAN InvokeOnSuccess,
+                                                    BOOLEAN InvokeOnError, BOOLEAN InvokeOnCancel);
+NTKERNELAPI PIRP NTAPI IoBuildDeviceIoControlRequest(
+    ULONG IoControlCode, PDEVICE_OBJECT DeviceObject, _In_opt_ PVOID InputBuffer,
+    ULONG InputBufferLength, _Out_opt_ PVOID OutputBuffer, ULONG OutputBufferLength,
+    BOOLEAN InternalDeviceIoControl, _In_opt_ PKEVENT Event, _Out_ PIO_STATUS_BLOCK IoStatusBlock);
+NTKERNELAPI PIRP NTAPI IoBuildSynchronousFsdRequest(
+    ULONG MajorFunction, PDEVICE_OBJECT DeviceObject, _Inout_opt_ PVOID Buffer, ULONG Length,
+    _In_opt_ PLARGE_INTEGER StartingOffset, PKEVENT Event, _Out_ PIO_STATUS_BLOCK IoStatusBlock);
+NTKERNELAPI PIRP NTAPI IoBuildAsynchronousFsdRequest(ULONG MajorFunction,
+                                                     PDEVICE_OBJECT DeviceObject,
                                                      _Inout_opt_ PVOID Buffer, ULONG Length,
                                                      _In_opt_ PLARGE_INTEGER StartingOffset,
                                                      _In_opt_ PIO_STATUS_BLOCK IoStatusBlock);
@@ -1120,32 +1166,39 @@ NTKERNELAPI NTSTATUS NTAPI IoValidateDeviceIoControlAccess(PIRP Irp, ULONG Requi
 
 /* Device objects */
 NTKERNELAPI NTSTATUS NTAPI IoCreateDevice(PDRIVER_OBJECT DriverObject, ULONG DeviceExtensionSize,
-                                          _In_opt_ PUNICODE_STRING DeviceName, DEVICE_TYPE DeviceType,
-                                          ULONG DeviceCharacteristics, BOOLEAN Exclusive,
-                                          _Out_ PDEVICE_OBJECT *DeviceObject);
+                                          _In_opt_ PUNICODE_STRING DeviceName,
+                                          DEVICE_TYPE DeviceType, ULONG DeviceCharacteristics,
+                                          BOOLEAN Exclusive, _Out_ PDEVICE_OBJECT *DeviceObject);
 NTKERNELAPI VOID NTAPI IoDeleteDevice(PDEVICE_OBJECT DeviceObject);
-NTKERNELAPI NTSTATUS NTAPI IoCreateSymbolicLink(PUNICODE_STRING SymbolicLinkName, PUNICODE_STRING DeviceName);
+NTKERNELAPI NTSTATUS NTAPI IoCreateSymbolicLink(PUNICODE_STRING SymbolicLinkName,
+                                                PUNICODE_STRING DeviceName);
 NTKERNELAPI NTSTATUS NTAPI IoCreateUnprotectedSymbolicLink(PUNICODE_STRING SymbolicLinkName,
                                                            PUNICODE_STRING DeviceName);
 NTKERNELAPI NTSTATUS NTAPI IoDeleteSymbolicLink(PUNICODE_STRING SymbolicLinkName);
-NTKERNELAPI PDEVICE_OBJECT NTAPI IoAttachDeviceToDeviceStack(PDEVICE_OBJECT SourceDevice, PDEVICE_OBJECT TargetDevice);
-NTKERNELAPI NTSTATUS NTAPI IoAttachDeviceToDeviceStackSafe(PDEVICE_OBJECT SourceDevice, PDEVICE_OBJECT TargetDevice,
-                                                           _Inout_ PDEVICE_OBJECT *AttachedToDeviceObject);
+NTKERNELAPI PDEVICE_OBJECT NTAPI IoAttachDeviceToDeviceStack(PDEVICE_OBJECT SourceDevice,
+                                                             PDEVICE_OBJECT TargetDevice);
+NTKERNELAPI NTSTATUS NTAPI
+IoAttachDeviceToDeviceStackSafe(PDEVICE_OBJECT SourceDevice, PDEVICE_OBJECT TargetDevice,
+                                _Inout_ PDEVICE_OBJECT *AttachedToDeviceObject);
 NTKERNELAPI VOID NTAPI IoDetachDevice(_Inout_ PDEVICE_OBJECT TargetDevice);
 NTKERNELAPI PDEVICE_OBJECT NTAPI IoGetAttachedDevice(PDEVICE_OBJECT DeviceObject);
 NTKERNELAPI PDEVICE_OBJECT NTAPI IoGetAttachedDeviceReference(PDEVICE_OBJECT DeviceObject);
 NTKERNELAPI PDEVICE_OBJECT NTAPI IoGetLowerDeviceObject(PDEVICE_OBJECT DeviceObject);
 NTKERNELAPI PDEVICE_OBJECT NTAPI IoGetRelatedDeviceObject(PFILE_OBJECT FileObject);
-NTKERNELAPI NTSTATUS NTAPI IoGetDeviceObjectPointer(PUNICODE_STRING ObjectName, ACCESS_MASK DesiredAccess,
-                                                    _Out_ PFILE_OBJECT *FileObject, _Out_ PDEVICE_OBJECT *DeviceObject);
+NTKERNELAPI NTSTATUS NTAPI IoGetDeviceObjectPointer(PUNICODE_STRING ObjectName,
+                                                    ACCESS_MASK DesiredAccess,
+                                                    _Out_ PFILE_OBJECT *FileObject,
+                                                    _Out_ PDEVICE_OBJECT *DeviceObject);
 NTKERNELAPI NTSTATUS NTAPI IoRegisterShutdownNotification(PDEVICE_OBJECT DeviceObject);
 NTKERNELAPI VOID NTAPI IoUnregisterShutdownNotification(PDEVICE_OBJECT DeviceObject);
 NTKERNELAPI NTSTATUS NTAPI IoAllocateDriverObjectExtension(PDRIVER_OBJECT DriverObject,
                                                            PVOID ClientIdentificationAddress,
                                                            ULONG DriverObjectExtensionSize,
                                                            _Out_ PVOID *DriverObjectExtension);
-NTKERNELAPI PVOID NTAPI IoGetDriverObjectExtension(PDRIVER_OBJECT DriverObject, PVOID ClientIdentificationAddress);
-NTKERNELAPI NTSTATUS NTAPI IoInitializeTimer(PDEVICE_OBJECT DeviceObject, PIO_TIMER_ROUTINE TimerRoutine,
+NTKERNELAPI PVOID NTAPI IoGetDriverObjectExtension(PDRIVER_OBJECT DriverObject,
+                                                   PVOID ClientIdentificationAddress);
+NTKERNELAPI NTSTATUS NTAPI IoInitializeTimer(PDEVICE_OBJECT DeviceObject,
+                                             PIO_TIMER_ROUTINE TimerRoutine,
                                              _In_opt_ PVOID Context);
 NTKERNELAPI VOID NTAPI IoStartTimer(PDEVICE_OBJECT DeviceObject);
 NTKERNELAPI VOID NTAPI IoStopTimer(PDEVICE_OBJECT DeviceObject);
@@ -1164,14 +1217,15 @@ NTKERNELAPI VOID NTAPI IoInitializeWorkItem(PVOID IoObject, PIO_WORKITEM IoWorkI
 NTKERNELAPI VOID NTAPI IoUninitializeWorkItem(PIO_WORKITEM IoWorkItem);
 NTKERNELAPI VOID NTAPI IoQueueWorkItem(PIO_WORKITEM IoWorkItem, PIO_WORKITEM_ROUTINE WorkerRoutine,
                                        WORK_QUEUE_TYPE QueueType, _In_opt_ PVOID Context);
-NTKERNELAPI VOID NTAPI IoQueueWorkItemEx(PIO_WORKITEM IoWorkItem, PIO_WORKITEM_ROUTINE_EX WorkerRoutine,
+NTKERNELAPI VOID NTAPI IoQueueWorkItemEx(PIO_WORKITEM IoWorkItem,
+                                         PIO_WORKITEM_ROUTINE_EX WorkerRoutine,
                                          WORK_QUEUE_TYPE QueueType, _In_opt_ PVOID Context);
 
 /* Cancel-safe queues */
 struct _IO_CSQ;
 #define IO_TYPE_CSQ_IRP_CONTEXT 1
-#define IO_TYPE_CSQ 2
-#define IO_TYPE_CSQ_EX 3
+#define IO_TYPE_CSQ             2
+#define IO_TYPE_CSQ_EX          3
 typedef struct _IO_CSQ_IRP_CONTEXT {
     ULONG Type;
     struct _IRP *Irp;
@@ -1184,7 +1238,8 @@ typedef NTSTATUS NTAPI IO_CSQ_INSERT_IRP_EX(struct _IO_CSQ *Csq, PIRP Irp, PVOID
 typedef IO_CSQ_INSERT_IRP_EX *PIO_CSQ_INSERT_IRP_EX;
 typedef VOID NTAPI IO_CSQ_REMOVE_IRP(struct _IO_CSQ *Csq, PIRP Irp);
 typedef IO_CSQ_REMOVE_IRP *PIO_CSQ_REMOVE_IRP;
-typedef PIRP NTAPI IO_CSQ_PEEK_NEXT_IRP(struct _IO_CSQ *Csq, _In_opt_ PIRP Irp, _In_opt_ PVOID PeekContext);
+typedef PIRP NTAPI IO_CSQ_PEEK_NEXT_IRP(struct _IO_CSQ *Csq, _In_opt_ PIRP Irp,
+                                        _In_opt_ PVOID PeekContext);
 typedef IO_CSQ_PEEK_NEXT_IRP *PIO_CSQ_PEEK_NEXT_IRP;
 typedef VOID NTAPI IO_CSQ_ACQUIRE_LOCK(struct _IO_CSQ *Csq, _Out_ PKIRQL Irql);
 typedef IO_CSQ_ACQUIRE_LOCK *PIO_CSQ_ACQUIRE_LOCK;
@@ -1205,16 +1260,22 @@ typedef struct _IO_CSQ {
 } IO_CSQ, *PIO_CSQ;
 
 NTKERNELAPI NTSTATUS NTAPI IoCsqInitialize(PIO_CSQ Csq, PIO_CSQ_INSERT_IRP CsqInsertIrp,
-                                           PIO_CSQ_REMOVE_IRP CsqRemoveIrp, PIO_CSQ_PEEK_NEXT_IRP CsqPeekNextIrp,
-                                           PIO_CSQ_ACQUIRE_LOCK CsqAcquireLock, PIO_CSQ_RELEASE_LOCK CsqReleaseLock,
+                                           PIO_CSQ_REMOVE_IRP CsqRemoveIrp,
+                                           PIO_CSQ_PEEK_NEXT_IRP CsqPeekNextIrp,
+                                           PIO_CSQ_ACQUIRE_LOCK CsqAcquireLock,
+                                           PIO_CSQ_RELEASE_LOCK CsqReleaseLock,
                                            PIO_CSQ_COMPLETE_CANCELED_IRP CsqCompleteCanceledIrp);
 NTKERNELAPI NTSTATUS NTAPI IoCsqInitializeEx(PIO_CSQ Csq, PIO_CSQ_INSERT_IRP_EX CsqInsertIrp,
-                                             PIO_CSQ_REMOVE_IRP CsqRemoveIrp, PIO_CSQ_PEEK_NEXT_IRP CsqPeekNextIrp,
-                                             PIO_CSQ_ACQUIRE_LOCK CsqAcquireLock, PIO_CSQ_RELEASE_LOCK CsqReleaseLock,
+                                             PIO_CSQ_REMOVE_IRP CsqRemoveIrp,
+                                             PIO_CSQ_PEEK_NEXT_IRP CsqPeekNextIrp,
+                                             PIO_CSQ_ACQUIRE_LOCK CsqAcquireLock,
+                                             PIO_CSQ_RELEASE_LOCK CsqReleaseLock,
                                              PIO_CSQ_COMPLETE_CANCELED_IRP CsqCompleteCanceledIrp);
-NTKERNELAPI VOID NTAPI IoCsqInsertIrp(_Inout_ PIO_CSQ Csq, _Inout_ PIRP Irp, _Out_opt_ PIO_CSQ_IRP_CONTEXT Context);
+NTKERNELAPI VOID NTAPI IoCsqInsertIrp(_Inout_ PIO_CSQ Csq, _Inout_ PIRP Irp,
+                                      _Out_opt_ PIO_CSQ_IRP_CONTEXT Context);
 NTKERNELAPI NTSTATUS NTAPI IoCsqInsertIrpEx(_Inout_ PIO_CSQ Csq, _Inout_ PIRP Irp,
-                                            _Out_opt_ PIO_CSQ_IRP_CONTEXT Context, _In_opt_ PVOID InsertContext);
+                                            _Out_opt_ PIO_CSQ_IRP_CONTEXT Context,
+                                            _In_opt_ PVOID InsertContext);
 NTKERNELAPI PIRP NTAPI IoCsqRemoveNextIrp(_Inout_ PIO_CSQ Csq, _In_opt_ PVOID PeekContext);
 NTKERNELAPI PIRP NTAPI IoCsqRemoveIrp(_Inout_ PIO_CSQ Csq, _Inout_ PIO_CSQ_IRP_CONTEXT Context);
 
@@ -1230,19 +1291,23 @@ typedef struct _IO_REMOVE_LOCK {
     IO_REMOVE_LOCK_COMMON_BLOCK Common;
 } IO_REMOVE_LOCK, *PIO_REMOVE_LOCK;
 
-NTKERNELAPI VOID NTAPI IoInitializeRemoveLockEx(PIO_REMOVE_LOCK Lock, ULONG AllocateTag, ULONG MaxLockedMinutes,
-                                                ULONG HighWatermark, ULONG RemlockSize);
-NTKERNELAPI NTSTATUS NTAPI IoAcquireRemoveLockEx(_Inout_ PIO_REMOVE_LOCK RemoveLock, _In_opt_ PVOID Tag, PCSTR File,
-                                                 ULONG Line, ULONG RemlockSize);
+NTKERNELAPI VOID NTAPI IoInitializeRemoveLockEx(PIO_REMOVE_LOCK Lock, ULONG AllocateTag,
+                                                ULONG MaxLockedMinutes, ULONG HighWatermark,
+                                                ULONG RemlockSize);
+NTKERNELAPI NTSTATUS NTAPI IoAcquireRemoveLockEx(_Inout_ PIO_REMOVE_LOCK RemoveLock,
+                                                 _In_opt_ PVOID Tag, PCSTR File, ULONG Line,
+                                                 ULONG RemlockSize);
 NTKERNELAPI VOID NTAPI IoReleaseRemoveLockEx(_Inout_ PIO_REMOVE_LOCK RemoveLock, _In_opt_ PVOID Tag,
                                              ULONG RemlockSize);
-NTKERNELAPI VOID NTAPI IoReleaseRemoveLockAndWaitEx(_Inout_ PIO_REMOVE_LOCK RemoveLock, _In_opt_ PVOID Tag,
-                                                    ULONG RemlockSize);
-#define IoInitializeRemoveLock(lock, tag, minutes, high)                                                               \
+NTKERNELAPI VOID NTAPI IoReleaseRemoveLockAndWaitEx(_Inout_ PIO_REMOVE_LOCK RemoveLock,
+                                                    _In_opt_ PVOID Tag, ULONG RemlockSize);
+#define IoInitializeRemoveLock(lock, tag, minutes, high)                                           \
     IoInitializeRemoveLockEx(lock, tag, minutes, high, sizeof(IO_REMOVE_LOCK))
-#define IoAcquireRemoveLock(lock, tag) IoAcquireRemoveLockEx(lock, tag, __FILE__, __LINE__, sizeof(IO_REMOVE_LOCK))
+#define IoAcquireRemoveLock(lock, tag)                                                             \
+    IoAcquireRemoveLockEx(lock, tag, __FILE__, __LINE__, sizeof(IO_REMOVE_LOCK))
 #define IoReleaseRemoveLock(lock, tag) IoReleaseRemoveLockEx(lock, tag, sizeof(IO_REMOVE_LOCK))
-#define IoReleaseRemoveLockAndWait(lock, tag) IoReleaseRemoveLockAndWaitEx(lock, tag, sizeof(IO_REMOVE_LOCK))
+#define IoReleaseRemoveLockAndWait(lock, tag)                                                      \
+    IoReleaseRemoveLockAndWaitEx(lock, tag, sizeof(IO_REMOVE_LOCK))
 
 /* Registry of a driver */
 typedef enum _DRIVER_REGKEY_TYPE {
@@ -1250,7 +1315,8 @@ typedef enum _DRIVER_REGKEY_TYPE {
     DriverRegKeyPersistentState,
     DriverRegKeySharedPersistentState
 } DRIVER_REGKEY_TYPE;
-NTKERNELAPI NTSTATUS NTAPI IoOpenDriverRegistryKey(PDRIVER_OBJECT DriverObject, DRIVER_REGKEY_TYPE RegKeyType,
+NTKERNELAPI NTSTATUS NTAPI IoOpenDriverRegistryKey(PDRIVER_OBJECT DriverObject,
+                                                   DRIVER_REGKEY_TYPE RegKeyType,
                                                    ACCESS_MASK DesiredAccess, ULONG Flags,
                                                    _Out_ PHANDLE DriverRegKey);
 

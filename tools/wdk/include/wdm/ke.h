@@ -1,12 +1,14 @@
 /*
- * The kernel proper: IRQL, spin locks, dispatcher objects and waits, DPCs, timers, threads, processors, time, bug checks.
+ * The kernel proper: IRQL, spin locks, dispatcher objects and waits, DPCs, timers, threads,
+ * processors, time, bug checks.
  */
 #pragma once
 
 #include <wdm/atomic.h>
 #include <wdm/types.h>
 
-/* IRQL. WDK: "Managing Hardware Priorities". On Windows KeGetCurrentIrql reads CR8 inline; here it is a call. */
+/* IRQL. WDK: "Managing Hardware Priorities". On Windows KeGetCurrentIrql reads CR8 inline; here it
+ * is a call. */
 NTKERNELAPI KIRQL NTAPI KeGetCurrentIrql(VOID);
 NTKERNELAPI KIRQL NTAPI KfRaiseIrql(KIRQL NewIrql);
 NTKERNELAPI KIRQL NTAPI KeRaiseIrqlToDpcLevel(VOID);
@@ -14,19 +16,23 @@ NTKERNELAPI VOID NTAPI KeLowerIrql(KIRQL NewIrql);
 #define KeRaiseIrql(irql, old) (*(old) = KfRaiseIrql(irql))
 
 #if DBG
-NTSYSAPI VOID NTAPI RtlAssert(PVOID FailedAssertion, PVOID FileName, ULONG LineNumber, _In_opt_ PSTR Message);
-#define NT_ASSERT(e) ((e) ? (void)0 : RtlAssert((PVOID)(ULONG_PTR) #e, (PVOID)(ULONG_PTR)__FILE__, __LINE__, NULL))
-#define NT_ASSERTMSG(m, e)                                                                                             \
-    ((e) ? (void)0 : RtlAssert((PVOID)(ULONG_PTR) #e, (PVOID)(ULONG_PTR)__FILE__, __LINE__, (PSTR)(ULONG_PTR)(m)))
+NTSYSAPI VOID NTAPI RtlAssert(PVOID FailedAssertion, PVOID FileName, ULONG LineNumber,
+                              _In_opt_ PSTR Message);
+#define NT_ASSERT(e)                                                                               \
+    ((e) ? (void)0 : RtlAssert((PVOID)(ULONG_PTR) #e, (PVOID)(ULONG_PTR)__FILE__, __LINE__, NULL))
+#define NT_ASSERTMSG(m, e)                                                                         \
+    ((e) ? (void)0                                                                                 \
+         : RtlAssert((PVOID)(ULONG_PTR) #e, (PVOID)(ULONG_PTR)__FILE__, __LINE__,                  \
+                     (PSTR)(ULONG_PTR)(m)))
 #define PAGED_ASSERT(e) NT_ASSERT(e)
-#define PAGED_CODE() NT_ASSERT(KeGetCurrentIrql() <= APC_LEVEL)
+#define PAGED_CODE()    NT_ASSERT(KeGetCurrentIrql() <= APC_LEVEL)
 #else
-#define NT_ASSERT(e) ((void)0)
+#define NT_ASSERT(e)       ((void)0)
 #define NT_ASSERTMSG(m, e) ((void)0)
-#define PAGED_CODE() ((void)0)
+#define PAGED_CODE()       ((void)0)
 #endif
-#define ASSERT(e) NT_ASSERT(e)
-#define NT_VERIFY(e) NT_ASSERT(e)
+#define ASSERT(e)        NT_ASSERT(e)
+#define NT_VERIFY(e)     NT_ASSERT(e)
 #define NT_FRE_ASSERT(e) ((e) ? (void)0 : __builtin_trap())
 
 /* Dispatcher objects */
@@ -158,11 +164,17 @@ typedef struct _KMUTANT {
 } KMUTANT, *PKMUTANT, *PRKMUTANT, KMUTEX, *PKMUTEX, *PRKMUTEX;
 
 struct _KDPC;
-typedef VOID NTAPI KDEFERRED_ROUTINE(struct _KDPC *Dpc, _In_opt_ PVOID DeferredContext, _In_opt_ PVOID SystemArgument1,
+typedef VOID NTAPI KDEFERRED_ROUTINE(struct _KDPC *Dpc, _In_opt_ PVOID DeferredContext,
+                                     _In_opt_ PVOID SystemArgument1,
                                      _In_opt_ PVOID SystemArgument2);
 typedef KDEFERRED_ROUTINE *PKDEFERRED_ROUTINE;
 
-typedef enum _KDPC_IMPORTANCE { LowImportance, MediumImportance, HighImportance, MediumHighImportance } KDPC_IMPORTANCE;
+typedef enum _KDPC_IMPORTANCE {
+    LowImportance,
+    MediumImportance,
+    HighImportance,
+    MediumHighImportance
+} KDPC_IMPORTANCE;
 
 typedef struct _KDPC {
     union {
@@ -227,13 +239,13 @@ typedef struct _KWAIT_BLOCK {
     PVOID SparePtr;
 } KWAIT_BLOCK, *PKWAIT_BLOCK, *PRKWAIT_BLOCK;
 
-#define THREAD_WAIT_OBJECTS 3
+#define THREAD_WAIT_OBJECTS  3
 #define MAXIMUM_WAIT_OBJECTS 64
-#define EVENT_INCREMENT 1
-#define IO_NO_INCREMENT 0
+#define EVENT_INCREMENT      1
+#define IO_NO_INCREMENT      0
 #define IO_NETWORK_INCREMENT 2
-#define SEMAPHORE_INCREMENT 1
-#define MUTANT_INCREMENT 1
+#define SEMAPHORE_INCREMENT  1
+#define MUTANT_INCREMENT     1
 
 typedef enum _KWAIT_REASON {
     Executive,
@@ -292,17 +304,20 @@ NTKERNELAPI VOID NTAPI KeInitializeMutex(_Out_ PRKMUTEX Mutex, ULONG Level);
 NTKERNELAPI LONG NTAPI KeReleaseMutex(_Inout_ PRKMUTEX Mutex, BOOLEAN Wait);
 NTKERNELAPI LONG NTAPI KeReadStateMutex(PRKMUTEX Mutex);
 NTKERNELAPI VOID NTAPI KeInitializeSemaphore(_Out_ PRKSEMAPHORE Semaphore, LONG Count, LONG Limit);
-NTKERNELAPI LONG NTAPI KeReleaseSemaphore(_Inout_ PRKSEMAPHORE Semaphore, KPRIORITY Increment, LONG Adjustment,
-                                          BOOLEAN Wait);
+NTKERNELAPI LONG NTAPI KeReleaseSemaphore(_Inout_ PRKSEMAPHORE Semaphore, KPRIORITY Increment,
+                                          LONG Adjustment, BOOLEAN Wait);
 NTKERNELAPI LONG NTAPI KeReadStateSemaphore(PRKSEMAPHORE Semaphore);
-NTKERNELAPI NTSTATUS NTAPI KeWaitForSingleObject(PVOID Object, KWAIT_REASON WaitReason, KPROCESSOR_MODE WaitMode,
-                                                 BOOLEAN Alertable, _In_opt_ PLARGE_INTEGER Timeout);
+NTKERNELAPI NTSTATUS NTAPI KeWaitForSingleObject(PVOID Object, KWAIT_REASON WaitReason,
+                                                 KPROCESSOR_MODE WaitMode, BOOLEAN Alertable,
+                                                 _In_opt_ PLARGE_INTEGER Timeout);
 NTKERNELAPI NTSTATUS NTAPI KeWaitForMultipleObjects(ULONG Count, PVOID Object[], WAIT_TYPE WaitType,
-                                                    KWAIT_REASON WaitReason, KPROCESSOR_MODE WaitMode,
-                                                    BOOLEAN Alertable, _In_opt_ PLARGE_INTEGER Timeout,
+                                                    KWAIT_REASON WaitReason,
+                                                    KPROCESSOR_MODE WaitMode, BOOLEAN Alertable,
+                                                    _In_opt_ PLARGE_INTEGER Timeout,
                                                     _Out_opt_ PKWAIT_BLOCK WaitBlockArray);
 #define KeWaitForMutexObject KeWaitForSingleObject
-NTKERNELAPI NTSTATUS NTAPI KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable, PLARGE_INTEGER Interval);
+NTKERNELAPI NTSTATUS NTAPI KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable,
+                                                  PLARGE_INTEGER Interval);
 
 /* Spin locks */
 typedef struct _KSPIN_LOCK_QUEUE {
@@ -324,10 +339,11 @@ NTKERNELAPI BOOLEAN NTAPI KeTryToAcquireSpinLockAtDpcLevel(_Inout_ PKSPIN_LOCK S
 NTKERNELAPI BOOLEAN NTAPI KeTestSpinLock(PKSPIN_LOCK SpinLock);
 NTKERNELAPI KIRQL NTAPI KeAcquireSpinLockForDpc(_Inout_ PKSPIN_LOCK SpinLock);
 NTKERNELAPI VOID NTAPI KeReleaseSpinLockForDpc(_Inout_ PKSPIN_LOCK SpinLock, KIRQL OldIrql);
-NTKERNELAPI VOID NTAPI KeAcquireInStackQueuedSpinLock(_Inout_ PKSPIN_LOCK SpinLock, _Out_ PKLOCK_QUEUE_HANDLE LockHandle);
+NTKERNELAPI VOID NTAPI KeAcquireInStackQueuedSpinLock(_Inout_ PKSPIN_LOCK SpinLock,
+                                                      _Out_ PKLOCK_QUEUE_HANDLE LockHandle);
 NTKERNELAPI VOID NTAPI KeReleaseInStackQueuedSpinLock(PKLOCK_QUEUE_HANDLE LockHandle);
-NTKERNELAPI VOID NTAPI KeAcquireInStackQueuedSpinLockAtDpcLevel(_Inout_ PKSPIN_LOCK SpinLock,
-                                                                _Out_ PKLOCK_QUEUE_HANDLE LockHandle);
+NTKERNELAPI VOID NTAPI KeAcquireInStackQueuedSpinLockAtDpcLevel(
+    _Inout_ PKSPIN_LOCK SpinLock, _Out_ PKLOCK_QUEUE_HANDLE LockHandle);
 NTKERNELAPI VOID NTAPI KeReleaseInStackQueuedSpinLockFromDpcLevel(PKLOCK_QUEUE_HANDLE LockHandle);
 #define KeAcquireSpinLock(lock, irql) (*(irql) = KeAcquireSpinLockRaiseToDpc(lock))
 
@@ -342,7 +358,8 @@ NTKERNELAPI BOOLEAN NTAPI KeRemoveQueueDpc(_Inout_ PRKDPC Dpc);
 NTKERNELAPI BOOLEAN NTAPI KeRemoveQueueDpcEx(_Inout_ PRKDPC Dpc, BOOLEAN WaitIfActive);
 NTKERNELAPI VOID NTAPI KeSetImportanceDpc(_Inout_ PRKDPC Dpc, KDPC_IMPORTANCE Importance);
 NTKERNELAPI VOID NTAPI KeSetTargetProcessorDpc(_Inout_ PRKDPC Dpc, CCHAR Number);
-NTKERNELAPI NTSTATUS NTAPI KeSetTargetProcessorDpcEx(_Inout_ PKDPC Dpc, PPROCESSOR_NUMBER ProcNumber);
+NTKERNELAPI NTSTATUS NTAPI KeSetTargetProcessorDpcEx(_Inout_ PKDPC Dpc,
+                                                     PPROCESSOR_NUMBER ProcNumber);
 NTKERNELAPI VOID NTAPI KeFlushQueuedDpcs(VOID);
 NTKERNELAPI VOID NTAPI KeGenericCallDpc(PKDEFERRED_ROUTINE Routine, _In_opt_ PVOID Context);
 NTKERNELAPI VOID NTAPI KeSignalCallDpcDone(PVOID SystemArgument1);
@@ -351,10 +368,13 @@ NTKERNELAPI LOGICAL NTAPI KeSignalCallDpcSynchronize(PVOID SystemArgument2);
 /* Timers */
 NTKERNELAPI VOID NTAPI KeInitializeTimer(_Out_ PKTIMER Timer);
 NTKERNELAPI VOID NTAPI KeInitializeTimerEx(_Out_ PKTIMER Timer, TIMER_TYPE Type);
-NTKERNELAPI BOOLEAN NTAPI KeSetTimer(_Inout_ PKTIMER Timer, LARGE_INTEGER DueTime, _In_opt_ PKDPC Dpc);
-NTKERNELAPI BOOLEAN NTAPI KeSetTimerEx(_Inout_ PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, _In_opt_ PKDPC Dpc);
-NTKERNELAPI BOOLEAN NTAPI KeSetCoalescableTimer(_Inout_ PKTIMER Timer, LARGE_INTEGER DueTime, ULONG Period,
-                                                ULONG TolerableDelay, _In_opt_ PKDPC Dpc);
+NTKERNELAPI BOOLEAN NTAPI KeSetTimer(_Inout_ PKTIMER Timer, LARGE_INTEGER DueTime,
+                                     _In_opt_ PKDPC Dpc);
+NTKERNELAPI BOOLEAN NTAPI KeSetTimerEx(_Inout_ PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period,
+                                       _In_opt_ PKDPC Dpc);
+NTKERNELAPI BOOLEAN NTAPI KeSetCoalescableTimer(_Inout_ PKTIMER Timer, LARGE_INTEGER DueTime,
+                                                ULONG Period, ULONG TolerableDelay,
+                                                _In_opt_ PKDPC Dpc);
 NTKERNELAPI BOOLEAN NTAPI KeCancelTimer(_Inout_ PKTIMER Timer);
 NTKERNELAPI BOOLEAN NTAPI KeReadStateTimer(PKTIMER Timer);
 
@@ -385,8 +405,8 @@ NTKERNELAPI BOOLEAN NTAPI KeShouldYieldProcessor(VOID);
 
 typedef VOID NTAPI EXPAND_STACK_CALLOUT(_In_opt_ PVOID Parameter);
 typedef EXPAND_STACK_CALLOUT *PEXPAND_STACK_CALLOUT;
-NTKERNELAPI NTSTATUS NTAPI KeExpandKernelStackAndCallout(PEXPAND_STACK_CALLOUT Callout, _In_opt_ PVOID Parameter,
-                                                         SIZE_T Size);
+NTKERNELAPI NTSTATUS NTAPI KeExpandKernelStackAndCallout(PEXPAND_STACK_CALLOUT Callout,
+                                                         _In_opt_ PVOID Parameter, SIZE_T Size);
 
 /* Processors */
 #define ALL_PROCESSOR_GROUPS 0xffff
@@ -404,12 +424,14 @@ NTKERNELAPI USHORT NTAPI KeQueryMaximumGroupCount(VOID);
 NTKERNELAPI KAFFINITY NTAPI KeQueryGroupAffinity(USHORT GroupNumber);
 NTKERNELAPI KAFFINITY NTAPI KeQueryActiveProcessors(VOID);
 NTKERNELAPI ULONG NTAPI KeGetProcessorIndexFromNumber(PPROCESSOR_NUMBER ProcNumber);
-NTKERNELAPI NTSTATUS NTAPI KeGetProcessorNumberFromIndex(ULONG ProcIndex, _Out_ PPROCESSOR_NUMBER ProcNumber);
+NTKERNELAPI NTSTATUS NTAPI KeGetProcessorNumberFromIndex(ULONG ProcIndex,
+                                                         _Out_ PPROCESSOR_NUMBER ProcNumber);
 NTKERNELAPI USHORT NTAPI KeQueryHighestNodeNumber(VOID);
 NTKERNELAPI USHORT NTAPI KeGetCurrentNodeNumber(VOID);
 NTKERNELAPI ULONG NTAPI KeGetRecommendedSharedDataAlignment(VOID);
 
-/* Time. KeQueryInterruptTime, KeQuerySystemTime and KeQueryTickCount read the shared user page and have no export. */
+/* Time. KeQueryInterruptTime, KeQuerySystemTime and KeQueryTickCount read the shared user page and
+ * have no export. */
 NTKERNELAPI ULONG64 NTAPI KeQueryInterruptTimePrecise(_Out_ PULONG64 QpcTimeStamp);
 NTKERNELAPI VOID NTAPI KeQuerySystemTimePrecise(_Out_ PLARGE_INTEGER CurrentTime);
 NTKERNELAPI ULONGLONG NTAPI KeQueryUnbiasedInterruptTime(VOID);
@@ -429,18 +451,20 @@ typedef enum _KBUGCHECK_CALLBACK_REASON {
 } KBUGCHECK_CALLBACK_REASON;
 
 NTKERNELAPI DECLSPEC_NORETURN VOID NTAPI KeBugCheck(ULONG BugCheckCode);
-NTKERNELAPI DECLSPEC_NORETURN VOID NTAPI KeBugCheckEx(ULONG BugCheckCode, ULONG_PTR BugCheckParameter1,
-                                                      ULONG_PTR BugCheckParameter2, ULONG_PTR BugCheckParameter3,
+NTKERNELAPI DECLSPEC_NORETURN VOID NTAPI KeBugCheckEx(ULONG BugCheckCode,
+                                                      ULONG_PTR BugCheckParameter1,
+                                                      ULONG_PTR BugCheckParameter2,
+                                                      ULONG_PTR BugCheckParameter3,
                                                       ULONG_PTR BugCheckParameter4);
 #define FAST_FAIL_CORRUPT_LIST_ENTRY 3
-#define RtlFailFast(code) __builtin_trap()
+#define RtlFailFast(code)            __builtin_trap()
 
 /* Debugger */
-#define DPFLTR_ERROR_LEVEL 0
+#define DPFLTR_ERROR_LEVEL   0
 #define DPFLTR_WARNING_LEVEL 1
-#define DPFLTR_TRACE_LEVEL 2
-#define DPFLTR_INFO_LEVEL 3
-#define DPFLTR_MASK 0x80000000
+#define DPFLTR_TRACE_LEVEL   2
+#define DPFLTR_INFO_LEVEL    3
+#define DPFLTR_MASK          0x80000000
 typedef enum _DPFLTR_TYPE {
     DPFLTR_SYSTEM_ID = 0,
     DPFLTR_IHVVIDEO_ID = 78,
@@ -452,14 +476,15 @@ typedef enum _DPFLTR_TYPE {
     DPFLTR_DEFAULT_ID = 101
 } DPFLTR_TYPE;
 NTSYSAPI ULONG NTAPI DbgPrint(_Printf_format_string_ PCSTR Format, ...);
-NTSYSAPI ULONG NTAPI DbgPrintEx(ULONG ComponentId, ULONG Level, _Printf_format_string_ PCSTR Format, ...);
+NTSYSAPI ULONG NTAPI DbgPrintEx(ULONG ComponentId, ULONG Level, _Printf_format_string_ PCSTR Format,
+                                ...);
 NTSYSAPI VOID NTAPI DbgBreakPoint(VOID);
 #if DBG
-#define KdPrint(args) DbgPrint args
+#define KdPrint(args)   DbgPrint args
 #define KdPrintEx(args) DbgPrintEx args
-#define KdBreakPoint() DbgBreakPoint()
+#define KdBreakPoint()  DbgBreakPoint()
 #else
-#define KdPrint(args) ((void)0)
+#define KdPrint(args)   ((void)0)
 #define KdPrintEx(args) ((void)0)
-#define KdBreakPoint() ((void)0)
+#define KdBreakPoint()  ((void)0)
 #endif

@@ -71,7 +71,8 @@ typedef enum _SECURITY_IMPERSONATION_LEVEL {
     SecurityIdentification,
     SecurityImpersonation,
     SecurityDelegation
-} SECURITY_IMPERSONATION_LEVEL, *PSECURITY_IMPERSONATION_LEVEL;
+} SECURITY_IMPERSONATION_LEVEL,
+    *PSECURITY_IMPERSONATION_LEVEL;
 
 typedef BOOLEAN SECURITY_CONTEXT_TRACKING_MODE, *PSECURITY_CONTEXT_TRACKING_MODE;
 
@@ -118,35 +119,38 @@ typedef struct _GENERIC_MAPPING {
     ACCESS_MASK GenericAll;
 } GENERIC_MAPPING, *PGENERIC_MAPPING;
 
-#define SECURITY_DESCRIPTOR_REVISION 1
+#define SECURITY_DESCRIPTOR_REVISION  1
 #define SECURITY_DESCRIPTOR_REVISION1 1
-#define ACL_REVISION 2
-#define ACL_REVISION2 2
-#define SID_REVISION 1
-#define SE_OWNER_DEFAULTED 0x0001
-#define SE_GROUP_DEFAULTED 0x0002
-#define SE_DACL_PRESENT 0x0004
-#define SE_DACL_DEFAULTED 0x0008
-#define SE_SACL_PRESENT 0x0010
-#define SE_SACL_DEFAULTED 0x0020
-#define SE_DACL_PROTECTED 0x1000
-#define SE_SELF_RELATIVE 0x8000
-#define OWNER_SECURITY_INFORMATION 0x00000001
-#define GROUP_SECURITY_INFORMATION 0x00000002
-#define DACL_SECURITY_INFORMATION 0x00000004
-#define SACL_SECURITY_INFORMATION 0x00000008
-#define LABEL_SECURITY_INFORMATION 0x00000010
-#define ACCESS_ALLOWED_ACE_TYPE 0x00
-#define ACCESS_DENIED_ACE_TYPE 0x01
-#define SYSTEM_AUDIT_ACE_TYPE 0x02
-#define OBJECT_INHERIT_ACE 0x01
-#define CONTAINER_INHERIT_ACE 0x02
+#define ACL_REVISION                  2
+#define ACL_REVISION2                 2
+#define SID_REVISION                  1
+#define SE_OWNER_DEFAULTED            0x0001
+#define SE_GROUP_DEFAULTED            0x0002
+#define SE_DACL_PRESENT               0x0004
+#define SE_DACL_DEFAULTED             0x0008
+#define SE_SACL_PRESENT               0x0010
+#define SE_SACL_DEFAULTED             0x0020
+#define SE_DACL_PROTECTED             0x1000
+#define SE_SELF_RELATIVE              0x8000
+#define OWNER_SECURITY_INFORMATION    0x00000001
+#define GROUP_SECURITY_INFORMATION    0x00000002
+#define DACL_SECURITY_INFORMATION     0x00000004
+#define SACL_SECURITY_INFORMATION     0x00000008
+#define LABEL_SECURITY_INFORMATION    0x00000010
+#define ACCESS_ALLOWED_ACE_TYPE       0x00
+#define ACCESS_DENIED_ACE_TYPE        0x01
+#define SYSTEM_AUDIT_ACE_TYPE         0x02
+#define OBJECT_INHERIT_ACE            0x01
+#define CONTAINER_INHERIT_ACE         0x02
 
-NTSYSAPI NTSTATUS NTAPI RtlCreateSecurityDescriptor(_Out_ PSECURITY_DESCRIPTOR SecurityDescriptor, ULONG Revision);
-NTSYSAPI NTSTATUS NTAPI RtlSetDaclSecurityDescriptor(_Inout_ PSECURITY_DESCRIPTOR SecurityDescriptor,
-                                                     BOOLEAN DaclPresent, _In_opt_ PACL Dacl, BOOLEAN DaclDefaulted);
+NTSYSAPI NTSTATUS NTAPI RtlCreateSecurityDescriptor(_Out_ PSECURITY_DESCRIPTOR SecurityDescriptor,
+                                                    ULONG Revision);
+NTSYSAPI NTSTATUS NTAPI
+RtlSetDaclSecurityDescriptor(_Inout_ PSECURITY_DESCRIPTOR SecurityDescriptor, BOOLEAN DaclPresent,
+                             _In_opt_ PACL Dacl, BOOLEAN DaclDefaulted);
 NTSYSAPI NTSTATUS NTAPI RtlCreateAcl(_Out_ PACL Acl, ULONG AclLength, ULONG AclRevision);
-NTSYSAPI NTSTATUS NTAPI RtlAddAccessAllowedAce(_Inout_ PACL Acl, ULONG AceRevision, ACCESS_MASK AccessMask, PSID Sid);
+NTSYSAPI NTSTATUS NTAPI RtlAddAccessAllowedAce(_Inout_ PACL Acl, ULONG AceRevision,
+                                               ACCESS_MASK AccessMask, PSID Sid);
 NTSYSAPI ULONG NTAPI RtlLengthSid(PSID Sid);
 NTSYSAPI BOOLEAN NTAPI RtlEqualSid(PSID Sid1, PSID Sid2);
 NTSYSAPI BOOLEAN NTAPI RtlValidSid(PSID Sid);
@@ -157,12 +161,11 @@ NTKERNELAPI VOID NTAPI SeCaptureSubjectContext(_Out_ PSECURITY_SUBJECT_CONTEXT S
 NTKERNELAPI VOID NTAPI SeLockSubjectContext(PSECURITY_SUBJECT_CONTEXT SubjectContext);
 NTKERNELAPI VOID NTAPI SeUnlockSubjectContext(PSECURITY_SUBJECT_CONTEXT SubjectContext);
 NTKERNELAPI VOID NTAPI SeReleaseSubjectContext(_Inout_ PSECURITY_SUBJECT_CONTEXT SubjectContext);
-NTKERNELAPI BOOLEAN NTAPI SeAccessCheck(PSECURITY_DESCRIPTOR SecurityDescriptor,
-                                        PSECURITY_SUBJECT_CONTEXT SubjectSecurityContext,
-                                        BOOLEAN SubjectContextLocked, ACCESS_MASK DesiredAccess,
-                                        ACCESS_MASK PreviouslyGrantedAccess, _Out_opt_ PPRIVILEGE_SET *Privileges,
-                                        PGENERIC_MAPPING GenericMapping, KPROCESSOR_MODE AccessMode,
-                                        _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus);
+NTKERNELAPI BOOLEAN NTAPI SeAccessCheck(
+    PSECURITY_DESCRIPTOR SecurityDescriptor, PSECURITY_SUBJECT_CONTEXT SubjectSecurityContext,
+    BOOLEAN SubjectContextLocked, ACCESS_MASK DesiredAccess, ACCESS_MASK PreviouslyGrantedAccess,
+    _Out_opt_ PPRIVILEGE_SET *Privileges, PGENERIC_MAPPING GenericMapping,
+    KPROCESSOR_MODE AccessMode, _Out_ PACCESS_MASK GrantedAccess, _Out_ PNTSTATUS AccessStatus);
 NTKERNELAPI BOOLEAN NTAPI SeSinglePrivilegeCheck(LUID PrivilegeValue, KPROCESSOR_MODE PreviousMode);
 NTKERNELAPI BOOLEAN NTAPI SeTokenIsAdmin(PACCESS_TOKEN Token);
 NTKERNELAPI PACCESS_TOKEN NTAPI PsReferencePrimaryToken(_Inout_ PEPROCESS Process);
