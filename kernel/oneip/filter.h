@@ -1,0 +1,60 @@
+/*
+ * Filter modules: one for each adapter that we are bound to.
+ */
+#pragma once
+
+#include "oneip.h"
+
+/* What the adapter takes off our hands on send, as it is configured now. */
+typedef struct OIP_OFFLOAD
+{
+    BOOLEAN ChecksumTcp4;
+    BOOLEAN ChecksumUdp4;
+    BOOLEAN ChecksumTcp6;
+    BOOLEAN ChecksumUdp6;
+    ULONG LsoMax4; /* largest payload that LSOv2 takes, bytes; 0: none */
+    ULONG LsoMin4; /* fewest segments */
+    ULONG LsoMax6;
+    ULONG LsoMin6;
+    BOOLEAN Rsc4;  /* receive segment coalescing is on */
+    BOOLEAN Rsc6;
+} OIP_OFFLOAD;
+
+struct OIP_FILTER
+{
+    LIST_ENTRY Link; /* Oip.Filters; ControlLock */
+    NDIS_HANDLE Handle;
+    NDIS_HANDLE Pool;                  /* of own NBLs, each with NB, MDL and BufferBytes of data */
+    PEX_RUNDOWN_REF_CACHE_AWARE Sends; /* held by every own NBL; run down while not running */
+    UCHAR Mac[6];
+    ULONG Mtu;         /* bytes above the Ethernet header */
+    ULONG BufferBytes; /* Mtu and the Ethernet header */
+
+    /* Written under RoleLock and DataLock, read under either. */
+    BOOLEAN Running;
+    BOOLEAN Connected;
+    BOOLEAN Leaving; /* an orderly pause or power-down is announced: be quiet */
+    OIP_OFFLOAD Offload;
+
+    /* An OID request of our own is on its way (oid.c). ControlLock. */
+    NDIS_OID_REQUEST Oid;
+    KEVENT OidDone;
+    NDIS_STATUS OidStatus;
+    BOOLEAN RscDisabled; /* by us, to be restored */
+};
+
+FILTER_ATTACH OipFilterAttach;
+FILTER_DETACH OipFilterDetach;
+FILTER_RESTART OipFilterRestart;
+FILTER_PAUSE OipFilterPause;
+FILTER_STATUS OipFilterStatus;
+FILTER_NET_PNP_EVENT OipFilterNetPnPEvent;
+FILTER_OID_REQUEST_COMPLETE OipFilterOidRequestComplete;
+FILTER_RECEIVE_NET_BUFFER_LISTS OipReceive;
+FILTER_RETURN_NET_BUFFER_LISTS OipReturn;
+FILTER_SEND_NET_BUFFER_LISTS OipSend;
+FILTER_SEND_NET_BUFFER_LISTS_COMPLETE OipSendComplete;
+
+/* Asks the adapter for receive segment coalescing off, or back as it was. ControlLock,
+ * PASSIVE_LEVEL; waits for the adapter. */
+VOID OipFilterSetRsc(_Inout_ OIP_FILTER *Filter, _In_ BOOLEAN Disable);
