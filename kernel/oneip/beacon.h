@@ -36,13 +36,13 @@
  *
  * Replays
  *   A sender numbers its beacons; within one boot nonce the sequence must increase. The nonce
- * itself increases from one load of the driver to the next (max(system time, last one used + 1),
- * stored with the epoch counter before the first beacon), so a recording from before a restart can
- * never pass for a restart. A receiver keeps (nonce, sequence) of each member until another beacon
- * key is configured. A receiver that has just been loaded knows no nonces: until it has heard the
- *   sender once, a recording can make it believe in a dispatcher of the past. That delays its own
- *   promotion as long as the recording is played, and does nothing else: to take a role away from
- *   somebody, a recording would have to be newer than what its receiver has heard.
+ *   itself increases from one load of the driver to the next (max(system time, last one used + 1),
+ *   stored with the epoch counter before the first beacon), so a recording from before a restart
+ *   can never pass for a restart. A receiver keeps (nonce, sequence) of each member until another
+ *   beacon key is configured. A receiver that has just been loaded knows no nonces: until it has
+ *   heard the sender once, a recording can make it believe in a dispatcher of the past. That delays
+ *   its own promotion for as long as the recording is played, and does nothing else: to take a role
+ *   away from somebody, a recording would have to be newer than what its receiver has heard.
  *
  * Any IRQL.
  */
@@ -62,9 +62,8 @@
 typedef enum OIP_BEACON_KIND
 {
     OipBeaconDispatcher = 1, /* I dispatch with this epoch */
-    OipBeaconPresence =
-        2,              /* I am here, and do not dispatch; Epoch: of the dispatcher that I follow */
-    OipBeaconResign = 3 /* I dispatched with this epoch and do not any more */
+    OipBeaconPresence = 2,   /* I am here and do not dispatch; Epoch: whom I follow */
+    OipBeaconResign = 3      /* I dispatched with this epoch and do not any more */
 } OIP_BEACON_KIND;
 
 /* Flags. */

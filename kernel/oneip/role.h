@@ -1,69 +1,79 @@
 /*
  * The role of this node in its cluster: who dispatches, who is alive. A pure state machine: no
- * clock, no timer, no NDIS; everything comes in as a call with the time in it, everything goes out
- * in an OIP_ROLE_ACTIONS that the caller carries out after it has released its lock.
+ * clock, no timer, no NDIS. Everything comes in as a call with the time in it, everything goes out
+ * in an OIP_ROLE_ACTIONS that the caller carries out.
  *
- *                 OipRoleStart
- *      +------+ --------------> +-----------+   hears a dispatcher    +--------+
- *      | None |                 | Listening | ----------------------> | Backup |
- *      +------+ <-------------- +-----------+ <---------------------- +--------+
- *          ^      OipRoleStop         |  ^      silence, not its turn      |  |
- *          |     (from any state)     |  |                                 |  |
- *          |       silence, its turn  |  | stalled beyond its lease;       |  |
- *          |                          v  | vetoed                          |  |
- *          |                    +------------+     silence or resignation, |  |
- *          +------------------- | Dispatcher | <------ its turn; SetPrimary +  |
- *                               +------------+ --------------------------------+
- *                                                hears a higher epoch
+ *               Start                    hears a dispatcher
+ *      +------+ ----> +-----------+ ----------------------------> +--------+
+ *      | None |       | Listening |                               | Backup |
+ *      +------+       +-----------+ <---------------------------- +--------+
+ *         ^ Stop        |       ^     silence, not its turn        |    ^
+ *         | (from       |       |                                  |    |
+ *         |  all)       |       | lease over, vetoed, hears of     |    | hears a
+ *         |   silence,  |       | a higher epoch by others         |    | higher epoch
+ *         |   its turn  v       |                                  v    |
+ *         |           +-----------------------------------------------------+
+ *         +---------- |                     Dispatcher                      |
+ *                     +-----------------------------------------------------+
+ *                       from Backup: silence or resignation and its turn, or SetPrimary
  *
  * Time is the interrupt time in units of 100 ns; it never goes back but may jump. I is the beacon
- * interval, S the number SilenceBeacons. Whose beacons are awaited may have a longer interval than
- * we have (a configuration that is being rolled out): I is then the longer one.
+ * interval, S is SilenceBeacons. A dispatcher or member whose interval is longer than ours (while a
+ * configuration is rolled out) is awaited by its own.
  *
- *      limit                     intervals        default     what for
- *      lease                     S + 1/4          32.5 ms     dispatcher: dispatches no longer
- * after its last tick silence                   S + 1/2          35 ms       backup: promotes after
- * the last beacon (found at a tick) stagger                   2                20 ms       added
- * for each member that comes before stall                     max(S - 1, 5/4)  20 ms       a tick
- * later than this starts the silence anew startup                   4 S              120 ms
- * listening after OipRoleStart, instead of silence member silence            max(S, 5) + 1/2  55 ms
- * dispatcher: a member is down deaf dispatcher           as member silence            see R7
+ *      limit           intervals         default   what for
+ *      lease           S                 30 ms     dispatcher: acts so long after its last beacons
+ *      silence         S + 1/2           35 ms     others: without a beacon, promote at next tick
+ *      stagger         2                 20 ms     more for each member that comes before
+ *      stall           max(S - 1, 5/4)   20 ms     between ticks: this node was not running
+ *      startup         4 S               120 ms    after Start, instead of silence
+ *      member silence  max(S, 5) + 1/2   55 ms     dispatcher: a member is down
+ *      deaf            member silence    55 ms     see R7
  *
- * Invariants and rules
- *  R1 One acting node per epoch, ever. An epoch is (counter, node). A node uses a counter at most
- *     once: above everything it has used or heard, and above StoredCounter, the reserve that stood
- * on disk when it was loaded; and not before the counter is covered by the reserve on disk
- *     (OipRoleCounterDurable). The reserve is raised ahead of need, so that promotion waits for no
- *     disk.
- *  R2 The role is never resumed. Whoever has stopped dispatching, for whatever reason, dispatches
- *     again only by a promotion with a new epoch.
- *  R3 Lease. The data path asks OipRoleIsActing for every batch. It is true no longer than the
- * lease after the last tick; a tick sends beacons, a backup waits longer than the lease after the
- * last beacon that it heard. So a node that froze and comes back does not dispatch beside its
- * successor, not for a single frame (where frames and clocks do what they should: with loss, a
- * backup can be wrong about the dispatcher, and the two meet by R5). R4 Silence counts only while
- * this node was running. A tick later than the stall limit starts it anew: beacons may be waiting
- * in the receive queue. A dispatcher that comes back after its lease listens for the whole silence.
- *  R5 A dispatcher that hears of a higher epoch, by the other's beacon or from a member that hears
- *     the other, steps down at once. It answers a lower one at once, so that that one steps down,
- * and announces the addresses anew while and after such a thing was heard. R6 Order. Rank decides
- * only who goes first when there is no dispatcher, among those believed alive and not vetoed,
- * `stagger` after one another. A returning node of better rank takes nothing away. R7 A dispatcher
- * whose receiver is cut off counts as silent: its beacons say that of all other members none is
- * alive, for longer than the limit, though this node sends. If it misses only this node, the fault
- * is more likely this node's transmitter, and nothing is done. With two members the cases are the
- * same from here; then this node promotes: with a dead transmitter nobody notices, and it ends when
- * either side hears the other. R8 A node without a dispatcher says so to all (SEEKING). Who follows
- * one answers with the epoch and how long ago it heard it; the seeker counts its silence from
- * there. So a node that is cut off from the dispatcher only does not compete with it. R9 A member's
- * own presence after it has been the dispatcher is as good as its resignation (it was restarted, or
- * has stepped down), unless it says whom it follows. R10 Two nodes with the same NodeId: the one
- * with the lower boot nonce is silent until the other has not been heard for 100 intervals. An
- * event says so on both. R11 Stopped: nothing is sent, nothing heard counts. After that, a whole
- * startup interval. R12 A vetoed node never dispatches, even if nobody else does.
+ * Rules
+ *  R1  One node acts in an epoch, once. An epoch is (counter, node). A node takes a counter above
+ *      all that it has used or heard, and above StoredCounter, the reserve that stood on disk when
+ *      it was loaded; and only if the reserve on disk covers it (OipRoleCounterDurable). The
+ *      reserve is raised ahead of need, so that a promotion waits for no disk.
+ *  R2  The role is never resumed. Whoever has ceased to dispatch, for whatever reason, dispatches
+ *      again only by a promotion with a new epoch.
+ *  R3  Lease. The data path asks OipRoleIsActing for every batch. It is true only for the lease
+ *      after the time of the last beacons that were really handed to the adapter (OipRoleSent),
+ *      and others wait longer than that after the last beacon that they heard: half an interval
+ *      longer, for its way. So a node that froze, wherever it froze, does not act beside its
+ *      successor when it runs again. (A batch that had already passed the check may still leave.
+ *      And where beacons are lost, others may be wrong about the dispatcher; then two act until
+ *      one hears the other, R5.)
+ *  R4  Silence counts only while this node was running: after a stall it begins anew, since beacons
+ *      may be waiting in the receive queue. A dispatcher that comes back after its lease has
+ *      given up the role and listens for the whole silence.
+ *  R5  A dispatcher that hears of a higher epoch, from its holder or from a member that hears the
+ *      holder, steps down at once. It answers a lower one at once, so that that one steps down, and
+ *      announces the addresses anew when it hears such a one and when that one has gone quiet.
+ *  R6  Rank decides only who goes first where there is no dispatcher, among those believed alive
+ *      and not vetoed. A node of better rank that returns takes nothing away.
+ *  R7  A dispatcher whose receiver is cut off counts as silent: for the deaf limit its beacons have
+ *      said that of all other members none is alive, though this node sends. If they miss this
+ *      node but not all others, the fault is more likely this node's transmitter, and nothing is
+ *      done. With two members the cases look alike; then this node promotes: if its transmitter is
+ *      dead nobody notices, and it ends when either hears the other. A node that the dispatcher
+ *      misses lets all others go first.
+ *  R8  A node without a dispatcher says so to all (SEEKING). Whoever follows one answers with its
+ *      epoch and how long ago it heard it, and the seeker counts silence from there. So a node
+ *      that is cut off from the dispatcher alone does not compete with it.
+ *  R9  A presence of the very node that dispatched is as good as its resignation (it was restarted,
+ *      or has stepped down), unless it says whom it follows.
+ *  R10 Two nodes with one NodeId: the one with the lower boot nonce is silent until the other has
+ *      not been heard for 100 intervals. An event says so on both.
+ *  R11 Stopped: nothing is sent and nothing heard counts. After that, a whole startup limit.
+ *  R12 A vetoed node never dispatches, even if nobody else does.
+ *
+ * What follows for two acting nodes: where no beacon is lost or takes half an interval, there is
+ * never a moment at which two nodes act (SetPrimary aside, which overlaps by one beacon's way).
+ * In a partition there is one in each part, and within a few intervals after healing one in all.
  *
  * All calls but OipRoleIsActing are serialised by the caller (a spin lock). IRQL <= DISPATCH_LEVEL.
- * No allocation. OIP_ROLE and OIP_ROLE_ACTIONS are several KB: embed them, never on a stack.
+ * No allocation. OIP_ROLE and OIP_ROLE_ACTIONS have several KB: embed them, never on a stack.
  */
 #pragma once
 
@@ -74,29 +84,33 @@
 #include "beacon.h"
 #include "table.h"
 
-/* One event of the contract; the caller adds sequence, system time and, for a conflict, the Mac. */
+/* An event of the contract. The caller adds sequence, system time and, to a conflict, the Mac. */
 typedef struct OIP_ROLE_EVENT
 {
-    UINT32 Kind; /* ONEIP_EVENT_KIND */
+    UINT32 Kind; /* ONEIP_EVENT_KIND: Role, Dispatcher, Member.., Conflict, Behind, Stall */
     UINT32 Node;
     UINT64 Value;
     ONEIP_EPOCH Epoch;
 } OIP_ROLE_EVENT;
 
-/* Each member up or down, each behind, and a few of our own. */
+/* Each member up and down, and a few of our own; no call makes more. */
 #define OIP_ROLE_MAX_EVENTS (2 * ONEIP_MAX_MEMBERS + 8)
 
-/* What a call wants done. Each call overwrites it. */
+/*
+ * What a call wants done; each call overwrites it. In this order: TableChanged, Beacon, then
+ * OipRoleSent where Sent is not zero, then Announce; the others at any time.
+ */
 typedef struct OIP_ROLE_ACTIONS
 {
-    UINT64 Targets;    /* send Beacon to each of these members (index bits, never the local one) */
-    OIP_BEACON Beacon; /* complete; the caller encodes it */
-    UINT64
-        Reserve;          /* not zero: make epoch counters up to this durable, then call
-                             OipRoleCounterDurable. Repeated until that happens; one at a time is enough. */
-    BOOLEAN Announce;     /* gratuitous ARP and unsolicited NA for every cluster address, now */
+    UINT64 Targets;       /* send Beacon to each of these members (by index; never ourselves) */
+    OIP_BEACON Beacon;    /* complete */
+    UINT64 Sent;          /* not zero: call OipRoleSent with it when the beacons are with the
+                             adapter, also if there was no target; not if none could be sent */
+    UINT64 Reserve;       /* not zero: make epoch counters up to this durable, then call
+                             OipRoleCounterDurable; asked until then, once at a time is enough */
+    BOOLEAN Announce;     /* gratuitous ARP and unsolicited NA of all cluster addresses */
     BOOLEAN TableChanged; /* Role->Liveness is new: make and publish the effective table */
-    BOOLEAN RoleChanged;  /* Role->State or the acting epoch is new */
+    BOOLEAN RoleChanged;  /* Role->State is new, or Role->Epoch of a dispatcher */
     UINT32 EventCount;
     OIP_ROLE_EVENT Events[OIP_ROLE_MAX_EVENTS];
 } OIP_ROLE_ACTIONS;
@@ -105,22 +119,22 @@ typedef struct OIP_ROLE_MEMBER
 {
     UINT32 NodeId;
     UINT32 Rank;
-    UINT64 LastSeen; /* last authentic beacon, or since when it is given the benefit of the doubt */
-    UINT64 Heard;    /* last authentic beacon; 0 never */
-    UINT64 Interval; /* its beacon interval, 0 unknown */
-    UINT64 Generation; /* announced; 0 unknown */
-    UINT64 TableDigest;
-    UINT64 BehindEvent; /* generation for which a Behind event was raised */
+    UINT64 Heard;       /* its last authentic beacon; 0 never */
+    UINT64 LastSeen;    /* the same, or later where it is given the benefit of the doubt */
+    UINT64 Interval;    /* its beacon interval; 0 unknown */
+    UINT64 Generation;  /* that it announced; 0 unknown */
+    UINT64 BehindEvent; /* generation of the last Behind event for it */
     OIP_REPLAY Replay;
+    BOOLEAN Ahead;  /* its generation is above ours, or the same with another table */
     BOOLEAN Vetoed; /* by its own word */
+    BOOLEAN Left;   /* said farewell */
 } OIP_ROLE_MEMBER;
 
 typedef struct OIP_ROLE
 {
-    /* Constant after OipRoleInitialize. */
-    UINT64 Boot;
+    UINT64 Boot; /* constant after OipRoleInitialize */
 
-    /* Read by OipRoleIsActing without the lock: the end of the lease, 0 when not acting. */
+    /* Read by OipRoleIsActing without the lock: the end of the lease; 0 not acting. */
     volatile UINT64 ActingUntil;
 
     /* Configuration. */
@@ -140,110 +154,116 @@ typedef struct OIP_ROLE
     UINT32 State; /* ONEIP_ROLE */
     UINT64 StateSince;
     BOOLEAN Vetoed;
-    BOOLEAN PrimaryWanted; /* SetPrimary, as soon as the epoch to be above is known */
+    BOOLEAN PrimaryWanted; /* SetPrimary, as soon as it is known what to be above of */
     BOOLEAN Yielding;      /* R10 */
-    BOOLEAN Starting;      /* Listening since OipRoleStart: the startup limit applies */
-    BOOLEAN Resigned; /* the dispatcher that we followed resigned: the turn begins at SilenceFrom */
-    ONEIP_EPOCH Epoch;      /* own while Dispatcher; else of the dispatcher last followed */
-    UINT32 Dispatcher;      /* index of the dispatcher, OIP_TABLE_NONE when none is known */
-    UINT64 HighestCounter;  /* used or heard by anybody */
+    BOOLEAN Starting;      /* Listening since Start: the startup limit applies */
+    BOOLEAN Resigned;      /* the dispatcher gave up at SilenceFrom: no silence is needed */
+    BOOLEAN AliveKnown;    /* Liveness is the cluster's, not just the empty log */
+    BOOLEAN Deaf;          /* R7 applies to the dispatcher */
+    UINT32 Dispatcher;     /* index, OIP_TABLE_NONE when none is known */
+    ONEIP_EPOCH Epoch;     /* own while Dispatcher; else the one followed last; counter 0 none */
+    UINT64 HighestCounter; /* heard or used */
+    UINT64 UsedCounter;    /* by this node, or perhaps by it before it was loaded */
     UINT64 ReservedCounter; /* durable */
-    UINT64 UsedCounter;     /* used by this node, or perhaps used before it was loaded */
     UINT64 Sequence;        /* of the last beacon made */
 
-    /* Times. */
+    /* Times; 0 never. */
     UINT64 LastTick;
-    UINT64 SilenceFrom; /* silence is counted from the latest of this and LastHeard */
-    UINT64 LastHeard;   /* the dispatcher, directly or by hearsay */
-    UINT64 LastHeardDirect;
-    UINT64 HeardInterval; /* its beacon interval */
-    UINT64 DeafSince;     /* R7: since when its beacons miss all others; 0 they do not */
-    UINT64 LastAnswer;    /* immediate answers are limited in rate */
-    UINT64
-        LastStale; /* a lower dispatcher was last heard; 0 not since the last announcement for it */
-    UINT64 LastConflict; /* event about a twin; 0 never */
+    UINT64 SilenceFrom;     /* silence counts from the later one of this and LastHeard */
+    UINT64 LastHeard;       /* the dispatcher, itself or by hearsay (R8) */
+    UINT64 LastHeardDirect; /* itself */
+    UINT64 DeafSince;       /* its beacons have missed all others */
+    UINT64 StaleHeard;      /* a lower dispatcher was heard, and is not yet known to be quiet */
+    UINT64 StaleAnnounced;
+    UINT64 StaleAnswered;
+    UINT64 ConflictEvent;
     UINT64 YieldUntil;
     UINT64 NextAnnounce;
     UINT32 AnnounceStep;
 
-    /* Who is alive, as the dispatcher says, or as this node says when it dispatches. */
+    /* Who is alive, by the dispatcher's word, or by this node's own while it dispatches. */
     OIP_LIVENESS Liveness;
-    UINT64 Alive;
+    UINT64 Alive;       /* the same as a set */
+    UINT64 AliveWithUs; /* the last such set that had this node in it */
+    UINT64 Gone;        /* known or believed to have gone since */
+    UINT64 PendingUp;   /* dispatcher: heard again, in the table with the next tick */
     UINT64 VetoedMembers;
 
-    /* Counters since OipRoleInitialize. */
+    /* Counts since OipRoleInitialize. */
     UINT64 Takeovers;
     UINT64 Stalls;
-    UINT64 Replays;
-    UINT64 AddressClaims;
 } OIP_ROLE;
 
 /*
  * Once, when the driver is loaded. Boot: the nonce (beacon.h says how it is made). StoredCounter:
- * the reserve found on disk, 0 if there was none. The first Reserve action follows with
- * OipRoleConfigure.
+ * the reserve found on disk, 0 if there is none.
  */
 VOID OipRoleInitialize(_Out_ OIP_ROLE *Role, _In_ UINT64 Boot, _In_ UINT64 StoredCounter);
 
 /*
- * A configuration, the first or a new one. The state goes on: who dispatches goes on dispatching.
- * If ResetReplay (another beacon key or cluster), what was heard before is forgotten, and a node
- * that does not dispatch listens anew.
+ * A configuration, the first or another one; valid by the contract. The state goes on: who
+ * dispatches goes on dispatching (unless this machine has become another node). ResetReplay: the
+ * cluster or its beacon key is another one; what was heard is forgotten, and a node that does not
+ * dispatch listens as after Start.
  */
-VOID OipRoleConfigure(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
-                      _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members,
-                      _In_ UINT64 TableDigest, _In_ BOOLEAN ResetReplay,
-                      _Out_ OIP_ROLE_ACTIONS *Actions);
+VOID OipRoleConfigure(
+    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
+    _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members, _In_ UINT64 TableDigest,
+    _In_ BOOLEAN ResetReplay, _Out_ OIP_ROLE_ACTIONS *Actions);
 
-/* CLEAR_CONFIG: stops silently and forgets members and epoch, but not the counters. */
+/* CLEAR_CONFIG: stops silently; forgets members and epoch, but no counter. */
 VOID OipRoleUnconfigure(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions);
 
-/* The adapter is running and connected: listen. Nothing if it is already started. */
+/* The adapter runs and is connected: listen. Nothing if it is started or not configured. */
 VOID OipRoleStart(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions);
 
-/* Orderly, before a pause or power-down: Actions carry the last beacon, a resignation or farewell.
- * Else (FilterPause, media disconnect, adapter gone) silently. Nothing if it is already stopped. */
-VOID OipRoleStop(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Orderly,
-                 _Out_ OIP_ROLE_ACTIONS *Actions);
+/* Orderly, before a pause or power-down: Actions carry the last beacon, resignation or farewell.
+ * Else (FilterPause, media disconnect, adapter gone) in silence. Nothing if it is stopped. */
+VOID OipRoleStop(
+    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Orderly, _Out_ OIP_ROLE_ACTIONS *Actions);
 
-/* Every beacon interval, while configured and started. */
+/* Every beacon interval, while started. */
 VOID OipRoleTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions);
 
-/* A decoded beacon. FALSE: rejected as a replay or from a stranger. */
-BOOLEAN OipRoleBeacon(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
-                      _Out_ OIP_ROLE_ACTIONS *Actions);
+/* The beacons of the call that set Actions->Sent are with the adapter. */
+VOID OipRoleSent(_Inout_ OIP_ROLE *Role, _In_ UINT64 Sent);
+
+/* A decoded beacon. FALSE: a replay, or of no other member. */
+BOOLEAN OipRoleBeacon(
+    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
+    _Out_ OIP_ROLE_ACTIONS *Actions);
 
 typedef enum OIP_PRIMARY_RESULT
 {
-    OipPrimaryDone = 0,    /* this node dispatches */
-    OipPrimaryPending = 1, /* it will as soon as it has heard the present epoch, or silence */
+    OipPrimaryDone = 0,       /* this node dispatches */
+    OipPrimaryPending = 1,    /* it will when it has heard the present epoch, or silence */
     OipPrimaryVetoed = 2,
-    OipPrimaryStopped = 3,    /* no adapter: paused, disconnected, absent, or not configured */
-    OipPrimaryNotDurable = 4, /* Actions->Reserve asks for a counter: make it durable, call again */
-    OipPrimaryYielding = 5    /* another node has this NodeId */
+    OipPrimaryStopped = 3,    /* no adapter, paused, disconnected, or not configured */
+    OipPrimaryNotDurable = 4, /* make Actions->Reserve durable, then call again */
+    OipPrimaryYielding = 5    /* another machine has this NodeId */
 } OIP_PRIMARY_RESULT;
 
-OIP_PRIMARY_RESULT OipRoleSetPrimary(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
-                                     _Out_ OIP_ROLE_ACTIONS *Actions);
+OIP_PRIMARY_RESULT OipRoleSetPrimary(
+    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions);
 
-VOID OipRoleSetVeto(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Veto,
-                    _Out_ OIP_ROLE_ACTIONS *Actions);
+VOID OipRoleSetVeto(
+    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Veto, _Out_ OIP_ROLE_ACTIONS *Actions);
 
 /* Epoch counters up to Counter are on disk, flushed. */
-VOID OipRoleCounterDurable(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Counter,
-                           _Out_ OIP_ROLE_ACTIONS *Actions);
+VOID OipRoleCounterDurable(
+    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Counter, _Out_ OIP_ROLE_ACTIONS *Actions);
 
-/* May the data path dispatch, answer and announce now? Any IRQL, no lock. */
+/* May this node dispatch, answer and announce now? Any IRQL, no lock. */
 FORCEINLINE BOOLEAN OipRoleIsActing(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
 {
     return Now < Role->ActingUntil;
 }
 
-/* For status: milliseconds since the member's last authentic beacon, 0xFFFFFFFF never. */
+/* For status: milliseconds since the member's last authentic beacon; 0xFFFFFFFF never. */
 UINT32 OipRoleSilentMs(_In_ const OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member);
 
-/* For status: the highest generation announced, and whether this node is behind. */
+/* For status: the highest generation that any member announced, and whether this node is behind. */
 UINT64 OipRoleClusterGeneration(_In_ const OIP_ROLE *Role, _Out_ BOOLEAN *Behind);
 
-/* Index of a node, OIP_TABLE_NONE if it is no member. */
+/* Index of a node; OIP_TABLE_NONE if it is no member. */
 ULONG OipRoleIndex(_In_ const OIP_ROLE *Role, _In_ UINT32 NodeId);

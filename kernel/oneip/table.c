@@ -10,8 +10,8 @@
  *  2. pool: the slots that have to go elsewhere, gathered in the order of a fixed permutation, so
  *     that what moves is scattered over the table.
  *  3. placing (OipPlace): each slot of the pool asks the members of other, pseudo-random slots in
- *     turn and takes the first that has room. So it finds its way by the table itself: members come
- * up by weight, and a slightly different table leads to a slightly different result.
+ *     turn and takes the first that has room. So members come up by weight, and a slightly
+ *     different table leads to a slightly different result.
  *
  * Shares of groups. Slots in the pool are grouped by their member in the base table, and each
  * group is spread over the takers in proportion to what they need (OipSpread), so that when that

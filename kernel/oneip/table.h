@@ -35,9 +35,9 @@
  *   slept through half of the changes or was started after them. Hence the log: the sequence of
  *   changes of liveness since all were alive, one byte a change, made by the dispatcher and carried
  *   whole in every one of its beacons. Whoever has heard the last beacon has the table. Changes
- * that undo one another cancel, so the log is empty when all are alive and one byte long when one
- * is not; it is compacted (one entry for each dead member, all at once; this alone can move slots
- * needlessly) when it would exceed OIP_LIVENESS_LOG entries.
+ *   that undo one another cancel, so the log is empty when all are alive and one byte long when one
+ *   is not; it is compacted (one entry for each dead member, all at once; this alone can move slots
+ *   needlessly) when it would exceed OIP_LIVENESS_LOG entries.
  *
  *   When a configuration changes while members are down, the log goes on with the members that
  *   remain. Slots at home move by T2 only; slots that are lent may be lent anew.
