@@ -48,7 +48,7 @@ const steps = {
   'host-asan': () => cmake('host-asan'),
   pe: () => cmake('pe'),
   // The demo needs the driver host and the driver, not the tests.
-  demo: () => cmake('host', ['nthost', 'oneip', 'lab-relay']),
+  demo: () => cmake('host', ['nthost', 'oneip']),
 };
 
 /** @param {string[]} names */

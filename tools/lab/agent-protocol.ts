@@ -2,6 +2,8 @@
 
 export interface FetchRequest {
   op: 'fetch';
+  /** HTTP where nothing is said. */
+  kind?: 'http' | 'udp';
   /** Client addresses; each makes one request. */
   sources: string[];
   target: string;

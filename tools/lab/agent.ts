@@ -20,8 +20,15 @@ import { httpGet } from './http-get.js';
 
 const echoPort = 7;
 
-async function fetchAll({ sources, target, width, timeoutMs }: FetchRequest): Promise<Fetched[]> {
+async function fetchAll({
+  kind = 'http',
+  sources,
+  target,
+  width,
+  timeoutMs,
+}: FetchRequest): Promise<Fetched[]> {
   const results: Fetched[] = [];
+  const get = kind === 'udp' ? udpGet : httpGet;
   const queue = [...sources];
   const worker = async () => {
     for (let source = queue.shift(); source !== undefined; source = queue.shift()) {
@@ -30,7 +37,7 @@ async function fetchAll({ sources, target, width, timeoutMs }: FetchRequest): Pr
       const done = (server: string | null, error: string | null) =>
         results.push({ source: asked, server, error, ms: now() - started });
       try {
-        done(await httpGet(target, source, timeoutMs), null);
+        done(await get(target, source, timeoutMs), null);
       } catch (error) {
         done(null, error instanceof Error ? error.message : String(error));
       }
@@ -38,6 +45,23 @@ async function fetchAll({ sources, target, width, timeoutMs }: FetchRequest): Pr
   };
   await Promise.all(Array.from({ length: width }, worker));
   return results;
+}
+
+/** One datagram and its echo, which begins with the name of the server. */
+function udpGet(target: string, source: string, timeoutMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket(isIPv6(target) ? 'udp6' : 'udp4');
+    const finish = (result: string | Error) => {
+      clearTimeout(timer);
+      socket.close();
+      if (typeof result === 'string') resolve(result);
+      else reject(result);
+    };
+    const timer = setTimeout(() => finish(new Error('no answer in time')), timeoutMs);
+    socket.once('error', finish);
+    socket.once('message', (data) => finish(data.toString().split(' ')[0] ?? ''));
+    socket.bind(0, source, () => socket.send('one', echoPort, target));
+  });
 }
 
 /** Keeps asking, for each source; remembers each one's longest time without an answer. */

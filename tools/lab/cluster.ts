@@ -6,7 +6,7 @@ import { OneIp, type NodeStatus } from '../../userland/oneip/client.js';
 import { OneIpRole } from '../../userland/oneip/codec.js';
 import * as addresses from './addresses.js';
 import { root } from './built.js';
-import { DriverHost, type HostOptions } from './host.js';
+import { DriverHost, driverImages, type HostOptions } from './host.js';
 import type { Lab } from './lab.js';
 import type { Node } from './node.js';
 import { until } from './process.js';
@@ -49,9 +49,11 @@ export class Cluster {
     await node.boot('hosted');
     const host = await DriverHost.start(node, this.options);
     this.hosts.set(node, host);
-    if (this.installed.has(node)) await host.ntswift('driver', 'start', 'oneip');
-    else await host.install(inf, 'oneip');
+    const known = this.installed.has(node);
+    if (!known) await host.ntswift('driver', 'install', inf, ...driverImages(this.options.image));
     this.installed.add(node);
+    // A configuration that was applied before is in force again from here on.
+    await host.ntswift('driver', 'start', 'NtsOneIp');
     await until(`${tap} of ${node.name}`, () => {
       try {
         node.namespace.run('ip', ['link', 'show', tap]);
@@ -61,7 +63,7 @@ export class Cluster {
       }
     });
     node.configure(tap, [this.address]);
-    await this.apply(node);
+    if (!known) await this.apply(node);
     if (this.options.servers !== false) await node.serve([this.address]);
     say(
       `${node.name}  ${node.own.ipv4}  ${node.mac}  driver host ${host.pid}, oneip running, serving`,

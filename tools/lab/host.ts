@@ -20,6 +20,11 @@ export interface HostOptions {
 
 export const defaultHost: HostOptions = { image: 'elf', verifier: false };
 
+/** Options of `ntswift driver install` for a build of the drivers. */
+export function driverImages(image: Image): string[] {
+  return ['--images', path.join(buildFolder, 'drivers'), '--image', image];
+}
+
 export class DriverHost {
   private constructor(
     private readonly node: Node,
@@ -76,14 +81,6 @@ export class DriverHost {
 
   async json(...args: string[]): Promise<unknown> {
     return JSON.parse(await this.ntswift(...args, '--json'));
-  }
-
-  /** Installs a driver out of its INF, as the build of this host's image, and starts it. */
-  async install(inf: string, service: string): Promise<void> {
-    const images = path.join(buildFolder, 'drivers');
-    const extension = this.options.image === 'pe' ? '.sys' : '.so';
-    await this.ntswift('driver', 'install', inf, '--images', images, '--image', extension);
-    await this.ntswift('driver', 'start', service);
   }
 
   /** The machine's driver host stops running, but its link stays up: what a hang looks like to the others. */

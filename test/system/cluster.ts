@@ -1,0 +1,29 @@
+// What the system tests share: a lab with a cluster on it, made once for a file, and what an ordinary user cannot be timed on.
+import t from 'tap';
+import { Cluster, type ClusterOptions } from '../../tools/lab/cluster.js';
+import { Lab } from '../../tools/lab/lab.js';
+
+/** Real-time scheduling, which keeps the timers of the driver host punctual, is root's. */
+export const timing = process.env.NTS_UNPRIVILEGED
+  ? { skip: 'timing: real-time scheduling is not permitted to an ordinary user' }
+  : {};
+
+export interface Setup extends Partial<ClusterOptions> {
+  nodes?: number;
+  clients?: number;
+}
+
+export async function startCluster(setup: Setup = {}): Promise<Cluster> {
+  const { nodes = 4, clients = 32, ...options } = setup;
+  const lab = await Lab.create({ nodes, clients });
+  t.teardown(() => lab.close());
+  const cluster = new Cluster(lab, { image: 'elf', verifier: false, ...options });
+  await cluster.start();
+  await cluster.settled();
+  return cluster;
+}
+
+/** The driver hosts are still there and have nothing to complain of. */
+export function everyHostIsWell(cluster: Cluster): boolean {
+  return cluster.nodes.every((node) => !node.alive || cluster.host(node).alive);
+}
