@@ -20,7 +20,7 @@ if(NTS_PE)
       list(APPEND nts_implib_outputs ${nts_implib_dir}/${lib}.lib)
     endforeach()
     file(GLOB nts_implib_inputs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/wdk/*.mjs ${CMAKE_SOURCE_DIR}/tools/wdk/*.json
-      ${CMAKE_SOURCE_DIR}/tools/wdk/facts/*.json)
+      ${CMAKE_SOURCE_DIR}/tools/wdk/abi/*.json)
     add_custom_command(
       OUTPUT ${nts_implib_outputs}
       COMMAND ${CMAKE_COMMAND} -E make_directory ${nts_implib_dir}

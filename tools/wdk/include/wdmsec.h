@@ -1,17 +1,10 @@
 /*
- * Named devices with a security descriptor of their own. WDK: "IoCreateDeviceSecure function".
- * On Windows these two come from wdmsec.lib; here the kernel exports them.
+ * Names of security descriptors for devices. IoCreateDeviceSecure, which the WDK links from
+ * wdmsec.lib, is not declared: our devices are made by KMDF or NDIS, which take the same strings.
  */
 #pragma once
 
 #include <wdm.h>
-
-NTKERNELAPI NTSTATUS NTAPI WdmlibIoCreateDeviceSecure(
-    PDRIVER_OBJECT DriverObject, ULONG DeviceExtensionSize, _In_opt_ PUNICODE_STRING DeviceName,
-    DEVICE_TYPE DeviceType, ULONG DeviceCharacteristics, BOOLEAN Exclusive,
-    PCUNICODE_STRING DefaultSDDLString, const GUID *DeviceClassGuid,
-    _Out_ PDEVICE_OBJECT *DeviceObject);
-#define IoCreateDeviceSecure WdmlibIoCreateDeviceSecure
 
 /* Security descriptors of device objects. WDK: "SDDL for Device Objects". */
 DECLARE_GLOBAL_CONST_UNICODE_STRING(SDDL_DEVOBJ_KERNEL_ONLY, L"D:P");

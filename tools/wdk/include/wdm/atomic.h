@@ -106,46 +106,32 @@ FORCEINLINE UCHAR InterlockedCompareExchange128(LONG64 volatile *Destination, LO
     return done;
 }
 
-FORCEINLINE UCHAR InterlockedBitTestAndSet(LONG volatile *Base, LONG Bit)
-{
-    ULONG mask = 1u << (Bit & 31);
-    return (__atomic_fetch_or((ULONG volatile *)Base + (Bit >> 5), mask, __ATOMIC_SEQ_CST) &
-            mask) != 0;
-}
-
-FORCEINLINE UCHAR InterlockedBitTestAndReset(LONG volatile *Base, LONG Bit)
-{
-    ULONG mask = 1u << (Bit & 31);
-    return (__atomic_fetch_and((ULONG volatile *)Base + (Bit >> 5), ~mask, __ATOMIC_SEQ_CST) &
-            mask) != 0;
-}
-
 /* Loads and stores of shared variables */
-#define READ_WRITE(suffix, type)                                                                   \
-    FORCEINLINE type Read##suffix##NoFence(type const volatile *Source)                            \
+#define READ_WRITE(kind, bits, type)                                                               \
+    FORCEINLINE type Read##kind##NoFence##bits(type const volatile *Source)                        \
     {                                                                                              \
         return __atomic_load_n(Source, __ATOMIC_RELAXED);                                          \
     }                                                                                              \
-    FORCEINLINE type Read##suffix##Acquire(type const volatile *Source)                            \
+    FORCEINLINE type Read##kind##Acquire##bits(type const volatile *Source)                        \
     {                                                                                              \
         return __atomic_load_n(Source, __ATOMIC_ACQUIRE);                                          \
     }                                                                                              \
-    FORCEINLINE void Write##suffix##NoFence(type volatile *Destination, type Value)                \
+    FORCEINLINE void Write##kind##NoFence##bits(type volatile *Destination, type Value)            \
     {                                                                                              \
         __atomic_store_n(Destination, Value, __ATOMIC_RELAXED);                                    \
     }                                                                                              \
-    FORCEINLINE void Write##suffix##Release(type volatile *Destination, type Value)                \
+    FORCEINLINE void Write##kind##Release##bits(type volatile *Destination, type Value)            \
     {                                                                                              \
         __atomic_store_n(Destination, Value, __ATOMIC_RELEASE);                                    \
     }
 
-READ_WRITE(, LONG)
-READ_WRITE(64, LONG64)
-READ_WRITE(ULong, ULONG)
-READ_WRITE(ULong64, ULONG64)
-READ_WRITE(UShort, USHORT)
-READ_WRITE(UChar, UCHAR)
-READ_WRITE(Boolean, BOOLEAN)
+READ_WRITE(, , LONG)
+READ_WRITE(, 64, LONG64)
+READ_WRITE(ULong, , ULONG)
+READ_WRITE(ULong64, , ULONG64)
+READ_WRITE(UShort, , USHORT)
+READ_WRITE(UChar, , UCHAR)
+READ_WRITE(Boolean, , BOOLEAN)
 
 #undef READ_WRITE
 

@@ -245,7 +245,6 @@ typedef struct _KWAIT_BLOCK {
 #define IO_NO_INCREMENT      0
 #define IO_NETWORK_INCREMENT 2
 #define SEMAPHORE_INCREMENT  1
-#define MUTANT_INCREMENT     1
 
 typedef enum _KWAIT_REASON {
     Executive,
@@ -290,7 +289,6 @@ typedef enum _KWAIT_REASON {
     WrPhysicalFault,
     WrIoRing,
     WrMdlCache,
-    WrRcu,
     MaximumWaitReason
 } KWAIT_REASON;
 
@@ -401,7 +399,7 @@ NTKERNELAPI VOID NTAPI KeRevertToUserAffinityThreadEx(KAFFINITY Affinity);
 NTKERNELAPI VOID NTAPI KeSetSystemGroupAffinityThread(PGROUP_AFFINITY Affinity,
                                                       _Out_opt_ PGROUP_AFFINITY PreviousAffinity);
 NTKERNELAPI VOID NTAPI KeRevertToUserGroupAffinityThread(PGROUP_AFFINITY PreviousAffinity);
-NTKERNELAPI BOOLEAN NTAPI KeShouldYieldProcessor(VOID);
+NTKERNELAPI LOGICAL NTAPI KeShouldYieldProcessor(VOID);
 
 typedef VOID NTAPI EXPAND_STACK_CALLOUT(_In_opt_ PVOID Parameter);
 typedef EXPAND_STACK_CALLOUT *PEXPAND_STACK_CALLOUT;
@@ -478,7 +476,7 @@ typedef enum _DPFLTR_TYPE {
 NTSYSAPI ULONG NTAPI DbgPrint(_Printf_format_string_ PCSTR Format, ...);
 NTSYSAPI ULONG NTAPI DbgPrintEx(ULONG ComponentId, ULONG Level, _Printf_format_string_ PCSTR Format,
                                 ...);
-NTSYSAPI VOID NTAPI DbgBreakPoint(VOID);
+#define DbgBreakPoint() __builtin_debugtrap()
 #if DBG
 #define KdPrint(args)   DbgPrint args
 #define KdPrintEx(args) DbgPrintEx args

@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+// Compares what our kernel headers declare with the facts, on both targets, and PE images' imports with the export lists.
+//
+//   node tools/wdk/referee.mjs [--facts FILE] [--include FOLDER] [--pe FILE...] [--quiet]
+//
+// Every name without a fact stands in abi/exceptions.json with the page that documents it; an exception that nothing needs, and a
+// fact in the slice that no declaration needs, are differences too. Exit code 0 only if there is no difference.
+import { parseArgs } from 'node:util';
+import { compare, compareImports } from './compare.mjs';
+import { readExceptions, readFacts, slicePath } from './facts.mjs';
+import { declarations } from './headers.mjs';
+import { readImports } from './pe.mjs';
+
+/** @param {{ facts?: import('./facts.mjs').Facts, exceptions?: import('./facts.mjs').Exceptions, include?: string, images?: string[], whole?: boolean }} options */
+export async function referee(options = {}) {
+  const facts = options.facts ?? readFacts();
+  const exceptions = options.exceptions ?? readExceptions();
+  const differences = [];
+  const used = new Set();
+  const seen = new Set();
+  /** @type {Record<string, Record<string, number>>} */
+  const counts = {};
+  const targets = /** @type {const} */ (['pe', 'elf']);
+  const sides = await Promise.all(targets.map((target) => declarations(target, options.include)));
+  targets.forEach((target, index) => {
+    const side = sides[index];
+    if (!side) return;
+    const result = compare(side, target, facts, exceptions);
+    differences.push(...result.differences);
+    counts[target] = result.counts;
+    for (const name of result.used) used.add(name);
+    for (const name of result.seen) seen.add(name);
+  });
+
+  let imports = 0;
+  for (const image of options.images ?? []) {
+    const result = compareImports(readImports(image), image, facts, exceptions);
+    differences.push(...result.differences);
+    for (const name of result.used) used.add(name);
+    imports += result.count;
+  }
+
+  for (const [name, exception] of Object.entries(exceptions)) {
+    if (!exception.page && !exception.source)
+      differences.push(`exception ${name} names neither page nor source`);
+    // An exception for an import alone shows only where an image is given.
+    if (!used.has(name) && !(exception.source && !options.images?.length))
+      differences.push(`exception ${name} is not needed`);
+  }
+  if (options.whole ?? true)
+    for (const group of /** @type {const} */ (['functions', 'records', 'enums', 'macros']))
+      for (const name of Object.keys(facts[group]))
+        if (!seen.has(`${group} ${name}`))
+          differences.push(`${group}: no declaration needs the fact ${name}`);
+  return { differences, counts, imports };
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      facts: { type: 'string' },
+      include: { type: 'string' },
+      pe: { type: 'string', multiple: true },
+      quiet: { type: 'boolean' },
+    },
+  });
+  const images = [...(values.pe ?? []), ...positionals];
+  const { differences, counts, imports } = await referee({
+    facts: readFacts(values.facts ?? slicePath),
+    ...(values.include && { include: values.include }),
+    images,
+    whole: !values.facts,
+  });
+  for (const difference of differences) console.log(difference);
+  if (!values.quiet)
+    for (const [target, count] of Object.entries(counts))
+      console.log(`${target}: ${Object.entries(count).map(([kind, number]) => `${number} ${kind}`).join(', ')}`); // prettier-ignore
+  if (images.length) console.log(`imports: ${imports} of ${images.length} images`);
+  console.log(`${differences.length} differences`);
+  process.exitCode = differences.length ? 1 : 0;
+}
