@@ -1,8 +1,10 @@
 // The dispatcher dies: its machine is killed, its link is cut, its driver host is stopped. Three runs each; `npm run soak` does twenty.
+import { spawn } from 'node:child_process';
+import os from 'node:os';
 import t from 'tap';
 import { median } from '../../tools/bench/measure.js';
 import { failover, mend, type Failure } from '../../tools/lab/failover.js';
-import { until } from '../../tools/lab/process.js';
+import { sleep, until } from '../../tools/lab/process.js';
 import { everyHostIsWell, startCluster, timing } from './cluster.js';
 
 const runs = 3;
@@ -69,6 +71,21 @@ t.test('connections to other servers survive', async (t) => {
   }
   await client.ask({ op: 'streams-stop' });
   await mend(cluster, { failure: 'kill', failed });
+});
+
+t.test('no takeover in a healthy cluster with all cores busy, 15 s', timing, async (t) => {
+  const takeovers = async () =>
+    (await Promise.all(cluster.nodes.map((node) => cluster.status(node)))).reduce(
+      (total, one) => total + Number(one.takeovers),
+      0,
+    );
+  const before = await takeovers();
+  const burners = Array.from({ length: os.availableParallelism() }, () =>
+    spawn(process.execPath, ['-e', 'for(;;);']),
+  );
+  await sleep(15_000);
+  for (const burner of burners) burner.kill('SIGKILL');
+  t.equal((await takeovers()) - before, 0);
 });
 
 t.ok(everyHostIsWell(cluster), 'the driver hosts are well');

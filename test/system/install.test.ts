@@ -19,11 +19,11 @@ for (const image of ['elf', 'pe'] as const) {
     const host = await DriverHost.start(node, { image, verifier: true });
     await host.ntswift('driver', 'install', inf, ...driverImages(image));
     t.match(await host.ntswift('driver', 'list'), /NtsOneIp/i);
-    t.match(await host.ntswift('driver', 'status', 'oneip'), /stopped/i);
+    t.match(await host.ntswift('driver', 'status', 'NtsOneIp'), /stopped/i);
     await host.ntswift('driver', 'start', 'NtsOneIp');
-    t.match(await host.ntswift('driver', 'status', 'oneip'), /running/i);
+    t.match(await host.ntswift('driver', 'status', 'NtsOneIp'), /running/i);
     await host.ntswift('driver', 'stop', 'NtsOneIp');
-    t.match(await host.ntswift('driver', 'status', 'oneip'), /stopped/i);
+    t.match(await host.ntswift('driver', 'status', 'NtsOneIp'), /stopped/i);
     await host.ntswift('driver', 'uninstall', 'NtsOneIp', '--yes');
     t.notMatch(await host.ntswift('driver', 'list'), /NtsOneIp/i);
     await host.stop();

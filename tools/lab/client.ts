@@ -1,4 +1,5 @@
 // The client machine: router of the LAN and home of up to a thousand client addresses, with an agent that makes their requests.
+import { once } from 'node:events';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as addresses from './addresses.js';
@@ -78,6 +79,19 @@ export class Client {
   /** The first `count` client addresses of a family. */
   sources(family: 'ipv4' | 'ipv6', count = this.count): string[] {
     return Array.from({ length: count }, (_, n) => addresses.client(n)[family]);
+  }
+
+  /** Runs a program on the client machine; others go on meanwhile. Returns what it printed. */
+  async command(command: string, args: string[], input: string): Promise<string> {
+    const { child } = await this.namespace.spawn(command, args, {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    child.stdin?.end(input);
+    let printed = '';
+    child.stdout?.on('data', (data: Buffer) => (printed += data.toString()));
+    const [code] = (await once(child, 'close')) as [number | null];
+    if (code !== 0) throw new LabError(`${command} ended with ${code}`);
+    return printed;
   }
 
   async close(): Promise<void> {

@@ -20,7 +20,6 @@ export interface ClusterOptions extends HostOptions {
 }
 
 const inf = path.join(root, 'kernel/inf/oneip.inf');
-const tap = 'net0';
 
 export class Cluster {
   private readonly hosts = new Map<Node, DriverHost>();
@@ -54,15 +53,8 @@ export class Cluster {
     this.installed.add(node);
     // A configuration that was applied before is in force again from here on.
     await host.ntswift('driver', 'start', 'NtsOneIp');
-    await until(`${tap} of ${node.name}`, () => {
-      try {
-        node.namespace.run('ip', ['link', 'show', tap]);
-        return true;
-      } catch {
-        return undefined;
-      }
-    });
-    node.configure(tap, [this.address]);
+    await node.tapAppears();
+    node.configure('net0', [this.address]);
     if (!known) await this.apply(node);
     if (this.options.servers !== false) await node.serve([this.address]);
     say(

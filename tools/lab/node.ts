@@ -94,9 +94,26 @@ export class Node {
     this.servers.push(
       await this.start('server', process.execPath, [serverFile, this.name, ...bound]),
     );
+    await this.listens();
+  }
+
+  /** Until something listens on port 80. */
+  async listens(): Promise<void> {
     await until(`server of ${this.name}`, () => {
       const listening = this.namespace.run('cat', ['/proc/net/tcp6']);
       return / [0-9A-F]{32}:0050 [0-9A-F]{32}:0000 0A /.test(listening) ? true : undefined;
+    });
+  }
+
+  /** Until the driver host has made the interface of the machine's stack. */
+  async tapAppears(): Promise<void> {
+    await until(`net0 of ${this.name}`, () => {
+      try {
+        this.namespace.run('ip', ['link', 'show', 'net0']);
+        return true;
+      } catch {
+        return undefined;
+      }
     });
   }
 

@@ -1,10 +1,10 @@
 // What the client machine hears and is told by ARP about an address.
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { builtFile } from '../../tools/lab/built.js';
-import type { Client } from '../../tools/lab/client.js';
-import { now } from '../../tools/lab/clock.js';
-import { ended, sleep, until } from '../../tools/lab/process.js';
+import { builtFile } from './built.js';
+import type { Client } from './client.js';
+import { now } from './clock.js';
+import { ended, sleep, until } from './process.js';
 
 export interface Claim {
   /** CLOCK_MONOTONIC, ms. */

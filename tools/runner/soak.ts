@@ -1,0 +1,150 @@
+// `npm run soak`: the long runs. Twenty failures of each kind, twenty partitions, ten minutes of a healthy cluster with all cores busy,
+// and a minute of each fuzzer. Prints what it measures, and a closing line.
+//
+//   npm run soak -- --only=failover,partition,healthy,fuzz --runs=20 --minutes=10 --fuzz=60
+import { spawn } from 'node:child_process';
+import os from 'node:os';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { median } from '../bench/measure.js';
+import { ArpWatch } from '../lab/arp-watch.js';
+import { Cluster } from '../lab/cluster.js';
+import { failover, mend, type Failure } from '../lab/failover.js';
+import { Lab } from '../lab/lab.js';
+import { partition } from '../lab/partition.js';
+import { sleep } from '../lab/process.js';
+import { fuzzers } from './ctests.js';
+import { runFuzzer } from './fuzz.js';
+import { closingLine } from './outcome.js';
+
+const parts = ['failover', 'partition', 'healthy', 'fuzz'] as const;
+type Part = (typeof parts)[number];
+
+const argv = yargs(hideBin(process.argv))
+  .scriptName('npm run soak --')
+  .option('only', { type: 'string', describe: `some of ${parts.join(',')}` })
+  .option('runs', { type: 'number', default: 20 })
+  .option('minutes', { type: 'number', default: 10 })
+  .option('fuzz', { type: 'number', default: 60, describe: 'seconds for each fuzzer' })
+  .option('image', { choices: ['elf', 'pe'] as const, default: 'elf' as const })
+  .strict()
+  .parseSync();
+
+const sum = { passed: 0, failed: 0, skipped: 0 };
+
+function check(ok: boolean, text: string): void {
+  console.log(`  ${ok ? 'ok  ' : 'FAIL'} ${text}`);
+  if (ok) sum.passed += 1;
+  else sum.failed += 1;
+}
+
+async function withCluster(
+  clients: number,
+  work: (cluster: Cluster) => Promise<void>,
+): Promise<void> {
+  const lab = await Lab.create({ nodes: 4, clients });
+  try {
+    const cluster = new Cluster(lab, { image: argv.image, verifier: false });
+    await cluster.start();
+    await cluster.settled();
+    await work(cluster);
+    check(
+      cluster.nodes.every((node) => cluster.host(node).alive),
+      'every driver host is still there',
+    );
+  } finally {
+    await lab.close();
+  }
+}
+
+const runs: Record<Part, () => Promise<void>> = {
+  failover: () =>
+    withCluster(32, async (cluster) => {
+      for (const failure of ['kill', 'cut', 'freeze'] satisfies Failure[]) {
+        console.log(`${failure} of the dispatcher, ${argv.runs} times`);
+        const gaps: number[] = [];
+        for (let run = 1; run <= argv.runs; run += 1) {
+          const result = await failover(cluster, {
+            failure,
+            clients: 16,
+            family: run % 2 === 0 ? 'ipv6' : 'ipv4',
+          });
+          gaps.push(result.worstMs);
+          console.log(
+            `       ${run}: ${result.failed.name} -> ${result.successor.name} ${result.worstMs.toFixed(1)} ms`,
+          );
+          await mend(cluster, result);
+        }
+        check(
+          median(gaps) <= 50,
+          `median of what clients saw: ${median(gaps).toFixed(1)} ms, at most 50`,
+        );
+        check(Math.max(...gaps) <= 150, `worst: ${Math.max(...gaps).toFixed(1)} ms, at most 150`);
+      }
+    }),
+
+  partition: () =>
+    withCluster(16, async (cluster) => {
+      console.log(`partitions, ${argv.runs} times`);
+      const watch = await ArpWatch.start(cluster.lab.client, cluster.address.ipv4);
+      const late: number[] = [];
+      let single = 0;
+      for (let round = 1; round <= argv.runs; round += 1) {
+        const { left, announcedMs, announcedBy, wrongUntilMs, answering } = await partition(
+          cluster,
+          watch,
+          round,
+        );
+        late.push(Math.max(announcedMs, wrongUntilMs));
+        if (answering.length === 1 && answering[0] === left.mac && announcedBy === left.mac)
+          single += 1;
+        console.log(
+          `       ${round}: ${left.name}, announced ${announcedMs.toFixed(1)} ms after healing`,
+        );
+      }
+      await watch.stop();
+      check(
+        single === argv.runs,
+        `exactly one node answers afterwards, and announced itself: ${single} of ${argv.runs}`,
+      );
+      check(
+        Math.max(...late) <= 100,
+        `by ${Math.max(...late).toFixed(1)} ms after healing, at most 100`,
+      );
+    }),
+
+  healthy: () =>
+    withCluster(16, async (cluster) => {
+      console.log(`${argv.minutes} minutes of a healthy cluster, all cores busy`);
+      const takeovers = async () =>
+        (await Promise.all(cluster.nodes.map((node) => cluster.status(node)))).reduce(
+          (total, one) => total + Number(one.takeovers),
+          0,
+        );
+      const before = await takeovers();
+      const burners = Array.from({ length: os.availableParallelism() }, () =>
+        spawn(process.execPath, ['-e', 'for(;;);']),
+      );
+      try {
+        await sleep(argv.minutes * 60_000);
+      } finally {
+        for (const burner of burners) burner.kill('SIGKILL');
+      }
+      const count = (await takeovers()) - before;
+      check(count === 0, `${count} takeovers`);
+    }),
+
+  fuzz: async () => {
+    for (const fuzzer of fuzzers('', argv.fuzz)) {
+      const outcome = await runFuzzer(fuzzer);
+      for (const { detail } of outcome.failures) console.log(detail);
+      check(outcome.failures.length === 0, `fuzzer ${outcome.suite}, ${argv.fuzz} s`);
+    }
+  },
+};
+
+for (const part of parts) {
+  if (argv.only === undefined || argv.only.split(',').includes(part)) await runs[part]();
+}
+console.log(`\n${closingLine(sum)}`);
+process.exitCode = sum.failed === 0 && sum.passed > 0 ? 0 : 1;
