@@ -1,10 +1,10 @@
 // The dispatcher dies: its machine is killed, its link is cut, its driver host is stopped. Three runs each; `npm run soak` does twenty.
-import { spawn } from 'node:child_process';
+
 import os from 'node:os';
 import t from 'tap';
 import { median } from '../../tools/bench/measure.js';
 import { failover, mend, type Failure } from '../../tools/lab/failover.js';
-import { sleep, until } from '../../tools/lab/process.js';
+import { sleep, spawnBound, until } from '../../tools/lab/process.js';
 import { everyHostIsWell, startCluster, timing } from './cluster.js';
 
 const runs = 3;
@@ -81,7 +81,7 @@ t.test('no takeover in a healthy cluster with all cores busy, 15 s', timing, asy
     );
   const before = await takeovers();
   const burners = Array.from({ length: os.availableParallelism() }, () =>
-    spawn(process.execPath, ['-e', 'for(;;);']),
+    spawnBound(process.execPath, ['-e', 'for(;;);']),
   );
   await sleep(15_000);
   for (const burner of burners) burner.kill('SIGKILL');

@@ -2,7 +2,7 @@
 // and a minute of each fuzzer. Prints what it measures, and a closing line.
 //
 //   npm run soak -- --only=failover,partition,healthy,fuzz --runs=20 --minutes=10 --fuzz=60
-import { spawn } from 'node:child_process';
+
 import os from 'node:os';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
@@ -12,7 +12,7 @@ import { Cluster } from '../lab/cluster.js';
 import { failover, mend, type Failure } from '../lab/failover.js';
 import { Lab } from '../lab/lab.js';
 import { partition } from '../lab/partition.js';
-import { sleep } from '../lab/process.js';
+import { sleep, spawnBound } from '../lab/process.js';
 import { fuzzers } from './ctests.js';
 import { runFuzzer } from './fuzz.js';
 import { closingLine } from './outcome.js';
@@ -123,7 +123,7 @@ const runs: Record<Part, () => Promise<void>> = {
         );
       const before = await takeovers();
       const burners = Array.from({ length: os.availableParallelism() }, () =>
-        spawn(process.execPath, ['-e', 'for(;;);']),
+        spawnBound(process.execPath, ['-e', 'for(;;);']),
       );
       try {
         await sleep(argv.minutes * 60_000);
