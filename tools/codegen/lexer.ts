@@ -35,6 +35,13 @@ const NUMBER = /0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*/y;
 const STRING = /L?"((?:[^"\\\n]|\\.)*)"/y;
 const PUNCTUATION = /<<|>>|==|[-+*|&()[\]{},;=]/y;
 
+const PLAIN: readonly (readonly [TokenKind, RegExp])[] = [
+  ['string', STRING],
+  ['name', NAME],
+  ['number', NUMBER],
+  ['punctuation', PUNCTUATION],
+];
+
 /** Joins the lines of a comment and drops the leading stars. */
 function commentText(raw: string): string {
   return raw
@@ -48,16 +55,16 @@ export function tokenize(source: string, file: string): Token[] {
   const tokens: Token[] = [];
   let at = 0;
   let line = 1;
-  let first = true;
 
+  const isFirst = (): boolean =>
+    source.slice(source.lastIndexOf('\n', at - 1) + 1, at).trim() === '';
   const match = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = at;
     return pattern.exec(source);
   };
   const push = (kind: TokenKind, text: string, raw: string): void => {
     const endLine = line + raw.split('\n').length - 1;
-    tokens.push({ kind, text, line, endLine, first });
-    first = false;
+    tokens.push({ kind, text, line, endLine, first: isFirst() });
     line = endLine;
     at += raw.length;
   };
@@ -66,15 +73,15 @@ export function tokenize(source: string, file: string): Token[] {
     if (source[at] === '\n') {
       at++;
       line++;
-      first = true;
       continue;
     }
-    let found = match(BLANK);
-    if (found) {
-      at += found[0].length;
-    } else if ((found = match(COMMENT) ?? match(LINE_COMMENT))) {
-      push('comment', commentText(found[1] ?? ''), found[0]);
-    } else if (source[at] === '#' && first) {
+    const blank = match(BLANK);
+    const comment = match(COMMENT) ?? match(LINE_COMMENT);
+    if (blank) {
+      at += blank[0].length;
+    } else if (comment) {
+      push('comment', commentText(comment[1] ?? ''), comment[0]);
+    } else if (source[at] === '#' && isFirst()) {
       // A directive ends with its logical line or where a comment begins, which stays a token.
       let end = at;
       while (end < source.length && source[end] !== '\n') {
@@ -83,16 +90,13 @@ export function tokenize(source: string, file: string): Token[] {
       }
       const raw = source.slice(at, end);
       push('directive', raw.replace(/\\\n/g, ' ').trim(), raw);
-    } else if ((found = match(STRING))) {
-      push('string', found[0], found[0]);
-    } else if ((found = match(NAME))) {
-      push('name', found[0], found[0]);
-    } else if ((found = match(NUMBER))) {
-      push('number', found[0], found[0]);
-    } else if ((found = match(PUNCTUATION))) {
-      push('punctuation', found[0], found[0]);
     } else {
-      throw new ContractError(file, line, `unexpected character ${JSON.stringify(source[at])}`);
+      const kind = PLAIN.find(([, pattern]) => match(pattern));
+      if (!kind) {
+        throw new ContractError(file, line, `unexpected character ${JSON.stringify(source[at])}`);
+      }
+      const text = match(kind[1])?.[0] ?? '';
+      push(kind[0], text, text);
     }
   }
   return tokens;

@@ -1,0 +1,198 @@
+/** Why the driver refused, in words: a sentence for every ONEIP_REASON, and the place in the file. */
+import { formatIpv4, formatIpv6, formatMac } from '../common/address.js';
+import { NtsError, ntsError } from '../common/errors.js';
+import { constantName } from '../common/struct.js';
+import type { Path } from '../common/yaml.js';
+import type { ClusterFile, ClusterMember } from './cluster-file.js';
+import {
+  ONEIP_CONTRACT_VERSION,
+  ONEIP_MAX_ADDRESSES,
+  ONEIP_MAX_ANNOUNCE_SECONDS,
+  ONEIP_MAX_BEACON_MS,
+  ONEIP_MAX_MEMBERS,
+  ONEIP_MAX_SILENCE_BEACONS,
+  ONEIP_MAX_WEIGHT,
+  ONEIP_MIN_BEACON_MS,
+  ONEIP_MIN_SILENCE_BEACONS,
+  ONEIP_TABLE_SLOTS,
+  OneIpIoctl,
+  OneIpReason,
+  type OneIpRefusal,
+} from './codec.js';
+
+/** What is known beyond the refusal itself. */
+export interface RefusalContext {
+  readonly cluster?: ClusterFile | null;
+  /** In force before the refused request; null where that is not known. */
+  readonly presentGeneration?: bigint | null;
+}
+
+interface Explanation {
+  readonly text: string;
+  /** Where in the cluster file. */
+  readonly at?: Path;
+}
+
+type Explain = (index: number, context: RefusalContext) => Explanation;
+
+const plain =
+  (text: string): Explain =>
+  () => ({ text });
+
+const inFile =
+  (text: string, ...at: Path): Explain =>
+  () => ({ text, at });
+
+function ofMember(key: string, text: (member: ClusterMember) => string): Explain {
+  return (index, { cluster }) => {
+    const member = cluster?.members[index];
+    const subject = member ? `member "${member.name}" (id ${member.id})` : `member ${index + 1}`;
+    const at = ['members', index, ...(key ? [key] : [])];
+    return {
+      text: member ? `${subject}: ${text(member)}` : `${subject}: its ${key} is refused`,
+      at,
+    };
+  };
+}
+
+function ofAddress(text: string): Explain {
+  return (index, { cluster }) => {
+    const address = cluster?.addresses[index];
+    const subject = address ? `cluster address ${address.text}` : `cluster address ${index + 1}`;
+    return { text: `${subject} ${text}`, at: ['addresses', index] };
+  };
+}
+
+const mismatch =
+  'the driver and this program do not fit together; install the driver of this release';
+
+const explanations: Readonly<Record<OneIpReason, Explain>> = {
+  [OneIpReason.none]: plain('the driver gives no reason'),
+  [OneIpReason.inputTooShort]: plain(`the request is shorter than the driver expects: ${mismatch}`),
+  [OneIpReason.outputTooShort]: plain(`the answer does not fit in the buffer: ${mismatch}`),
+  [OneIpReason.version]: plain(
+    `the driver's contract is not version ${ONEIP_CONTRACT_VERSION}: ${mismatch}`,
+  ),
+  [OneIpReason.size]: plain(`the lengths in the request contradict each other: ${mismatch}`),
+  [OneIpReason.reserved]: plain(`the request sets bytes that the driver reserves: ${mismatch}`),
+  [OneIpReason.generation]: (_, { cluster, presentGeneration }) => ({
+    text:
+      presentGeneration == null
+        ? 'the generation is not above the one in force; raise it with every change'
+        : `generation ${cluster?.generation ?? ''} is not above ${presentGeneration}, which is in force with another content; set it to ${presentGeneration + 1n} or more, on all nodes`,
+    at: ['generation'],
+  }),
+  [OneIpReason.beaconKey]: inFile(
+    'the beacon key is all zero; make one: openssl rand -hex 16',
+    'beacon',
+    'key',
+  ),
+  [OneIpReason.beaconInterval]: inFile(
+    `the beacon interval must be ${ONEIP_MIN_BEACON_MS} to ${ONEIP_MAX_BEACON_MS} ms`,
+    'beacon',
+    'ms',
+  ),
+  [OneIpReason.silence]: inFile(
+    `the silence must be ${ONEIP_MIN_SILENCE_BEACONS} to ${ONEIP_MAX_SILENCE_BEACONS} beacons`,
+    'beacon',
+    'silence',
+  ),
+  [OneIpReason.announce]: inFile(
+    `the address must be announced every 1 to ${ONEIP_MAX_ANNOUNCE_SECONDS} seconds`,
+    'beacon',
+    'announceSeconds',
+  ),
+  [OneIpReason.affinity]: inFile('the affinity is not known to the driver', 'rules', 'affinity'),
+  [OneIpReason.dispatch]: inFile('the dispatch is not known to the driver', 'rules', 'dispatch'),
+  [OneIpReason.addressCount]: inFile(
+    `a cluster has 1 to ${ONEIP_MAX_ADDRESSES} addresses`,
+    'addresses',
+  ),
+  [OneIpReason.address]: ofAddress('is not a unicast address'),
+  [OneIpReason.addressTwice]: ofAddress('is listed twice; remove one'),
+  [OneIpReason.memberCount]: inFile(`a cluster has 1 to ${ONEIP_MAX_MEMBERS} members`, 'members'),
+  [OneIpReason.nodeId]: ofMember(
+    'id',
+    ({ id }) => `its id ${id} is reserved or taken by another; give each node its own`,
+  ),
+  [OneIpReason.rank]: ofMember(
+    'rank',
+    ({ rank }) => `its rank ${rank} is that of another member; give each its own`,
+  ),
+  [OneIpReason.weight]: ofMember(
+    'weight',
+    ({ weight }) => `its weight ${weight} is above ${ONEIP_MAX_WEIGHT}`,
+  ),
+  [OneIpReason.mac]: ofMember(
+    'mac',
+    ({ mac }) =>
+      `its MAC address ${formatMac(mac)} is not a unicast one, or that of another member`,
+  ),
+  [OneIpReason.memberAddress]: ofMember('', ({ ipv4, ipv6 }) => {
+    const own = [ipv4 && formatIpv4(ipv4), ipv6 && formatIpv6(ipv6)].filter(Boolean).join(' and ');
+    return `its own address (${own || 'none'}) is missing for a family of the cluster, no unicast address, a cluster address, or that of another member`;
+  }),
+  [OneIpReason.localNode]: plain(
+    'this machine is not among the members; name it by --node or add it to the file',
+  ),
+  [OneIpReason.noWeight]: inFile(
+    'every member has weight 0, so none would serve; give one a weight',
+    'members',
+  ),
+  [OneIpReason.table]: (index, { cluster }) => ({
+    text:
+      index < (cluster?.members.length ?? 0)
+        ? `the table does not fit the weights: the share of member "${cluster?.members[index]?.name}" is off by more than one slot in a hundred, or slot ${index} belongs to a member without weight; remove the table, or export it again`
+        : `slot ${index} of ${ONEIP_TABLE_SLOTS} belongs to a member without weight; remove the table, or export it again`,
+    at: ['table'],
+  }),
+  [OneIpReason.notConfigured]: plain(
+    'no configuration is in force on this node; run: ntswift oneip apply FILE',
+  ),
+  [OneIpReason.vetoed]: plain(
+    'this node may not become dispatcher; lift that by: ntswift oneip veto off',
+  ),
+  [OneIpReason.noAdapter]: plain(
+    "the adapter with this node's MAC address is absent, paused or disconnected; see: ntswift node",
+  ),
+  [OneIpReason.epochNotDurable]: plain(
+    'the number of the new term could not be written to disk, without which it must not be used; see to the disk of the registry',
+  ),
+  [OneIpReason.tooManyWaiters]: plain('too many programs wait for events; end some of them'),
+  [OneIpReason.value]: plain('a value is out of range'),
+  [OneIpReason.unknownIoctl]: plain(`the driver does not know this request: ${mismatch}`),
+  [OneIpReason.noMemory]: plain('the driver found no memory for it; nothing was changed'),
+};
+
+export function explainRefusal(
+  refusal: { readonly reason: OneIpReason; readonly index: number },
+  context: RefusalContext = {},
+): string {
+  const { text, at } = explanations[refusal.reason](refusal.index, context);
+  return at && context.cluster ? `${context.cluster.locate(at)}: ${text}` : text;
+}
+
+/** What the driver said when it refused; carried by NTS_ERR_REFUSED as its facts. */
+export function refusedError(refusal: OneIpRefusal, cause: NtsError): NtsError {
+  return ntsError(
+    'NTS_ERR_REFUSED',
+    { what: `refused by the driver: ${explainRefusal(refusal)}` },
+    {
+      cause,
+      ntstatus: cause.ntstatus,
+      facts: {
+        reason: constantName(OneIpReason, refusal.reason),
+        index: refusal.index,
+        request: constantName(OneIpIoctl, refusal.ioctl),
+      },
+    },
+  );
+}
+
+/** The refusal behind an error, for whoever can explain it better. */
+export function refusalOf(error: unknown): { reason: OneIpReason; index: number } | null {
+  if (!(error instanceof NtsError) || error.code !== 'NTS_ERR_REFUSED') return null;
+  const { reason, index } = error.facts;
+  const value = Object.values(OneIpReason).find((r) => constantName(OneIpReason, r) === reason);
+  return value === undefined ? null : { reason: value, index: Number(index) };
+}
