@@ -5,6 +5,7 @@
 
 #define _NTDDK_
 #include <wdm.h>
+#include <bugcodes.h>
 
 typedef struct _PS_CREATE_NOTIFY_INFO {
     SIZE_T Size;

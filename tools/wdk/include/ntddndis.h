@@ -29,6 +29,7 @@ typedef struct _NDIS_OBJECT_HEADER {
     USHORT Size;
 } NDIS_OBJECT_HEADER, *PNDIS_OBJECT_HEADER;
 
+#define NDIS_OBJECT_TYPE_PROTOCOL_RESTART_PARAMETERS    0xA3
 #define NDIS_OBJECT_TYPE_DEFAULT                        0x80
 #define NDIS_OBJECT_TYPE_DEVICE_OBJECT_ATTRIBUTES       0x85
 #define NDIS_OBJECT_TYPE_RSS_CAPABILITIES               0x88
@@ -383,6 +384,10 @@ typedef struct _NDIS_OPER_STATE {
     NET_IF_OPER_STATUS OperationalStatus;
     ULONG OperationalStatusFlags;
 } NDIS_OPER_STATE, *PNDIS_OPER_STATE;
+#define NDIS_SIZEOF_LINK_PARAMETERS_REVISION_1                                                     \
+    RTL_SIZEOF_THROUGH_FIELD(NDIS_LINK_PARAMETERS, AutoNegotiationFlags)
+#define NDIS_SIZEOF_OPER_STATE_REVISION_1                                                          \
+    RTL_SIZEOF_THROUGH_FIELD(NDIS_OPER_STATE, OperationalStatusFlags)
 
 /* Receive-side scaling */
 #define NDIS_HASH_FUNCTION_MASK                 0x000000FF
@@ -406,6 +411,13 @@ typedef struct _NDIS_RECEIVE_SCALE_CAPABILITIES {
     ULONG NumberOfReceiveQueues;
     USHORT NumberOfIndirectionTableEntries;
 } NDIS_RECEIVE_SCALE_CAPABILITIES, *PNDIS_RECEIVE_SCALE_CAPABILITIES;
+#define NDIS_RECEIVE_SCALE_CAPABILITIES_REVISION_1 1
+#define NDIS_RECEIVE_SCALE_CAPABILITIES_REVISION_2 2
+#define NDIS_RECEIVE_SCALE_CAPABILITIES_REVISION_3 3
+#define NDIS_SIZEOF_RECEIVE_SCALE_CAPABILITIES_REVISION_2                                          \
+    RTL_SIZEOF_THROUGH_FIELD(NDIS_RECEIVE_SCALE_CAPABILITIES, NumberOfIndirectionTableEntries)
+#define NDIS_SIZEOF_RECEIVE_SCALE_CAPABILITIES_REVISION_3                                          \
+    RTL_SIZEOF_THROUGH_FIELD(NDIS_RECEIVE_SCALE_CAPABILITIES, NumberOfIndirectionTableEntries)
 
 #include <ndis/status.h>
 #include <ndis/offload.h>

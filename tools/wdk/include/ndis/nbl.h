@@ -106,6 +106,7 @@ typedef enum _NDIS_NET_BUFFER_LIST_INFO {
     TcpRecvSegCoalesceInfo,
     UdpSegmentationOffloadInfo = TcpRecvSegCoalesceInfo,
     TcpSendOffloadsSupplementalNetBufferListInfo,
+    RscTcpTimestampDelta = TcpSendOffloadsSupplementalNetBufferListInfo,
     GftOffloadInformation,
     GftFlowEntryId,
     NetBufferListInfoReserved3,
