@@ -149,6 +149,7 @@ typedef struct OIP_ROLE
     UINT64 TableDigest;
     UINT64 MembersDigest;
     OIP_ROLE_MEMBER Members[ONEIP_MAX_MEMBERS];
+    OIP_ROLE_MEMBER Previous[ONEIP_MAX_MEMBERS]; /* while a configuration changes */
 
     /* State. */
     UINT32 State; /* ONEIP_ROLE */
