@@ -355,6 +355,15 @@ static VOID OipFollowerTick(
         Role->Dispatcher == OIP_TABLE_NONE ? OipOthers(Role) : 1ULL << Role->Dispatcher, Actions);
 }
 
+/*
+ * R3. Until when the role is held without a further beacon: the lease, or after a promotion, until
+ * the first beacons are confirmed, the moment at which the next in line may go.
+ */
+static UINT64 OipHeldUntil(_In_ const OIP_ROLE *Role)
+{
+    return Role->ActingUntil != 0 ? Role->ActingUntil : Role->StateSince + 2 * Role->Interval;
+}
+
 VOID OipRoleTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions)
 {
     UINT64 gap = Now - Role->LastTick;
@@ -379,9 +388,7 @@ VOID OipRoleTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS
     {
         OipStalled(Role, Now, gap, Actions);
     }
-    /* R3. A promotion whose first beacons are still to be confirmed has the lease for that. */
-    if (Role->State == OneIpRoleDispatcher &&
-        Now >= (Role->ActingUntil != 0 ? Role->ActingUntil : Role->StateSince + OipLease(Role)))
+    if (Role->State == OneIpRoleDispatcher && Now >= OipHeldUntil(Role))
     {
         OipListen(Role, Now, Actions);
     }
@@ -397,12 +404,13 @@ VOID OipRoleTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS
     OipWantReserve(Role, Actions);
 }
 
-VOID OipRoleSent(_Inout_ OIP_ROLE *Role, _In_ UINT64 Sent)
+VOID OipRoleSent(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Sent)
 {
     UINT64 until = Sent + OipLease(Role);
 
+    /* Beacons that left after the lease was over renew nothing: somebody may be promoted already. */
     if (Role->State == OneIpRoleDispatcher && Sent >= Role->StateSince &&
-        until > Role->ActingUntil)
+        Now < OipHeldUntil(Role) && until > Role->ActingUntil)
     {
         Role->ActingUntil = until;
     }

@@ -68,9 +68,11 @@
  *  R11 Stopped: nothing is sent and nothing heard counts. After that, a whole startup limit.
  *  R12 A vetoed node never dispatches, even if nobody else does.
  *
- * What follows for two acting nodes: where no beacon is lost or takes half an interval, there is
- * never a moment at which two nodes act (SetPrimary aside, which overlaps by one beacon's way).
- * In a partition there is one in each part, and within a few intervals after healing one in all.
+ * What follows for two acting nodes. Where no beacon is lost or takes half an interval, whoever held
+ * the role never acts beside whoever followed because it fell silent. Two that take it up at the
+ * same moment, neither having heard of the other, act together for one beacon's way, and so do
+ * the old and the new one with SetPrimary. In a partition one acts in each part, and within a few
+ * intervals after healing one in all.
  *
  * All calls but OipRoleIsActing are serialised by the caller (a spin lock). IRQL <= DISPATCH_LEVEL.
  * No allocation. OIP_ROLE and OIP_ROLE_ACTIONS have several KB: embed them, never on a stack.
@@ -104,7 +106,7 @@ typedef struct OIP_ROLE_ACTIONS
 {
     UINT64 Targets;       /* send Beacon to each of these members (by index; never ourselves) */
     OIP_BEACON Beacon;    /* complete */
-    UINT64 Sent;          /* not zero: call OipRoleSent with it when the beacons are with the
+    UINT64 Sent;          /* not zero: call OipRoleSent with it as soon as the beacons are with the
                              adapter, also if there was no target; not if none could be sent */
     UINT64 Reserve;       /* not zero: make epoch counters up to this durable, then call
                              OipRoleCounterDurable; asked until then, once at a time is enough */
@@ -226,8 +228,8 @@ VOID OipRoleStop(
 /* Every beacon interval, while started. */
 VOID OipRoleTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions);
 
-/* The beacons of the call that set Actions->Sent are with the adapter. */
-VOID OipRoleSent(_Inout_ OIP_ROLE *Role, _In_ UINT64 Sent);
+/* The beacons of the call that set Actions->Sent are with the adapter. Now: the time after that. */
+VOID OipRoleSent(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Sent);
 
 /* A decoded beacon. FALSE: a replay, or of no other member. */
 BOOLEAN OipRoleBeacon(
