@@ -20,30 +20,65 @@ export interface Program {
 
 const detailLines = 40;
 
-/** Skips inside subtests: their points do not count, their reasons do. */
-function watchSubtests(parser: Parser, outcome: Outcome): void {
-  parser.on('child', (child: Parser) => {
-    child.on('assert', (result: Result) => {
-      if (result.skip) noteSkip(result, outcome, `${child.fullname} > `);
+/** What a failed point says of itself: where, and what was expected. */
+function describe(name: string, diag: unknown): string {
+  const lines = [name];
+  if (typeof diag === 'object' && diag !== null) {
+    const { at, diff, ...rest } = diag as Record<string, unknown>;
+    if (typeof at === 'object' && at !== null && 'fileName' in at && 'lineNumber' in at) {
+      lines.push(`at ${String(at.fileName)}:${String(at.lineNumber)}`);
+    }
+    if (typeof diff === 'string') lines.push(diff.trimEnd());
+    for (const [key, value] of Object.entries(rest)) {
+      if (key === 'source' || key === 'stack') continue;
+      lines.push(`${key}: ${typeof value === 'string' ? value.trimEnd() : JSON.stringify(value)}`);
+    }
+  }
+  return lines.join('\n');
+}
+
+/** Collects test points. Those of subtests do not count, but their skips and the reasons of their failures show. */
+class Points {
+  count = 0;
+  private reasons: string[] = [];
+
+  constructor(private readonly outcome: Outcome) {}
+
+  watch(parser: Parser): void {
+    parser.on('assert', (result: Result) => {
+      this.count += 1;
+      this.note(result);
     });
-    watchSubtests(child, outcome);
-  });
-}
+    this.watchSubtests(parser);
+  }
 
-function noteSkip(result: Result, outcome: Outcome, prefix = ''): void {
-  const name = prefix + result.name;
-  const reason = typeof result.skip === 'string' ? result.skip : '';
-  if (reason === '') outcome.failures.push({ name, detail: 'skipped without a reason' });
-  else outcome.skips.push({ name, reason });
-}
+  private watchSubtests(parser: Parser): void {
+    parser.on('child', (child: Parser) => {
+      child.on('assert', (result: Result) => {
+        if (result.skip) this.skip(result, `${child.fullname} > `);
+        else if (!result.ok) this.reasons.push(describe(result.name, result.diag));
+      });
+      this.watchSubtests(child);
+    });
+  }
 
-function noteResult(result: Result, outcome: Outcome): void {
-  if (result.skip) noteSkip(result, outcome);
-  else if (result.todo) outcome.failures.push({ name: result.name, detail: 'marked as todo' });
-  else if (result.ok) outcome.passed += 1;
-  else {
-    const diag = result.diag ? JSON.stringify(result.diag, null, 2) : '';
-    outcome.failures.push({ name: result.name, detail: diag });
+  private skip(result: Result, prefix = ''): void {
+    const name = prefix + result.name;
+    const reason = typeof result.skip === 'string' ? result.skip : '';
+    if (reason === '') this.outcome.failures.push({ name, detail: 'skipped without a reason' });
+    else this.outcome.skips.push({ name, reason });
+  }
+
+  private note(result: Result): void {
+    const { failures } = this.outcome;
+    if (result.skip) this.skip(result);
+    else if (result.todo) failures.push({ name: result.name, detail: 'marked as todo' });
+    else if (result.ok) this.outcome.passed += 1;
+    else {
+      const own = this.reasons.length === 0 ? [describe('', result.diag).trimStart()] : [];
+      failures.push({ name: result.name, detail: [...this.reasons, ...own].join('\n') });
+    }
+    this.reasons = [];
   }
 }
 
@@ -66,14 +101,10 @@ export async function runTap(program: Program): Promise<Outcome> {
   mkdirSync(path.dirname(program.log), { recursive: true });
   const log = createWriteStream(program.log);
   let tail = '';
-  let points = 0;
 
   const parser = new Parser();
-  parser.on('assert', (result: Result) => {
-    points += 1;
-    noteResult(result, outcome);
-  });
-  watchSubtests(parser, outcome);
+  const points = new Points(outcome);
+  points.watch(parser);
 
   // Its own process group, so that a test that hangs is ended with all that it started.
   const child = spawn(program.command, program.args, {
@@ -120,7 +151,7 @@ export async function runTap(program: Program): Promise<Outcome> {
     fail(`all tests passed, but it ended with ${status}`);
   else if (status !== 0 && outcome.failures.every(({ detail }) => detail === ''))
     fail(`ended with ${status}`);
-  else if (status === 0 && points === 0) fail('ran no test');
+  else if (status === 0 && points.count === 0) fail('ran no test');
   outcome.seconds = (Date.now() - started) / 1000;
   return outcome;
 }
