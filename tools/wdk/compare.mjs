@@ -177,3 +177,23 @@ export function compareImports(imports, file, facts, exceptions) {
   }
   return { differences, used, count };
 }
+
+/**
+ * What the driver host exports, from its sources: names that the module on Windows exports, too, and that our headers declare, so that
+ * the compiler has compared the host's definition with a declaration that is compared with facts.
+ * @param {{ file: string, module: string, name: string, own: boolean }[]} hostExports @param {Declarations} ours @param {Facts} facts
+ * @param {Exceptions} exceptions
+ */
+export function compareHostExports(hostExports, ours, facts, exceptions) {
+  const differences = [];
+  for (const { file, module, name, own } of hostExports) {
+    const known = modules[/** @type {keyof typeof modules} */ (module)];
+    if (!known) continue; // of hal.dll and the like there are no facts
+    if (!facts.exports[known]?.includes(name) && !exceptions[name]?.source)
+      differences.push(`${file}: ${module} does not export ${name} on Windows`);
+    // A symbol of another name has another convention or type on purpose (memcpy).
+    else if (own && !ours.functions.has(name) && !ours.variables.has(name))
+      differences.push(`${file}: ${name} is exported, but our headers do not declare it`);
+  }
+  return { differences, count: hostExports.length };
+}

@@ -1,17 +1,20 @@
 #!/usr/bin/env node
-// Compares what our kernel headers declare with the facts, on both targets, and PE images' imports with the export lists.
+// Compares what our kernel headers declare with the facts, on both targets, and PE images' imports with the export lists; with --host
+// also what the driver host exports.
 //
-//   node tools/wdk/referee.mjs [--facts FILE] [--include FOLDER] [--pe FILE...] [--quiet]
+//   node tools/wdk/referee.mjs [--facts FILE] [--include FOLDER] [--host FOLDER] [--pe FILE...] [--quiet]
 //
 // Every name without a fact stands in abi/exceptions.json with the page that documents it; an exception that nothing needs, and a
 // fact in the slice that no declaration needs, are differences too. Exit code 0 only if there is no difference.
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { compare, compareImports } from './compare.mjs';
+import { compare, compareHostExports, compareImports } from './compare.mjs';
 import { readExceptions, readFacts, slicePath } from './facts.mjs';
 import { declarations } from './headers.mjs';
 import { readImports } from './pe.mjs';
 
-/** @param {{ facts?: import('./facts.mjs').Facts, exceptions?: import('./facts.mjs').Exceptions, include?: string, images?: string[], whole?: boolean }} options */
+/** @param {{ facts?: import('./facts.mjs').Facts, exceptions?: import('./facts.mjs').Exceptions, include?: string, images?: string[], host?: string, whole?: boolean }} options */
 export async function referee(options = {}) {
   const facts = options.facts ?? readFacts();
   const exceptions = options.exceptions ?? readExceptions();
@@ -40,6 +43,13 @@ export async function referee(options = {}) {
     imports += result.count;
   }
 
+  let hosted = 0;
+  if (options.host && sides[1]) {
+    const result = compareHostExports(readHostExports(options.host), sides[1], facts, exceptions);
+    differences.push(...result.differences);
+    hosted = result.count;
+  }
+
   for (const [name, exception] of Object.entries(exceptions)) {
     if (!exception.page && !exception.source)
       differences.push(`exception ${name} names neither page nor source`);
@@ -52,7 +62,33 @@ export async function referee(options = {}) {
       for (const name of Object.keys(facts[group]))
         if (!seen.has(`${group} ${name}`))
           differences.push(`${group}: no declaration needs the fact ${name}`);
-  return { differences, counts, imports };
+  return { differences, counts, imports, hosted };
+}
+
+/** The NT_EXPORTs in the C sources of a folder. @param {string} folder */
+function readHostExports(folder) {
+  const constants = new Map([
+    ['NTOSKRNL', 'ntoskrnl.exe'],
+    ['NDIS', 'ndis.sys'],
+    ['WDFLDR', 'wdfldr.sys'],
+  ]);
+  const found = [];
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
+    if (!name.endsWith('.c')) continue;
+    const file = path.join(folder, name);
+    for (const match of readFileSync(file, 'utf8').matchAll(
+      /^NT_EXPORT(_AS)?\(\s*(\w+|"[^"]+"),\s*(\w+)(?:,\s*(\w+))?\s*\)/gm,
+    )) {
+      const [, as, module = '', exported = ''] = match;
+      found.push({
+        file,
+        module: constants.get(module) ?? module.replaceAll('"', '').toLowerCase(),
+        name: exported,
+        own: !as,
+      });
+    }
+  }
+  return found;
 }
 
 if (process.argv[1] === import.meta.filename) {
@@ -61,14 +97,16 @@ if (process.argv[1] === import.meta.filename) {
     options: {
       facts: { type: 'string' },
       include: { type: 'string' },
+      host: { type: 'string' },
       pe: { type: 'string', multiple: true },
       quiet: { type: 'boolean' },
     },
   });
   const images = [...(values.pe ?? []), ...positionals];
-  const { differences, counts, imports } = await referee({
+  const { differences, counts, imports, hosted } = await referee({
     facts: readFacts(values.facts ?? slicePath),
     ...(values.include && { include: values.include }),
+    ...(values.host && { host: values.host }),
     images,
     whole: !values.facts,
   });
@@ -77,6 +115,7 @@ if (process.argv[1] === import.meta.filename) {
     for (const [target, count] of Object.entries(counts))
       console.log(`${target}: ${Object.entries(count).map(([kind, number]) => `${number} ${kind}`).join(', ')}`); // prettier-ignore
   if (images.length) console.log(`imports: ${imports} of ${images.length} images`);
+  if (values.host) console.log(`host: ${hosted} exports`);
   console.log(`${differences.length} differences`);
   process.exitCode = differences.length ? 1 : 0;
 }

@@ -181,6 +181,7 @@ NTKERNELAPI PVOID NTAPI NdisGetDeviceReservedExtension(PDEVICE_OBJECT DeviceObje
 /* Processors, versions, interfaces */
 NTKERNELAPI ULONG NTAPI NdisCurrentProcessorIndex(VOID);
 NTKERNELAPI PROCESSOR_NUMBER NTAPI NdisCurrentGroupAndProcessor(VOID);
+NTKERNELAPI CCHAR NTAPI NdisSystemProcessorCount(VOID);
 NTKERNELAPI ULONG NTAPI NdisSystemActiveProcessorCount(_Out_opt_ PKAFFINITY ActiveProcessors);
 NTKERNELAPI ULONG NTAPI NdisGroupActiveProcessorCount(USHORT Group);
 NTKERNELAPI ULONG NTAPI NdisGroupMaxProcessorCount(USHORT Group);

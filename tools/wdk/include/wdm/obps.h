@@ -28,6 +28,9 @@ NTKERNELAPI NTSTATUS NTAPI ObCloseHandle(HANDLE Handle, KPROCESSOR_MODE Previous
 NTKERNELAPI NTSTATUS NTAPI ObQueryNameString(PVOID Object,
                                              _Out_opt_ POBJECT_NAME_INFORMATION ObjectNameInfo,
                                              ULONG Length, _Out_ PULONG ReturnLength);
+NTKERNELAPI NTSTATUS NTAPI ObSetSecurityObjectByPointer(PVOID Object,
+                                                        SECURITY_INFORMATION SecurityInformation,
+                                                        PSECURITY_DESCRIPTOR SecurityDescriptor);
 NTKERNELAPI NTSTATUS NTAPI ObGetObjectSecurity(PVOID Object,
                                                _Out_ PSECURITY_DESCRIPTOR *SecurityDescriptor,
                                                _Out_ PBOOLEAN MemoryAllocated);
