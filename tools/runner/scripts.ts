@@ -1,5 +1,5 @@
 // The tests that Node runs: compiled *.test.ts, and *.test.mjs as they are. Those in test/system run one at a time, since they
-// measure; *.wine.test.* too, since one Wine server serves them.
+// measure; those with wine in their name too, since one Wine server serves them.
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { logFile, root } from './paths.js';
@@ -37,7 +37,7 @@ export function scripts(filter: string): Scripts {
     env: { TAP: '1', TAP_CHILD_ID: '0' },
   });
   const isSystem = ({ suite }: { suite: string }) => suite.startsWith('test/system/');
-  const isWine = ({ suite }: { suite: string }) => suite.endsWith('.wine');
+  const isWine = ({ suite }: { suite: string }) => suite.includes('wine');
   return {
     plain: all.filter((one) => !isSystem(one) && !isWine(one)).map(program),
     wine: all.filter(isWine).map(program),
