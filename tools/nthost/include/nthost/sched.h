@@ -16,7 +16,8 @@ struct nt_thread *nt_current(void);
 struct nt_thread *nt_attach(const char *name);
 void nt_detach(void);
 
-/* Starts an NT thread of the host's own at PASSIVE_LEVEL; nt_join waits for its end and forgets it. */
+/* Starts an NT thread of the host's own at PASSIVE_LEVEL; nt_join waits for its end and forgets it.
+ */
 struct nt_thread *nt_spawn(const char *name, void (*run)(void *), void *context);
 void nt_join(struct nt_thread *thread);
 
@@ -42,11 +43,13 @@ void sched_unpark(struct nt_thread *thread);
 unsigned sched_processors(void);
 unsigned sched_processor(void);
 
-/* 100 ns since the host started (interrupt time), and since 1601 (system time). Interrupt time is never 0. */
+/* 100 ns since the host started (interrupt time), and since 1601 (system time). Interrupt time is
+ * never 0. */
 uint64_t sched_interrupt_time(void);
 uint64_t sched_system_time(void);
 
-/* Ke timers, time-outs of waits and KeDelayExecutionThread happen at multiples of this interrupt time. */
+/* Ke timers, time-outs of waits and KeDelayExecutionThread happen at multiples of this interrupt
+ * time. */
 #define SCHED_TICK 156250ull
 static inline uint64_t sched_tick_ceil(uint64_t time)
 {
@@ -71,8 +74,9 @@ void sched_run_for(uint64_t span);
 bool sched_is_deterministic(void);
 
 /* Deterministic only: at a switch point, once in `one_in` on average, time passes until the next
- * thing that is due, as if the running thread had been slow; 0 (the default): never, the clock moves
- * only when all block. With a chooser this is one more alternative, the last, at every switch. */
+ * thing that is due, as if the running thread had been slow; 0 (the default): never, the clock
+ * moves only when all block. With a chooser this is one more alternative, the last, at every
+ * switch. */
 void sched_set_time_slip(unsigned one_in);
 /* Deterministic only: switches so far, and a hash of all choices, equal for equal schedules. */
 uint64_t sched_switches(void);

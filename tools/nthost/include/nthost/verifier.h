@@ -7,30 +7,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VF_EXIT_CODE          70
+#define VF_EXIT_CODE 70
 /* A bug check (KeBugCheckEx) prints "*** STOP 0x...", and ends the process with this. */
 #define VF_BUGCHECK_EXIT_CODE 71
 
-/* One name a rule, the name that is printed. The table in verifier/rules.c gives text and WDK page. */
+/* One name a rule, the name that is printed. The table in verifier/rules.c gives text and WDK page.
+ */
 #define VF_RULES(X)                                                                                \
-    X(IrqlTooHigh) X(IrqlWrongOnReturn) X(IrqlLoweredWrongly) X(WaitAtDispatch)                    \
-    X(SpinLockRecursive) X(SpinLockNotOwned) X(SpinLockHeld) X(LockOrder)                          \
-    X(PoolLeak) X(PoolDoubleFree) X(PoolWrongTag) X(PoolCorrupt) X(PoolUseAfterFree)               \
-    X(PagedAtDispatch) X(PageableCodeAtDispatch)                                                   \
-    X(TimerActive) X(DpcActive) X(WorkItemActive) X(ThreadActive) X(ObjectLeak) X(HandleLeak)      \
-    X(RundownMisuse) X(LookasideLeak)                                                              \
-    X(IrpDoubleCompletion) X(IrpTouchedAfterCompletion) X(IrpPendingMismatch)                      \
-    X(IrpCancelRoutineSet) X(IrpInformation) X(MdlLeak) X(MdlMisuse) X(DeviceLeak)                 \
-    X(NblLeak) X(NblDoubleCompletion) X(NblTouchedAfterSend) X(NblNotOurs) X(NblMalformed)         \
-    X(SendWhilePaused) X(OffloadNotOffered) X(OidLeak) X(OidDoubleCompletion) X(StatusMalformed)   \
-    X(FilterState) X(NdisLeak) X(WdfObjectLeak) X(WdfRequestMisuse) X(WdfBadHandle)                \
-    X(BadParameter) X(Deadlock)
+    X(IrqlTooHigh)                                                                                 \
+    X(IrqlWrongOnReturn) X(IrqlLoweredWrongly) X(WaitAtDispatch) X(SpinLockRecursive)              \
+        X(SpinLockNotOwned) X(SpinLockHeld) X(LockOrder) X(PoolLeak) X(PoolDoubleFree)             \
+            X(PoolWrongTag) X(PoolCorrupt) X(PoolUseAfterFree) X(PagedAtDispatch)                  \
+                X(PageableCodeAtDispatch) X(TimerActive) X(DpcActive) X(WorkItemActive)            \
+                    X(ThreadActive) X(ObjectLeak) X(HandleLeak) X(RundownMisuse) X(LookasideLeak)  \
+                        X(IrpDoubleCompletion) X(IrpTouchedAfterCompletion) X(IrpPendingMismatch)  \
+                            X(IrpCancelRoutineSet) X(IrpInformation) X(MdlLeak) X(MdlMisuse)       \
+                                X(DeviceLeak) X(NblLeak) X(NblDoubleCompletion)                    \
+                                    X(NblTouchedAfterSend) X(NblNotOurs) X(NblMalformed)           \
+                                        X(SendWhilePaused) X(OffloadNotOffered) X(OidLeak)         \
+                                            X(OidDoubleCompletion) X(StatusMalformed)              \
+                                                X(FilterState) X(NdisLeak) X(WdfObjectLeak)        \
+                                                    X(WdfRequestMisuse) X(WdfBadHandle)            \
+                                                        X(BadParameter) X(Deadlock)                \
+                                                            X(AssertionFailed)
 
 enum vf_rule {
 #define X(name) Vf##name,
     VF_RULES(X)
 #undef X
-    VF_RULE_COUNT
+        VF_RULE_COUNT
 };
 
 extern bool vf_enabled;
@@ -40,7 +45,8 @@ void vf_violation(enum vf_rule rule, const char *format, ...)
 
 /* First statement of an export: its IRQL ceiling, and a scheduling point. Costs one test of a
  * global where the verifier is off and the scheduler is the real-time one. (ms_abi, so that an
- * export that is nothing but a fast path need not save the registers that only the slow one uses.) */
+ * export that is nothing but a fast path need not save the registers that only the slow one uses.)
+ */
 extern bool vf_entry_armed;
 void __attribute__((ms_abi, cold)) vf_entry_slow(const char *function, int max_irql);
 #define VF_ENTRY(max_irql)                                                                         \
@@ -48,6 +54,7 @@ void __attribute__((ms_abi, cold)) vf_entry_slow(const char *function, int max_i
 
 /* Which driver does a return address belong to? "" outside any driver. */
 const char *vf_owner(const void *address);
+bool vf_is_owner(const void *address, const char *driver);
 
 /*
  * Fault injection. Each fallible export asks once, before it does anything:
@@ -55,14 +62,23 @@ const char *vf_owner(const void *address);
  * A sweep runs the same scenario again and again; each time the next distinct call stack (from the
  * export through the driver) that was not failed before fails once.
  */
-enum vf_fault_kind { VfFaultPool, VfFaultNdis, VfFaultIo, VfFaultRegistry, VfFaultFile, VfFaultThread, VfFaultWdf, VF_FAULT_KINDS };
+enum vf_fault_kind {
+    VfFaultPool,
+    VfFaultNdis,
+    VfFaultIo,
+    VfFaultRegistry,
+    VfFaultFile,
+    VfFaultThread,
+    VfFaultWdf,
+    VF_FAULT_KINDS
+};
 extern bool vf_faults_armed;
 bool vf_fault_slow(enum vf_fault_kind kind, const char *function);
 #define vf_fault(kind) (__builtin_expect(vf_faults_armed, 0) && vf_fault_slow((kind), __func__))
-void vf_fault_sweep_begin(void);            /* forget all stacks */
-void vf_fault_round_begin(void);            /* arm for one run of the scenario */
-bool vf_fault_round_end(void);              /* true: a stack was failed, run again; false: none was left */
-size_t vf_fault_stacks(void);               /* distinct stacks failed so far */
+void vf_fault_sweep_begin(void); /* forget all stacks */
+void vf_fault_round_begin(void); /* arm for one run of the scenario */
+bool vf_fault_round_end(void);   /* true: a stack was failed, run again; false: none was left */
+size_t vf_fault_stacks(void);    /* distinct stacks failed so far */
 
 /*
  * Brackets around the host's calls of driver callbacks: the callback must come back at the IRQL at
@@ -102,10 +118,17 @@ static inline void vf_call_end(const struct vf_call *call)
 void vf_lock_acquired(const volatile void *lock, const char *kind, bool ordered);
 void vf_lock_released(const volatile void *lock, const char *kind);
 bool vf_lock_held(const volatile void *lock);
-/* The memory is gone: its locks are forgotten. */
+/* The memory is gone: its locks are forgotten. (Pool does this itself.) */
 void vf_lock_memory_freed(const void *memory, size_t bytes);
 
-/* Called by the loader after DriverUnload: leaks that carry the driver's name are violations. */
+/* Called by the loader after DriverUnload, while the image is still mapped: what the driver (its
+ * name as vf_owner gives it) left behind is a violation. */
 void vf_driver_unloaded(const char *driver);
 /* Modules register what they check at unload. */
 void vf_at_unload(void (*check)(const char *driver));
+/* The same for pool blocks: what must not be in a block that is freed (a set timer, say). */
+void vf_at_free(void (*check)(const void *memory, size_t bytes));
+void vf_memory_freed(const void *memory, size_t bytes);
+
+/* "driver+0x1234", "KeSetEvent+0x12" or a plain address. */
+void vf_symbol(const void *address, char *text, size_t size);
