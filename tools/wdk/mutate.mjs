@@ -14,8 +14,6 @@ import { folder, readExceptions, readFacts } from './facts.mjs';
 import { declarations } from './headers.mjs';
 import { referee } from './referee.mjs';
 
-const include = path.join(folder, 'include');
-
 /** @typedef {{ kind: string, file: string, what: string, from: number, to: number, text: string }} Mutation the characters [from, to) of a file become text */
 
 /** @param {number} seed @returns {() => number} in [0, 1) */
@@ -276,11 +274,11 @@ function valueMutations(file, text, ours, facts) {
   return mutations;
 }
 
-/** All mutations by their kind. @returns {Promise<Map<string, Mutation[]>>} */
-export async function mutations() {
+/** All mutations of the headers in a folder, by their kind. @param {string} include @returns {Promise<Map<string, Mutation[]>>} */
+export async function mutations(include) {
   const facts = readFacts();
   const exceptions = readExceptions();
-  const ours = await declarations('pe');
+  const ours = await declarations('pe', include);
   const known = new Set(
     [...ours.records]
       .filter(([tag, { names }]) =>
@@ -308,15 +306,16 @@ export async function mutations() {
  * @returns {Promise<{ caught: number, missed: Mutation[], drawn: number }>}
  */
 export async function mutationTest(count, seed, report) {
-  const kinds = await mutations();
+  // A copy of the headers: they may change under our hands.
+  const copy = mkdtempSync(path.join(os.tmpdir(), 'nts-mutate-'));
+  cpSync(path.join(folder, 'include'), copy, { recursive: true });
+  const kinds = await mutations(copy);
   const random = generator(seed);
   const names = [...kinds.keys()].sort();
   /** @type {Mutation[]} */
   const missed = [];
   let caught = 0;
   let drawn = 0;
-  const copy = mkdtempSync(path.join(os.tmpdir(), 'nts-mutate-'));
-  cpSync(include, copy, { recursive: true });
   const facts = readFacts();
   const exceptions = readExceptions();
   try {
@@ -326,7 +325,7 @@ export async function mutationTest(count, seed, report) {
       const mutation = list[Math.floor(random() * list.length)];
       if (!mutation) continue;
       const file = path.join(copy, mutation.file);
-      const original = readFileSync(path.join(include, mutation.file), 'utf8');
+      const original = readFileSync(file, 'utf8');
       writeFileSync(
         file,
         original.slice(0, mutation.from) + mutation.text + original.slice(mutation.to),

@@ -477,7 +477,7 @@ typedef enum _DPFLTR_TYPE {
 NTSYSAPI ULONG NTAPI DbgPrint(_Printf_format_string_ PCSTR Format, ...);
 NTSYSAPI ULONG NTAPI DbgPrintEx(ULONG ComponentId, ULONG Level, _Printf_format_string_ PCSTR Format,
                                 ...);
-#define DbgBreakPoint() __builtin_debugtrap()
+NTSYSAPI VOID NTAPI DbgBreakPoint(VOID);
 #if DBG
 #define KdPrint(args)   DbgPrint args
 #define KdPrintEx(args) DbgPrintEx args
