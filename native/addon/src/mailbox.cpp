@@ -131,12 +131,17 @@ void Mailbox::drain(Napi::Env env)
         if (callbacks_.empty())
             napi_unref_threadsafe_function(env, wakeup_);
 
-        napi_value arguments[] = {failure_of(env, letter.outcome), reply_of(env, letter.outcome)};
-        /* A plain call, since a Worker that is being terminated refuses it: that is no error of
-         * anybody's. */
-        napi_value result;
-        if (napi_call_function(env, env.Undefined(), done, 2, arguments, &result) == napi_ok)
+        /* An environment that is being terminated refuses to run JavaScript: that is no error of
+         * anybody's. What a callback throws is, as anywhere else, an uncaught exception. */
+        try {
+            napi_value arguments[] = {failure_of(env, letter.outcome),
+                                      reply_of(env, letter.outcome)};
+            napi_value result;
+            if (napi_call_function(env, env.Undefined(), done, 2, arguments, &result) == napi_ok)
+                continue;
+        } catch (const Napi::Error &) {
             continue;
+        }
         bool thrown = false;
         napi_value error;
         if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown &&
