@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <wdffileobject.h>
+
 typedef enum _WDF_DEVICE_IO_TYPE {
     WdfDeviceIoUndefined,
     WdfDeviceIoNeither,

@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <wdfobject.h>
+
 typedef NTSTATUS NTAPI EVT_WDF_DRIVER_DEVICE_ADD(WDFDRIVER Driver,
                                                  _Inout_ PWDFDEVICE_INIT DeviceInit);
 typedef EVT_WDF_DRIVER_DEVICE_ADD *PFN_WDF_DRIVER_DEVICE_ADD;

@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <wdfrequest.h>
+
 typedef enum _WDF_IO_QUEUE_DISPATCH_TYPE {
     WdfIoQueueDispatchInvalid,
     WdfIoQueueDispatchSequential,

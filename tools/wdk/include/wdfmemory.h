@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <wdfobject.h>
+
 typedef struct _WDFMEMORY_OFFSET {
     size_t BufferOffset;
     size_t BufferLength;

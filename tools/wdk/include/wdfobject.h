@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <wdftypes.h>
+
 typedef enum _WDF_EXECUTION_LEVEL {
     WdfExecutionLevelInvalid,
     WdfExecutionLevelInheritFromParent,

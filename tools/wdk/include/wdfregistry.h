@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <wdfobject.h>
+
 typedef NTSTATUS(NTAPI *PFN_WDFREGISTRYOPENKEY)(PWDF_DRIVER_GLOBALS DriverGlobals,
                                                 _In_opt_ WDFKEY ParentKey, PCUNICODE_STRING KeyName,
                                                 ACCESS_MASK DesiredAccess,

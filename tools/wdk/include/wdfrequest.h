@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <wdfmemory.h>
+
 typedef enum _WDF_REQUEST_TYPE {
     WdfRequestTypeCreate = 0x0,
     WdfRequestTypeCreateNamedPipe = 0x1,

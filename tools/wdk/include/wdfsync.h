@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <wdfobject.h>
+
 typedef NTSTATUS(NTAPI *PFN_WDFSPINLOCKCREATE)(PWDF_DRIVER_GLOBALS DriverGlobals,
                                                _In_opt_ PWDF_OBJECT_ATTRIBUTES SpinLockAttributes,
                                                _Out_ WDFSPINLOCK *SpinLock);

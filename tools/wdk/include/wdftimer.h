@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <wdfobject.h>
+
 typedef VOID NTAPI EVT_WDF_TIMER(WDFTIMER Timer);
 typedef EVT_WDF_TIMER *PFN_WDF_TIMER;
 

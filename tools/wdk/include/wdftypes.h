@@ -3,6 +3,9 @@
  */
 #pragma once
 
+#include <ntddk.h>
+#include <wdffuncenum.h>
+
 typedef HANDLE WDFOBJECT, *PWDFOBJECT;
 #define DECLARE_HANDLE(name)                                                                       \
     struct name##__ {                                                                              \
