@@ -37,7 +37,7 @@ const steps = {
     ),
   'addon-win32': async () => {
     // Without the cross compiler the tests that want this addon skip themselves, with that reason.
-    if (!onPath('x86_64-w64-mingw32-g++')) return;
+    if (!onPath('x86_64-w64-mingw32-g++-posix')) return;
     await stamped('addon-win32', addonInputs, addonKinds, () =>
       step('native addon for Windows', process.execPath, ['native/addon/build.mjs', '--win32'], {
         log: 'addon-win32',

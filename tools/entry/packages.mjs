@@ -63,8 +63,8 @@ const groups = {
     },
     { packages: ['wine'], tools: ['wine'], why: 'node.exe with the Windows addon', optional: true },
     {
-      packages: ['g++-mingw-w64-x86-64'],
-      tools: ['x86_64-w64-mingw32-g++'],
+      packages: ['g++-mingw-w64-x86-64-posix'],
+      tools: ['x86_64-w64-mingw32-g++-posix'],
       why: 'cross-compiling the Windows addon',
       optional: true,
     },
