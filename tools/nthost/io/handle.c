@@ -40,10 +40,15 @@ struct ob_handles *ob_handles_create(void)
     return table;
 }
 
-void ob_handles_destroy(struct ob_handles *table)
+void ob_handles_close_all(struct ob_handles *table)
 {
     for (unsigned i = 0; i < table->count; i++)
         ob_handle_close(table, (HANDLE)(ULONG_PTR)((i + 1) * 4));
+}
+
+void ob_handles_destroy(struct ob_handles *table)
+{
+    ob_handles_close_all(table);
     pthread_mutex_destroy(&table->mutex);
     free(table->entries);
     free(table);

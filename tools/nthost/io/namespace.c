@@ -282,6 +282,21 @@ NTSTATUS ob_name(const void *object, UNICODE_STRING *name)
     return status;
 }
 
+void ob_describe(const void *object, char *text, size_t size)
+{
+    WCHAR name[256];
+    unsigned at = ARRAYSIZE(name);
+    pthread_mutex_lock(&names_mutex);
+    const struct ob_entry *entry = ob_header_of((void *)(uintptr_t)object)->entry;
+    for (const struct ob_entry *e = entry; e != NULL && e->chars < at; e = e->parent) {
+        at -= e->chars;
+        memcpy(name + at, e->name, e->chars * sizeof(WCHAR));
+        name[--at] = '\\';
+    }
+    pthread_mutex_unlock(&names_mutex);
+    utf8_copy(text, size, name + at, ARRAYSIZE(name) - at);
+}
+
 const UNICODE_STRING *ob_link_target(const void *link)
 {
     return &((const struct link *)link)->target;

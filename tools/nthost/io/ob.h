@@ -26,12 +26,11 @@ void ob_for_each(void (*visit)(void *context, void *object, const struct ob_head
 /* The innermost driver on the stack, or "". Nothing where the verifier is off. */
 void ob_note_driver(char driver[32]);
 
-void ob_start(void);
-void ob_stop(void);
-
 /* namespace.c */
 void ob_namespace_start(void);
 void ob_namespace_stop(void);
+/* The object's name in UTF-8, "" if it has none or it cannot be told. Takes no memory. */
+void ob_describe(const void *object, char *text, size_t size);
 /* A symbolic link object; target is copied. */
 NTSTATUS ob_link_create(PCUNICODE_STRING name, PCUNICODE_STRING target);
 const UNICODE_STRING *ob_link_target(const void *link);

@@ -1,15 +1,9 @@
 /* The I/O manager's services to other parts of the host. */
 #pragma once
-#include <nthost/nthost.h>
 #include <ntddk.h>
 
-/* Called by nt_start and nt_stop, inside driver context. io_start returns false and says why on
- * stderr if the state directory cannot be used (or is another host's). */
-bool io_start(const struct nt_options *options);
-void io_stop(void);
-
-/* IoCreateDevice with a security descriptor out of an SDDL string (NULL: the default, SYSTEM all,
- * Administrators all, Users read): what IoCreateDeviceSecure, NdisRegisterDeviceEx and KMDF's
+/* IoCreateDevice with a security descriptor out of an SDDL string (NULL: that of
+ * IoCreateDevice): what IoCreateDeviceSecure, NdisRegisterDeviceEx and KMDF's
  * control devices do. sddl: "D:P(A;;GA;;;SY)(A;;GA;;;BA)". */
 NTSTATUS io_create_device_secure(PDRIVER_OBJECT driver, ULONG extension_bytes,
                                  PCUNICODE_STRING name, DEVICE_TYPE type, ULONG characteristics,
@@ -19,7 +13,7 @@ NTSTATUS io_create_device_secure(PDRIVER_OBJECT driver, ULONG extension_bytes,
 PDRIVER_OBJECT io_create_driver(const char *name);
 void io_delete_driver(PDRIVER_OBJECT driver);
 
-/* Folder of drivers' files: "\??\C:\x" is <state_dir>/files/C/x. NULL without a state directory. */
+/* Drivers' files are in it: "\??\C:\x" is <state_dir>/files/x. NULL: memory only. */
 const char *io_state_dir(void);
 
 /* The service name of a driver ("oneip"), UTF-8; "" for the host's own. */

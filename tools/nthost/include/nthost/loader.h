@@ -21,8 +21,12 @@ bool image_is_pageable(const void *code);
 /* Return addresses from the caller outwards, through ELF and PE frames (.pdata). Any IRQL. */
 unsigned image_backtrace(void **frames, unsigned count);
 
+/* Print where images are loaded, for debuggers. */
+extern bool driver_announce;
+
 /* Services: load calls DriverEntry with a driver object and \Registry\Machine\...\Services\<name>;
- * unload calls DriverUnload and frees it. Both at PASSIVE_LEVEL in the system process. */
+ * unload calls DriverUnload and frees it; STATUS_PENDING: once the last file on its devices is
+ * closed, no new ones are opened. Both at PASSIVE_LEVEL in the system process. */
 NTSTATUS driver_load(const char *service, const char *image_path, PDRIVER_OBJECT *driver,
                      char *error, size_t error_size);
 NTSTATUS driver_unload(PDRIVER_OBJECT driver);

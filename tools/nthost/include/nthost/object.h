@@ -50,6 +50,7 @@ NTSTATUS ob_name(const void *object, UNICODE_STRING *name);
 struct ob_handles;
 extern struct ob_handles *ob_kernel_handles;
 struct ob_handles *ob_handles_create(void);
+void ob_handles_close_all(struct ob_handles *table);
 void ob_handles_destroy(struct ob_handles *table); /* closes all */
 /* The table that a handle with these OBJ_ attributes goes into, for the current thread. */
 struct ob_handles *ob_handles_for(ULONG attributes);

@@ -1,0 +1,596 @@
+/*
+ * Drive C: and \SystemRoot, a folder of the state directory as drivers see it: enough of a file
+ * system for their own log and state files, through the same IRPs as any device.
+ *
+ *     \??\C:\ntswift\x   <state_dir>/files/ntswift/x
+ *     \SystemRoot\x      <state_dir>/files/Windows/x
+ *
+ * Names compare without case. Paths are followed one component at a time from the folder's own
+ * descriptor, without symbolic links, so that nothing outside can be reached. FLUSH makes a file's
+ * data and its name durable.
+ */
+#include "volume.h"
+#include "device.h"
+#include <nthost/io.h>
+#include <nthost/utf.h>
+#include <nthost/verifier.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WRITE_TO_END (-1)
+
+/* Of a file object: FsContext2. */
+struct volume_file {
+    int fd, parent;
+    char name[256]; /* in its folder; "" for the root */
+    bool directory, delete_on_close, append, name_is_new;
+    dev_t device;
+    ino_t inode;
+    bool reads, writes, deletes;
+    ULONG share;
+    struct volume_file *next;
+};
+
+/* As the WDK lays them out in ntifs.h. */
+struct rename_information {
+    BOOLEAN replace;
+    HANDLE root;
+    ULONG bytes;
+    WCHAR name[1];
+};
+
+static int root_fd = -1;
+static PDRIVER_OBJECT volume_driver;
+static struct volume_file *open_files;
+static pthread_mutex_t files_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static NTSTATUS status_of(int error)
+{
+    switch (error) {
+    case 0:
+        return STATUS_SUCCESS;
+    case ENOENT:
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    case EEXIST:
+        return STATUS_OBJECT_NAME_COLLISION;
+    case ENOTDIR:
+        return STATUS_OBJECT_PATH_NOT_FOUND;
+    case EISDIR:
+        return STATUS_FILE_IS_A_DIRECTORY;
+    case ENOTEMPTY:
+        return STATUS_DIRECTORY_NOT_EMPTY;
+    case ENOSPC:
+    case EDQUOT:
+        return STATUS_DISK_FULL;
+    case EACCES:
+    case EPERM:
+    case ELOOP:
+        return STATUS_ACCESS_DENIED;
+    case ENAMETOOLONG:
+        return STATUS_NAME_TOO_LONG;
+    default:
+        return STATUS_UNEXPECTED_IO_ERROR;
+    }
+}
+
+/* Paths */
+
+/* One component as a Linux name; false if Windows would not have it. */
+static bool component_name(const WCHAR *text, unsigned chars, char out[256])
+{
+    for (unsigned i = 0; i < chars; i++)
+        if ((uint16_t)text[i] < 32 || (text[i] < 128 && strchr("/:*?\"<>|", (char)text[i])))
+            return false;
+    return chars != 0 && utf8_copy(out, 256, text, chars) && strcmp(out, ".") != 0 &&
+           strcmp(out, "..") != 0;
+}
+
+/* Replaces `name` by what it is called in the folder, if there is one of that name but for case. */
+static void find_spelling(int folder, char name[256])
+{
+    struct stat st;
+    if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return;
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    unsigned wanted_chars, chars;
+    WCHAR *wanted = utf16_from_utf8(name, strlen(name), &wanted_chars);
+    for (struct dirent *entry; wanted != NULL && (entry = readdir(dir)) != NULL;) {
+        WCHAR *other = utf16_from_utf8(entry->d_name, strlen(entry->d_name), &chars);
+        bool same = other && utf16_compare(wanted, wanted_chars, other, chars) == 0;
+        free(other);
+        if (same) {
+            snprintf(name, 256, "%s", entry->d_name);
+            break;
+        }
+    }
+    free(wanted);
+    closedir(dir);
+}
+
+/* Follows all but the last component from `folder`; gives the last one's folder and name. */
+static NTSTATUS resolve(int folder, const UNICODE_STRING *path, int *parent, char name[256])
+{
+    const WCHAR *at = path->Buffer, *end = at + path->Length / sizeof(WCHAR);
+    int here = fcntl(folder, F_DUPFD_CLOEXEC, 0);
+    name[0] = 0;
+    if (here < 0)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    while (at < end && *at == '\\')
+        at++;
+    while (at < end) {
+        const WCHAR *start = at;
+        if (name[0] != 0) {
+            int next = openat(here, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            int error = errno;
+            close(here);
+            here = next;
+            if (here < 0)
+                return error == ENOENT ? STATUS_OBJECT_PATH_NOT_FOUND : status_of(error);
+        }
+        while (at < end && *at != '\\')
+            at++;
+        if (!component_name(start, (unsigned)(at - start), name)) {
+            close(here);
+            return STATUS_OBJECT_NAME_INVALID;
+        }
+        find_spelling(here, name);
+        if (at < end)
+            at++;
+    }
+    *parent = here;
+    return STATUS_SUCCESS;
+}
+
+/* Sharing: what others have open must allow what this one wants, and the other way round. */
+
+static NTSTATUS check_share(struct volume_file *file)
+{
+    NTSTATUS status = STATUS_SUCCESS;
+    pthread_mutex_lock(&files_mutex);
+    for (const struct volume_file *other = open_files; other != NULL; other = other->next) {
+        if (other->device != file->device || other->inode != file->inode)
+            continue;
+        if ((file->reads && !(other->share & FILE_SHARE_READ)) ||
+            (file->writes && !(other->share & FILE_SHARE_WRITE)) ||
+            (file->deletes && !(other->share & FILE_SHARE_DELETE)) ||
+            (other->reads && !(file->share & FILE_SHARE_READ)) ||
+            (other->writes && !(file->share & FILE_SHARE_WRITE)) ||
+            (other->deletes && !(file->share & FILE_SHARE_DELETE)))
+            status = STATUS_SHARING_VIOLATION;
+    }
+    if (NT_SUCCESS(status)) {
+        file->next = open_files;
+        open_files = file;
+    }
+    pthread_mutex_unlock(&files_mutex);
+    return status;
+}
+
+static void unshare_file(struct volume_file *file)
+{
+    pthread_mutex_lock(&files_mutex);
+    struct volume_file **link = &open_files;
+    while (*link != NULL && *link != file)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = file->next;
+    pthread_mutex_unlock(&files_mutex);
+}
+
+static void free_file(struct volume_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->parent >= 0)
+        close(file->parent);
+    free(file);
+}
+
+/* Opening */
+
+static NTSTATUS open_directory(struct volume_file *file, ULONG disposition, ULONG_PTR *information)
+{
+    *information = FILE_OPENED;
+    if (file->name[0] != 0 && (disposition == FILE_CREATE || disposition == FILE_OPEN_IF)) {
+        if (mkdirat(file->parent, file->name, 0700) == 0) {
+            *information = FILE_CREATED;
+            file->name_is_new = true;
+        } else if (errno != EEXIST || disposition == FILE_CREATE) {
+            return status_of(errno);
+        }
+    } else if (disposition != FILE_OPEN && disposition != FILE_OPEN_IF) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    file->fd = openat(file->parent, file->name[0] ? file->name : ".",
+                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (file->fd < 0)
+        return errno == ENOTDIR ? STATUS_NOT_A_DIRECTORY : status_of(errno);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS open_data(struct volume_file *file, ULONG disposition, bool *exists,
+                          ULONG_PTR *information)
+{
+    bool may_create = disposition != FILE_OPEN && disposition != FILE_OVERWRITE;
+    int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    if (may_create) {
+        file->fd = openat(file->parent, file->name, flags | O_CREAT | O_EXCL, 0600);
+        if (file->fd >= 0) {
+            *exists = false;
+            *information = FILE_CREATED;
+            file->name_is_new = true;
+            return STATUS_SUCCESS;
+        }
+        if (errno != EEXIST || disposition == FILE_CREATE)
+            return status_of(errno);
+    }
+    file->fd = openat(file->parent, file->name, flags);
+    if (file->fd < 0)
+        return status_of(errno);
+    *exists = true;
+    *information = disposition == FILE_SUPERSEDE ? FILE_SUPERSEDED
+                   : disposition == FILE_OVERWRITE || disposition == FILE_OVERWRITE_IF
+                       ? FILE_OVERWRITTEN
+                       : FILE_OPENED;
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS open_file(PFILE_OBJECT object, const IO_STACK_LOCATION *stack,
+                          struct volume_file *file, ULONG_PTR *information)
+{
+    ULONG options = stack->Parameters.Create.Options & 0xffffff;
+    ULONG disposition = stack->Parameters.Create.Options >> 24;
+    const struct volume_file *base =
+        object->RelatedFileObject ? object->RelatedFileObject->FsContext2 : NULL;
+    struct stat st;
+    bool exists = true;
+    NTSTATUS status =
+        resolve(base ? base->fd : root_fd, &object->FileName, &file->parent, file->name);
+    if (!NT_SUCCESS(status))
+        return status;
+    file->directory =
+        file->name[0] == 0 ||
+        (fstatat(file->parent, file->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode));
+    if (file->directory && options & FILE_NON_DIRECTORY_FILE)
+        return STATUS_FILE_IS_A_DIRECTORY;
+    if (file->directory || options & FILE_DIRECTORY_FILE) {
+        file->directory = true;
+        status = open_directory(file, disposition, information);
+    } else {
+        status = open_data(file, disposition, &exists, information);
+    }
+    if (!NT_SUCCESS(status))
+        return status;
+    if (fstat(file->fd, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+        return STATUS_ACCESS_DENIED;
+    file->device = st.st_dev;
+    file->inode = st.st_ino;
+    status = check_share(file);
+    if (!NT_SUCCESS(status))
+        return status;
+    if (exists && *information != FILE_OPENED && ftruncate(file->fd, 0) != 0) {
+        status = status_of(errno);
+        unshare_file(file);
+    }
+    return status;
+}
+
+static NTSTATUS volume_create(PIRP irp, const IO_STACK_LOCATION *stack)
+{
+    PFILE_OBJECT object = stack->FileObject;
+    ACCESS_MASK access = stack->Parameters.Create.SecurityContext->DesiredAccess;
+    struct volume_file *file = calloc(1, sizeof(*file));
+    if (file == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    file->fd = file->parent = -1;
+    file->share = stack->Parameters.Create.ShareAccess;
+    file->reads = (access & (FILE_READ_DATA | FILE_EXECUTE)) != 0;
+    file->writes = (access & (FILE_WRITE_DATA | FILE_APPEND_DATA)) != 0;
+    file->deletes = (access & DELETE) != 0;
+    file->append = (access & (FILE_WRITE_DATA | FILE_APPEND_DATA)) == FILE_APPEND_DATA;
+    file->delete_on_close = (stack->Parameters.Create.Options & FILE_DELETE_ON_CLOSE) != 0;
+    NTSTATUS status = open_file(object, stack, file, &irp->IoStatus.Information);
+    if (!NT_SUCCESS(status)) {
+        irp->IoStatus.Information = 0;
+        free_file(file);
+        return status;
+    }
+    object->FsContext = object->FsContext2 = file;
+    return STATUS_SUCCESS;
+}
+
+/* Data */
+
+static NTSTATUS volume_read(PIRP irp, const IO_STACK_LOCATION *stack, struct volume_file *file)
+{
+    ULONG length = stack->Parameters.Read.Length, done = 0;
+    LONGLONG offset = stack->Parameters.Read.ByteOffset.QuadPart;
+    if (file->directory || offset < 0)
+        return STATUS_INVALID_PARAMETER;
+    while (done < length) {
+        ssize_t n = pread(file->fd, (UCHAR *)irp->UserBuffer + done, length - done, offset + done);
+        if (n < 0)
+            return status_of(errno);
+        if (n == 0)
+            break;
+        done += (ULONG)n;
+    }
+    irp->IoStatus.Information = done;
+    return done == 0 && length != 0 ? STATUS_END_OF_FILE : STATUS_SUCCESS;
+}
+
+static NTSTATUS volume_write(PIRP irp, const IO_STACK_LOCATION *stack, struct volume_file *file)
+{
+    ULONG length = stack->Parameters.Write.Length, done = 0;
+    LONGLONG offset = stack->Parameters.Write.ByteOffset.QuadPart;
+    struct stat st;
+    if (file->directory)
+        return STATUS_INVALID_PARAMETER;
+    if (offset == WRITE_TO_END || file->append) {
+        if (fstat(file->fd, &st) != 0)
+            return status_of(errno);
+        offset = st.st_size;
+    }
+    if (offset < 0)
+        return STATUS_INVALID_PARAMETER;
+    while (done < length) {
+        ssize_t n =
+            pwrite(file->fd, (const UCHAR *)irp->UserBuffer + done, length - done, offset + done);
+        if (n <= 0)
+            return n == 0 ? STATUS_DISK_FULL : status_of(errno);
+        done += (ULONG)n;
+    }
+    if (stack->FileObject->Flags & FO_WRITE_THROUGH && fdatasync(file->fd) != 0)
+        return status_of(errno);
+    irp->IoStatus.Information = done;
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS volume_flush(struct volume_file *file)
+{
+    if (fsync(file->fd) != 0)
+        return status_of(errno);
+    if (!file->name_is_new)
+        return STATUS_SUCCESS;
+    int folder = openat(file->parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = folder >= 0 && fsync(folder) == 0;
+    NTSTATUS status = done ? STATUS_SUCCESS : status_of(errno);
+    if (folder >= 0)
+        close(folder);
+    file->name_is_new = !done;
+    return status;
+}
+
+/* Information */
+
+static LONGLONG nt_time(const struct timespec *time)
+{
+    return (time->tv_sec + 11644473600ll) * 10000000 + time->tv_nsec / 100;
+}
+
+static NTSTATUS volume_query(PIRP irp, const IO_STACK_LOCATION *stack, struct volume_file *file)
+{
+    void *out = irp->AssociatedIrp.SystemBuffer;
+    ULONG room = stack->Parameters.QueryFile.Length, bytes;
+    struct stat st;
+    if (fstat(file->fd, &st) != 0)
+        return status_of(errno);
+    ULONG attributes = file->directory ? FILE_ATTRIBUTE_DIRECTORY : FILE_ATTRIBUTE_NORMAL;
+    FILE_BASIC_INFORMATION basic = {.CreationTime.QuadPart = nt_time(&st.st_ctim),
+                                    .LastAccessTime.QuadPart = nt_time(&st.st_atim),
+                                    .LastWriteTime.QuadPart = nt_time(&st.st_mtim),
+                                    .ChangeTime.QuadPart = nt_time(&st.st_ctim),
+                                    .FileAttributes = attributes};
+    FILE_STANDARD_INFORMATION standard = {.AllocationSize.QuadPart = st.st_blocks * 512,
+                                          .EndOfFile.QuadPart = st.st_size,
+                                          .NumberOfLinks = (ULONG)st.st_nlink,
+                                          .DeletePending = file->delete_on_close,
+                                          .Directory = file->directory};
+    FILE_NETWORK_OPEN_INFORMATION network = {.CreationTime = basic.CreationTime,
+                                             .LastAccessTime = basic.LastAccessTime,
+                                             .LastWriteTime = basic.LastWriteTime,
+                                             .ChangeTime = basic.ChangeTime,
+                                             .AllocationSize = standard.AllocationSize,
+                                             .EndOfFile = standard.EndOfFile,
+                                             .FileAttributes = attributes};
+    const void *info;
+    switch (stack->Parameters.QueryFile.FileInformationClass) {
+    case FileBasicInformation:
+        info = &basic, bytes = sizeof(basic);
+        break;
+    case FileStandardInformation:
+        info = &standard, bytes = sizeof(standard);
+        break;
+    case FileNetworkOpenInformation:
+        info = &network, bytes = sizeof(network);
+        break;
+    default:
+        return STATUS_INVALID_INFO_CLASS;
+    }
+    if (room < bytes)
+        return STATUS_INFO_LENGTH_MISMATCH;
+    memcpy(out, info, bytes);
+    irp->IoStatus.Information = bytes;
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS rename_file(struct volume_file *file, PFILE_OBJECT object,
+                            const struct rename_information *info, ULONG length)
+{
+    UNICODE_STRING target;
+    char name[256];
+    int parent;
+    (void)object;
+    if (length < offsetof(struct rename_information, name) ||
+        info->bytes > length - offsetof(struct rename_information, name) || info->bytes > MAXUSHORT)
+        return STATUS_INFO_LENGTH_MISMATCH;
+    target =
+        (UNICODE_STRING){(USHORT)info->bytes, (USHORT)info->bytes, (PWCH)(ULONG_PTR)info->name};
+    /* A simple name stays in the folder, a full one names the volume first. */
+    static const WCHAR drive[] = L"\\??\\C:";
+    bool full = info->bytes > sizeof(drive) && utf16_compare(info->name, 6, drive, 6) == 0;
+    if (full) {
+        target.Buffer += 6;
+        target.Length -= 6 * sizeof(WCHAR);
+    }
+    NTSTATUS status = resolve(full ? root_fd : file->parent, &target, &parent, name);
+    if (!NT_SUCCESS(status))
+        return status;
+    if (name[0] == 0)
+        status = STATUS_OBJECT_NAME_INVALID;
+    else if (info->replace ? renameat(file->parent, file->name, parent, name)
+                           : renameat2(file->parent, file->name, parent, name, RENAME_NOREPLACE))
+        status = status_of(errno);
+    if (!NT_SUCCESS(status)) {
+        close(parent);
+        return status;
+    }
+    close(file->parent);
+    file->parent = parent;
+    memcpy(file->name, name, sizeof(name));
+    file->name_is_new = true;
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS volume_set(PIRP irp, const IO_STACK_LOCATION *stack, struct volume_file *file)
+{
+    const void *in = irp->AssociatedIrp.SystemBuffer;
+    ULONG length = stack->Parameters.SetFile.Length;
+    switch (stack->Parameters.SetFile.FileInformationClass) {
+    case FileEndOfFileInformation:
+    case FileAllocationInformation: {
+        LARGE_INTEGER size;
+        struct stat st;
+        if (length < sizeof(size))
+            return STATUS_INFO_LENGTH_MISMATCH;
+        memcpy(&size, in, sizeof(size));
+        if (size.QuadPart < 0 || file->directory || fstat(file->fd, &st) != 0)
+            return STATUS_INVALID_PARAMETER;
+        /* Allocating more does not make a file longer; allocating less makes it shorter. */
+        if (stack->Parameters.SetFile.FileInformationClass == FileAllocationInformation &&
+            size.QuadPart >= st.st_size)
+            return STATUS_SUCCESS;
+        return ftruncate(file->fd, size.QuadPart) == 0 ? STATUS_SUCCESS : status_of(errno);
+    }
+    case FileDispositionInformation:
+        if (length < sizeof(BOOLEAN))
+            return STATUS_INFO_LENGTH_MISMATCH;
+        file->delete_on_close = *(const BOOLEAN *)in != 0;
+        stack->FileObject->DeletePending = file->delete_on_close;
+        return STATUS_SUCCESS;
+    case FileRenameInformation:
+        return rename_file(file, stack->FileObject, in, length);
+    case FileBasicInformation:
+        return length < sizeof(FILE_BASIC_INFORMATION) ? STATUS_INFO_LENGTH_MISMATCH
+                                                       : STATUS_SUCCESS; /* times are Linux's */
+    default:
+        return STATUS_INVALID_INFO_CLASS;
+    }
+}
+
+/* The last handle is closed: sharing ends, and the file goes if it was to. */
+static NTSTATUS volume_cleanup(struct volume_file *file)
+{
+    unshare_file(file);
+    if (file->delete_on_close && file->name[0] != 0)
+        unlinkat(file->parent, file->name, file->directory ? AT_REMOVEDIR : 0);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS NTAPI volume_dispatch(PDEVICE_OBJECT device, PIRP irp)
+{
+    const IO_STACK_LOCATION *stack = IoGetCurrentIrpStackLocation(irp);
+    struct volume_file *file = stack->FileObject ? stack->FileObject->FsContext2 : NULL;
+    NTSTATUS status;
+    UNREFERENCED_PARAMETER(device);
+    irp->IoStatus.Information = 0;
+    switch (stack->MajorFunction) {
+    case IRP_MJ_CREATE:
+        status = volume_create(irp, stack);
+        break;
+    case IRP_MJ_READ:
+        status = volume_read(irp, stack, file);
+        break;
+    case IRP_MJ_WRITE:
+        status = volume_write(irp, stack, file);
+        break;
+    case IRP_MJ_FLUSH_BUFFERS:
+        status = volume_flush(file);
+        break;
+    case IRP_MJ_QUERY_INFORMATION:
+        status = volume_query(irp, stack, file);
+        break;
+    case IRP_MJ_SET_INFORMATION:
+        status = volume_set(irp, stack, file);
+        break;
+    case IRP_MJ_CLEANUP:
+        status = volume_cleanup(file);
+        break;
+    case IRP_MJ_CLOSE:
+        free_file(file);
+        status = STATUS_SUCCESS;
+        break;
+    default:
+        status = STATUS_INVALID_DEVICE_REQUEST;
+        break;
+    }
+    irp->IoStatus.Status = status;
+    IofCompleteRequest(irp, IO_NO_INCREMENT);
+    return status;
+}
+
+bool volume_start(const char *state_dir, char *error, size_t error_size)
+{
+    static UNICODE_STRING device_name = RTL_CONSTANT_STRING(L"\\Device\\HarddiskVolume1");
+    static UNICODE_STRING drive = RTL_CONSTANT_STRING(L"\\??\\C:");
+    static UNICODE_STRING system_root = RTL_CONSTANT_STRING(L"\\SystemRoot");
+    static UNICODE_STRING windows = RTL_CONSTANT_STRING(L"\\Device\\HarddiskVolume1\\Windows");
+    static UNICODE_STRING sddl = RTL_CONSTANT_STRING(L"D:P(A;;GA;;;SY)(A;;GA;;;BA)");
+    PDEVICE_OBJECT device;
+    int state = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (state >= 0 && (mkdirat(state, "files", 0700) == 0 || errno == EEXIST))
+        root_fd = openat(state, "files", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (state >= 0)
+        close(state);
+    if (root_fd < 0 || (mkdirat(root_fd, "Windows", 0700) != 0 && errno != EEXIST)) {
+        snprintf(error, error_size, "%s/files: %s", state_dir, strerror(errno));
+        return false;
+    }
+    volume_driver = io_create_driver("nthostfs");
+    if (volume_driver == NULL)
+        abort();
+    for (unsigned i = 0; i <= IRP_MJ_MAXIMUM_FUNCTION; i++)
+        volume_driver->MajorFunction[i] = volume_dispatch;
+    NTSTATUS status =
+        io_create_device_secure(volume_driver, 0, &device_name, FILE_DEVICE_DISK_FILE_SYSTEM,
+                                FILE_DEVICE_SECURE_OPEN, FALSE, &sddl, &device);
+    if (!NT_SUCCESS(status))
+        abort();
+    device->Flags &= ~(ULONG)DO_DEVICE_INITIALIZING;
+    ob_link_create(&drive, &device_name);
+    ob_link_create(&system_root, &windows);
+    return true;
+}
+
+void volume_stop(void)
+{
+    if (volume_driver == NULL)
+        return;
+    io_delete_driver(volume_driver);
+    volume_driver = NULL;
+    close(root_fd);
+    root_fd = -1;
+}
