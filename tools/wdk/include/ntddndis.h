@@ -48,7 +48,6 @@ typedef struct _NDIS_OBJECT_HEADER {
 #define NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION          0xA8
 #define NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT           0xA9
 #define NDIS_OBJECT_TYPE_RSS_PARAMETERS_V2              0xC8
-#define NDIS_SIZEOF_THROUGH_FIELD(type, field)          RTL_SIZEOF_THROUGH_FIELD(type, field)
 
 typedef enum _NDIS_MEDIUM {
     NdisMedium802_3,

@@ -23,10 +23,9 @@ NTKERNELAPI VOID NTAPI NdisFreeGenericObject(NDIS_HANDLE NdisObject);
 #define NdisRetrieveUlong(d, s)  RtlCopyMemory(d, s, sizeof(ULONG))
 #define NdisStoreUlong(d, v)     RtlCopyMemory(d, &(v), sizeof(ULONG))
 
-#define NDIS_STRING_CONST(text)         {sizeof(L##text) - sizeof(WCHAR), sizeof(L##text), (PWSTR)L##text}
-#define NdisInitUnicodeString(d, s)     RtlInitUnicodeString(d, s)
-#define NdisEqualUnicodeString(a, b, i) RtlEqualUnicodeString(a, b, i)
-#define NdisEqualString                 NdisEqualUnicodeString
+#define NDIS_STRING_CONST(text)     {sizeof(L##text) - sizeof(WCHAR), sizeof(L##text), (PWSTR)L##text}
+#define NdisInitUnicodeString(d, s) RtlInitUnicodeString(d, s)
+#define NdisEqualString(a, b, i)    RtlEqualUnicodeString(a, b, i)
 
 /* Spin locks */
 typedef struct _NDIS_SPIN_LOCK {

@@ -239,18 +239,18 @@ struct _NET_BUFFER_LIST {
          ->Info.CoalescedSegCount)
 #define NET_BUFFER_LIST_DUP_ACK_COUNT(nbl)                                                         \
     (((PNDIS_RSC_NBL_INFO) & NET_BUFFER_LIST_INFO(nbl, TcpRecvSegCoalesceInfo))->Info.DupAckCount)
-#define NDIS_TEST_SEND_FLAG(flags, flag) (((flags) & (flag)) != 0)
+#define NDIS_TEST_SEND_FLAG(flags, flag) (((flags) & (flag)) == (flag))
 #define NDIS_TEST_SEND_AT_DISPATCH_LEVEL(flags)                                                    \
     NDIS_TEST_SEND_FLAG(flags, NDIS_SEND_FLAGS_DISPATCH_LEVEL)
 #define NDIS_TEST_SEND_COMPLETE_AT_DISPATCH_LEVEL(flags)                                           \
     NDIS_TEST_SEND_FLAG(flags, NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL)
-#define NDIS_TEST_RECEIVE_FLAG(flags, flag) (((flags) & (flag)) != 0)
+#define NDIS_TEST_RECEIVE_FLAG(flags, flag) (((flags) & (flag)) == (flag))
 #define NDIS_TEST_RECEIVE_AT_DISPATCH_LEVEL(flags)                                                 \
     NDIS_TEST_RECEIVE_FLAG(flags, NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL)
 #define NDIS_TEST_RECEIVE_CANNOT_PEND(flags)                                                       \
     NDIS_TEST_RECEIVE_FLAG(flags, NDIS_RECEIVE_FLAGS_RESOURCES)
 #define NDIS_TEST_RECEIVE_CAN_PEND(flags)  (!NDIS_TEST_RECEIVE_CANNOT_PEND(flags))
-#define NDIS_TEST_RETURN_FLAG(flags, flag) (((flags) & (flag)) != 0)
+#define NDIS_TEST_RETURN_FLAG(flags, flag) (((flags) & (flag)) == (flag))
 #define NDIS_TEST_RETURN_AT_DISPATCH_LEVEL(flags)                                                  \
     NDIS_TEST_RETURN_FLAG(flags, NDIS_RETURN_FLAGS_DISPATCH_LEVEL)
 #define NDIS_SET_SEND_FLAG(flags, flag)          ((flags) |= (flag))
@@ -298,10 +298,8 @@ typedef struct _NET_BUFFER_POOL_PARAMETERS {
 #define NDIS_SIZEOF_NET_BUFFER_POOL_PARAMETERS_REVISION_1                                          \
     RTL_SIZEOF_THROUGH_FIELD(NET_BUFFER_POOL_PARAMETERS, DataSize)
 
-typedef PMDL NTAPI NET_BUFFER_MDL_ALLOCATE(_Inout_ PULONG BufferSize);
-typedef NET_BUFFER_MDL_ALLOCATE *NET_BUFFER_MDL_ALLOCATE_HANDLER;
-typedef VOID NTAPI NET_BUFFER_MDL_FREE(PMDL Mdl);
-typedef NET_BUFFER_MDL_FREE *NET_BUFFER_MDL_FREE_HANDLER;
+typedef PMDL(NTAPI *NET_BUFFER_ALLOCATE_MDL_HANDLER)(_Inout_ PULONG BufferSize);
+typedef VOID(NTAPI *NET_BUFFER_FREE_MDL_HANDLER)(PMDL Mdl);
 
 NTKERNELAPI NDIS_HANDLE NTAPI NdisAllocateNetBufferListPool(
     _In_opt_ NDIS_HANDLE NdisHandle, PNET_BUFFER_LIST_POOL_PARAMETERS Parameters);
@@ -358,17 +356,17 @@ NTKERNELAPI VOID NTAPI NdisCopySendNetBufferListInfo(PNET_BUFFER_LIST DestNetBuf
 /* Data */
 NTKERNELAPI NDIS_STATUS NTAPI
 NdisRetreatNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffsetDelta, ULONG DataBackFill,
-                              _In_opt_ NET_BUFFER_MDL_ALLOCATE_HANDLER AllocateMdlHandler);
+                              _In_opt_ NET_BUFFER_ALLOCATE_MDL_HANDLER AllocateMdlHandler);
 NTKERNELAPI VOID NTAPI
 NdisAdvanceNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffsetDelta, BOOLEAN FreeMdl,
-                              _In_opt_ NET_BUFFER_MDL_FREE_HANDLER FreeMdlHandler);
+                              _In_opt_ NET_BUFFER_FREE_MDL_HANDLER FreeMdlHandler);
 NTKERNELAPI NDIS_STATUS NTAPI NdisRetreatNetBufferListDataStart(
     PNET_BUFFER_LIST NetBufferList, ULONG DataOffsetDelta, ULONG DataBackFill,
-    _In_opt_ NET_BUFFER_MDL_ALLOCATE_HANDLER AllocateMdlHandler,
-    _In_opt_ NET_BUFFER_MDL_FREE_HANDLER FreeMdlHandler);
+    _In_opt_ NET_BUFFER_ALLOCATE_MDL_HANDLER AllocateMdlHandler,
+    _In_opt_ NET_BUFFER_FREE_MDL_HANDLER FreeMdlHandler);
 NTKERNELAPI VOID NTAPI NdisAdvanceNetBufferListDataStart(
     PNET_BUFFER_LIST NetBufferList, ULONG DataOffsetDelta, BOOLEAN FreeMdl,
-    _In_opt_ NET_BUFFER_MDL_FREE_HANDLER FreeMdlHandler);
+    _In_opt_ NET_BUFFER_FREE_MDL_HANDLER FreeMdlHandler);
 NTKERNELAPI VOID NTAPI NdisAdjustNetBufferCurrentMdl(PNET_BUFFER NetBuffer);
 NTKERNELAPI PVOID NTAPI NdisGetDataBuffer(PNET_BUFFER NetBuffer, ULONG BytesNeeded,
                                           _Out_opt_ PVOID Storage, UINT AlignMultiple,

@@ -72,8 +72,8 @@ INTERLOCKED_LOGIC(64, LONG64)
 #undef INTERLOCKED_COMPARE_EXCHANGE
 #undef INTERLOCKED_LOGIC
 
-#define InterlockedAdd(a, v)                     (InterlockedExchangeAdd(a, v) + (v))
-#define InterlockedAdd64(a, v)                   (InterlockedExchangeAdd64(a, v) + (v))
+#define InterlockedAdd(a, v)                     ((LONG)__atomic_add_fetch(a, v, __ATOMIC_SEQ_CST))
+#define InterlockedAdd64(a, v)                   ((LONG64)__atomic_add_fetch(a, v, __ATOMIC_SEQ_CST))
 #define InterlockedIncrementAcquire              InterlockedIncrement
 #define InterlockedIncrementRelease              InterlockedIncrement
 #define InterlockedIncrementNoFence              InterlockedIncrement

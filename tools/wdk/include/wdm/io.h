@@ -270,8 +270,8 @@ typedef IO_TIMER_ROUTINE *PIO_TIMER_ROUTINE;
 typedef VOID NTAPI IO_DPC_ROUTINE(PKDPC Dpc, struct _DEVICE_OBJECT *DeviceObject,
                                   _Inout_ struct _IRP *Irp, _In_opt_ PVOID Context);
 typedef IO_DPC_ROUTINE *PIO_DPC_ROUTINE;
-typedef VOID NTAPI IO_APC_ROUTINE(PVOID ApcContext, PIO_STATUS_BLOCK IoStatusBlock, ULONG Reserved);
-typedef IO_APC_ROUTINE *PIO_APC_ROUTINE;
+typedef VOID(NTAPI *PIO_APC_ROUTINE)(PVOID ApcContext, PIO_STATUS_BLOCK IoStatusBlock,
+                                     ULONG Reserved);
 
 typedef enum _IO_ALLOCATION_ACTION {
     KeepObject = 1,
@@ -477,8 +477,8 @@ typedef enum _DEVICE_USAGE_NOTIFICATION_TYPE {
     DeviceUsageTypeGuestAssigned
 } DEVICE_USAGE_NOTIFICATION_TYPE;
 
-typedef VOID NTAPI INTERFACE_REFERENCE(PVOID Context);
-typedef INTERFACE_REFERENCE *PINTERFACE_REFERENCE, INTERFACE_DEREFERENCE, *PINTERFACE_DEREFERENCE;
+typedef VOID(NTAPI *PINTERFACE_REFERENCE)(PVOID Context);
+typedef VOID(NTAPI *PINTERFACE_DEREFERENCE)(PVOID Context);
 
 typedef struct _INTERFACE {
     USHORT Size;
