@@ -148,7 +148,7 @@ static void check_unload(const char *driver)
 {
     pthread_mutex_lock(&process_mutex);
     for (unsigned i = 0; i < MAX_NOTIFY; i++)
-        if (notifies[i].routine != NULL && strcmp(vf_owner(notifies[i].routine), driver) == 0)
+        if (notifies[i].routine != NULL && vf_is_owner(notifies[i].routine, driver))
             vf_violation(VfObjectLeak, "process notify routine %p is still registered",
                          notifies[i].routine);
     pthread_mutex_unlock(&process_mutex);

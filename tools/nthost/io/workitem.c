@@ -96,7 +96,7 @@ static void check_unload(const char *driver)
     pthread_mutex_lock(&active_mutex);
     for (const struct _IO_WORKITEM *item = active; item != NULL; item = item->next) {
         const void *routine = item->routine_ex ? (void *)item->routine_ex : (void *)item->routine;
-        if (strcmp(vf_owner(routine), driver) == 0)
+        if (vf_is_owner(routine, driver))
             vf_violation(VfWorkItemActive, "work item %p is still queued", (const void *)item);
     }
     pthread_mutex_unlock(&active_mutex);

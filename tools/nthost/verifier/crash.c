@@ -8,6 +8,7 @@
  */
 #include "../executive/pool.h"
 #include "../executive/slist.h"
+#include "../io/irp.h"
 #include "report.h"
 #include <nthost/loader.h>
 #include <nthost/module.h>
@@ -76,6 +77,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
         const struct pool_block *block = special_block_of(address);
         if (block)
             special_fault(block, address, registers[REG_ERR] & 2, where);
+        if (irp_explain_address(address, message, sizeof message))
+            vf_violation(VfIrpTouchedAfterCompletion, "%s: %s", where, message);
     }
     if (!image_of(rip)) {
         chain(number, info, context);
