@@ -73,7 +73,7 @@ NT_EXPORT(NDIS, NdisAdjustNetBufferCurrentMdl);
 
 /* Retreat */
 
-static PMDL allocate_space(ULONG bytes, NET_BUFFER_MDL_ALLOCATE_HANDLER allocate, ULONG *got)
+static PMDL allocate_space(ULONG bytes, NET_BUFFER_ALLOCATE_MDL_HANDLER allocate, ULONG *got)
 {
     *got = bytes;
     if (allocate)
@@ -87,7 +87,7 @@ static PMDL allocate_space(ULONG bytes, NET_BUFFER_MDL_ALLOCATE_HANDLER allocate
 }
 
 static NDIS_STATUS retreat(PNET_BUFFER nb, ULONG delta, ULONG back_fill,
-                           NET_BUFFER_MDL_ALLOCATE_HANDLER allocate)
+                           NET_BUFFER_ALLOCATE_MDL_HANDLER allocate)
 {
     if (delta > nb->DataOffset) {
         ULONG missing = delta - nb->DataOffset, got;
@@ -107,7 +107,7 @@ static NDIS_STATUS retreat(PNET_BUFFER nb, ULONG delta, ULONG back_fill,
 
 NDIS_STATUS NTAPI NdisRetreatNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffsetDelta,
                                                 ULONG DataBackFill,
-                                                NET_BUFFER_MDL_ALLOCATE_HANDLER AllocateMdlHandler)
+                                                NET_BUFFER_ALLOCATE_MDL_HANDLER AllocateMdlHandler)
 {
     VF_ENTRY(DISPATCH_LEVEL);
     if (vf_fault(VfFaultNdis) && DataOffsetDelta > NetBuffer->DataOffset)
@@ -118,7 +118,7 @@ NT_EXPORT(NDIS, NdisRetreatNetBufferDataStart);
 
 /* Advance */
 
-static void free_mdl(PMDL mdl, NET_BUFFER_MDL_FREE_HANDLER handler)
+static void free_mdl(PMDL mdl, NET_BUFFER_FREE_MDL_HANDLER handler)
 {
     if (mdl->MdlFlags & MDL_INTERNAL)
         free(mdl);
@@ -127,7 +127,7 @@ static void free_mdl(PMDL mdl, NET_BUFFER_MDL_FREE_HANDLER handler)
 }
 
 /* What retreats have put in front and the data no longer reaches. */
-static void free_space(PNET_BUFFER nb, NET_BUFFER_MDL_FREE_HANDLER handler)
+static void free_space(PNET_BUFFER nb, NET_BUFFER_FREE_MDL_HANDLER handler)
 {
     while (nb->MdlChain && (nb->MdlChain->MdlFlags & MDL_NETWORK_HEADER) &&
            nb->DataOffset >= nb->MdlChain->ByteCount &&
@@ -140,7 +140,7 @@ static void free_space(PNET_BUFFER nb, NET_BUFFER_MDL_FREE_HANDLER handler)
 }
 
 static void advance(PNET_BUFFER nb, ULONG delta, BOOLEAN free_mdls,
-                    NET_BUFFER_MDL_FREE_HANDLER handler)
+                    NET_BUFFER_FREE_MDL_HANDLER handler)
 {
     nb->DataOffset += delta;
     nb->DataLength -= delta;
@@ -151,7 +151,7 @@ static void advance(PNET_BUFFER nb, ULONG delta, BOOLEAN free_mdls,
 
 VOID NTAPI NdisAdvanceNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffsetDelta,
                                          BOOLEAN FreeMdl,
-                                         NET_BUFFER_MDL_FREE_HANDLER FreeMdlHandler)
+                                         NET_BUFFER_FREE_MDL_HANDLER FreeMdlHandler)
 {
     VF_ENTRY(DISPATCH_LEVEL);
     if (vf_enabled && DataOffsetDelta > NetBuffer->DataLength)
@@ -163,7 +163,7 @@ NT_EXPORT(NDIS, NdisAdvanceNetBufferDataStart);
 
 NDIS_STATUS NTAPI NdisRetreatNetBufferListDataStart(
     PNET_BUFFER_LIST NetBufferList, ULONG DataOffsetDelta, ULONG DataBackFill,
-    NET_BUFFER_MDL_ALLOCATE_HANDLER AllocateMdlHandler, NET_BUFFER_MDL_FREE_HANDLER FreeMdlHandler)
+    NET_BUFFER_ALLOCATE_MDL_HANDLER AllocateMdlHandler, NET_BUFFER_FREE_MDL_HANDLER FreeMdlHandler)
 {
     VF_ENTRY(DISPATCH_LEVEL);
     if (vf_fault(VfFaultNdis))
@@ -182,7 +182,7 @@ NT_EXPORT(NDIS, NdisRetreatNetBufferListDataStart);
 
 VOID NTAPI NdisAdvanceNetBufferListDataStart(PNET_BUFFER_LIST NetBufferList, ULONG DataOffsetDelta,
                                              BOOLEAN FreeMdl,
-                                             NET_BUFFER_MDL_FREE_HANDLER FreeMdlHandler)
+                                             NET_BUFFER_FREE_MDL_HANDLER FreeMdlHandler)
 {
     VF_ENTRY(DISPATCH_LEVEL);
     for (PNET_BUFFER nb = NetBufferList->FirstNetBuffer; nb; nb = nb->Next)
