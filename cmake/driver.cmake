@@ -127,7 +127,8 @@ function(nts_driver_pe name sources entry libs)
   target_include_directories(${name}_obj PRIVATE ${NTS_KERNEL_INCLUDES})
   target_compile_definitions(${name}_obj PRIVATE ${NTS_KERNEL_DEFINITIONS})
   target_compile_options(${name}_obj PRIVATE --target=x86_64-pc-windows-msvc -O2 -g -gcodeview -fomit-frame-pointer
-    ${NTS_DIALECT} ${NTS_WARNINGS} -ffreestanding -nostdlibinc -mno-red-zone -fno-stack-protector)
+    ${NTS_DIALECT} ${NTS_WARNINGS} -ffreestanding -nostdlibinc -mno-red-zone -fno-stack-protector
+    -fasynchronous-unwind-tables) # which -ffreestanding turns off; stacks are walked by .pdata
 
   set(image ${NTS_DRIVER_DIR}/${name}.sys)
   set(inputs)
@@ -139,7 +140,7 @@ function(nts_driver_pe name sources entry libs)
     BYPRODUCTS ${NTS_DRIVER_DIR}/${name}.pdb
     COMMAND ${CMAKE_COMMAND} -E make_directory ${NTS_DRIVER_DIR}
     COMMAND ${NTS_LLD_LINK} /nologo /driver /subsystem:native /machine:x64 /nodefaultlib /dynamicbase /release
-      /opt:ref /Brepro /debug /pdbaltpath:%_PDB% /entry:${entry} /out:${image} $<TARGET_OBJECTS:${name}_obj> ${inputs}
+      /opt:ref /Brepro /section:INIT,ERD /debug /pdbaltpath:%_PDB% /entry:${entry} /out:${image} $<TARGET_OBJECTS:${name}_obj> ${inputs}
     DEPENDS ${name}_obj $<TARGET_OBJECTS:${name}_obj> ${inputs}
     COMMENT "Linking PE image drivers/${name}.sys"
     COMMAND_EXPAND_LISTS VERBATIM)
