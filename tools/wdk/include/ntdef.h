@@ -17,6 +17,9 @@
 #define NTAPI
 #define DECLSPEC_IMPORT __declspec(dllimport)
 #define DECLSPEC_EXPORT __declspec(dllexport)
+/* #pragma alloc_text puts code into PE sections; on ELF there are none to put it into. */
+#define ALLOC_PRAGMA 1
+#define ALLOC_DATA_PRAGMA 1
 #else
 #define NTAPI __attribute__((ms_abi))
 #define DECLSPEC_IMPORT
