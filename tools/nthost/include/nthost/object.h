@@ -34,7 +34,7 @@ extern const struct ob_type ob_event_type, ob_device_type, ob_driver_type, ob_fi
 #define OB_EXPORT_TYPE(exported, type)                                                             \
     POBJECT_TYPE exported##_type_object = (POBJECT_TYPE) & (type);                                 \
     POBJECT_TYPE *exported = &exported##_type_object;                                              \
-    NT_EXPORT_AS(NTOSKRNL, exported, &exported)
+    NT_EXPORT_AS(NTOSKRNL, exported, &exported##_type_object)
 
 /* The namespace. Names are absolute NT paths; they compare without case. A name holds a reference
  * on its object until ob_remove_name. */
