@@ -57,10 +57,6 @@ function build(run: (command: Command, values: Record<string, unknown>) => Promi
     .strict()
     .recommendCommands()
     .version(version)
-    .updateStrings({
-      'Not enough non-option arguments: got %s, need at least %s':
-        'Arguments are missing: %s given, %s needed at least (see --help)',
-    })
     .alias('help', 'h')
     .wrap(Math.min(MAX_WIDTH, process.stdout.columns || MAX_WIDTH))
     .completion(
@@ -70,7 +66,11 @@ function build(run: (command: Command, values: Record<string, unknown>) => Promi
     .epilogue(exitStatuses)
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? ntsError('NTS_ERR_USAGE', { what: message ?? 'wrong command line' });
+      if (error) throw error;
+      const what = (message ?? '').startsWith("Not enough")
+        ? 'an argument is missing (see --help)'
+        : message;
+      throw ntsError('NTS_ERR_USAGE', { what: what ?? 'wrong command line' });
     });
   for (const [name, summary] of Object.entries(groups)) {
     parser.command(name, summary, (group) => {

@@ -56,7 +56,7 @@ export class Store {
    * Runs `work` while no other process can write, and commits when it has succeeded: what the driver was
    * told and what is stored stay the same.
    */
-  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+  async exclusively<T>(work: () => T | Promise<T>): Promise<T> {
     this.run(() => this.database.exec('BEGIN IMMEDIATE'));
     try {
       const result = await work();
