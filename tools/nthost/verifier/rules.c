@@ -108,6 +108,8 @@ const struct vf_rule_text vf_rules[VF_RULE_COUNT] = {
          "Completing I/O Requests"),
     RULE(WdfBadHandle, "A framework handle is of the right type and alive.",
          "Introduction to Framework Objects"),
+    RULE(WdfUnimplemented, "A framework function that the host lacks is not called.",
+         "the function's own page"),
     /* The rest */
     RULE(BadParameter, "A routine's parameters are as its page demands.", "the routine's own page"),
     RULE(AssertionFailed, "An assertion of the driver's holds.", "NT_ASSERT macro"),

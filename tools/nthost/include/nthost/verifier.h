@@ -27,7 +27,7 @@
                                         X(SendWhilePaused) X(OffloadNotOffered) X(OidLeak)         \
                                             X(OidDoubleCompletion) X(StatusMalformed)              \
                                                 X(FilterState) X(NdisLeak) X(WdfObjectLeak)        \
-                                                    X(WdfRequestMisuse) X(WdfBadHandle)            \
+                                                    X(WdfRequestMisuse) X(WdfBadHandle) X(WdfUnimplemented)            \
                                                         X(BadParameter) X(Deadlock)                \
                                                             X(AssertionFailed)
 
