@@ -43,6 +43,9 @@ t.test('a network filter', (t) => {
     networkService: true,
   });
   t.match(infFacts(inf.replaceAll('\n', '\r\n')), { service: 'NtsFilter' });
+  const primitive =
+    '[DefaultInstall.NTamd64.Services]\nAddService = S,,X\n[DefaultInstall.NTamd64]\n';
+  t.match(infFacts(primitive), { service: 'S', component: null, networkService: false });
   t.equal(infFacts('[Version]\n'), null);
   t.equal(infFacts(''), null);
   t.end();
@@ -54,7 +57,12 @@ t.test('our own', (t) => {
     t.fail('kernel/inf/oneip.inf is missing');
   } else {
     const facts = infFacts(readFileSync(file, 'utf8'));
-    t.match(facts, { class: 'NetService', networkService: true, provider: /\S/, component: /\S/ });
+    t.match(facts, {
+      service: 'NtsOneIp',
+      component: 'nts_oneip',
+      provider: 'ntswift',
+      networkService: true,
+    });
   }
   t.end();
 });

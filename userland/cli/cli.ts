@@ -67,7 +67,7 @@ function build(run: (command: Command, values: Record<string, unknown>) => Promi
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
       if (error) throw error;
-      const what = (message ?? '').startsWith("Not enough")
+      const what = (message ?? '').startsWith('Not enough')
         ? 'an argument is missing (see --help)'
         : message;
       throw ntsError('NTS_ERR_USAGE', { what: what ?? 'wrong command line' });

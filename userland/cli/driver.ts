@@ -108,9 +108,9 @@ export async function list(_: object, context: Context): Promise<void> {
       service.service,
       stateText(service, context),
       service.start,
-      service.class,
-      service.version,
-      service.displayName,
+      service.class ?? '',
+      service.version ?? '',
+      service.displayName ?? '',
     ]);
     return table(['SERVICE', 'STATE', 'START', 'CLASS', 'VERSION', 'NAME'], rows, context.style);
   });
@@ -143,13 +143,15 @@ function stateText({ state }: Service, { style }: Context): string {
 }
 
 function serviceText(service: Service, context: Context): string {
-  return facts([
-    ['service', `${context.style.bold(service.service)} (${service.displayName})`],
+  const entries: [string, string | null][] = [
+    ['service', context.style.bold(service.service)],
+    ['name', service.displayName],
     ['state', stateText(service, context)],
     ['start', service.start],
     ['class', service.class],
     ['version', service.version],
     ['inf', service.inf],
     ['image', service.image],
-  ]);
+  ];
+  return facts(entries.map(([name, value]) => [name, value ?? '-']));
 }

@@ -51,7 +51,7 @@ function text({ host, adapters, drivers, oneip }: Page, { style }: Context): str
       ? 'No driver is installed.'
       : table(
           ['DRIVER', 'STATE', 'VERSION'],
-          drivers.map(({ service, state, version }) => [service, state, version]),
+          drivers.map(({ service, state, version }) => [service, state, version ?? '']),
           style,
         ),
     oneip ? nodeText(oneip, style) : 'ONE-IP does not run here.',

@@ -2,8 +2,8 @@
 export interface InfFacts {
   readonly service: string;
   readonly displayName: string;
-  /** Hardware or component id of the first model. */
-  readonly component: string;
+  /** Hardware or component id of the first model; null: a driver without a device. */
+  readonly component: string | null;
   readonly class: string;
   readonly provider: string;
   readonly version: string;
@@ -33,12 +33,16 @@ export function infFacts(text: string): InfFacts | null {
   const decorated = [...decorations, '']
     .map((decoration) => section(decoration ? `${models}.${decoration}` : `${models}`))
     .find((candidate) => candidate.length > 0);
-  const [install, component] = decorated?.[0]?.values ?? [];
+  // A primitive driver has no device and no models, but one section that installs it.
+  const primitive = ['DefaultInstall.NTamd64', 'DefaultInstall'].find((name) =>
+    sections.has(name.toLowerCase()),
+  );
+  const [install = primitive, component] = decorated?.[0]?.values ?? [];
   const services = ['.NT.Services', '.NTamd64.Services', '.Services']
     .flatMap((suffix) => section(`${install}${suffix}`))
     .filter(({ key }) => key.toLowerCase() === 'addservice');
   const [service, , serviceInstall] = services[0]?.values ?? [];
-  if (!component || !service) return null;
+  if (!service) return null;
   const displayName = section(serviceInstall ?? '').find(
     ({ key }) => key.toLowerCase() === 'displayname',
   );
@@ -46,7 +50,7 @@ export function infFacts(text: string): InfFacts | null {
   return {
     service: expand(service),
     displayName: expand(displayName?.values[0]) || expand(service),
-    component: expand(component),
+    component: component === undefined ? null : expand(component),
     class: className,
     provider: version('Provider')[0] ?? '',
     version: version('DriverVer')[1] ?? '',

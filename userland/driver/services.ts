@@ -20,15 +20,17 @@ export interface InfError {
   readonly message: string;
 }
 
+/** What nobody knows is null. */
 export interface Service {
   readonly service: string;
-  readonly displayName: string;
+  readonly displayName: string | null;
   readonly state: 'stopped' | 'running';
   readonly start: string;
-  readonly class: string;
-  readonly version: string;
-  readonly inf: string;
-  readonly image: string;
+  readonly class: string | null;
+  readonly version: string | null;
+  readonly inf: string | null;
+  readonly image: string | null;
+  /** Facts of an NDIS filter; else null. */
   readonly filter: unknown;
 }
 

@@ -31,7 +31,7 @@ export class WindowsServices implements ServiceManager {
   async install(inf: string): Promise<string> {
     const facts = await readFacts(inf);
     if (facts.networkService) {
-      await tool('netcfg', ['-v', '-l', inf, '-c', 's', '-i', facts.component]);
+      await tool('netcfg', ['-v', '-l', inf, '-c', 's', '-i', facts.component ?? '']);
     } else {
       await tool('pnputil', ['/add-driver', inf, '/install']);
     }
@@ -41,7 +41,7 @@ export class WindowsServices implements ServiceManager {
   async uninstall(service: string): Promise<void> {
     const inf = await this.published(service);
     const facts = await readFacts(inf);
-    if (facts.networkService) await tool('netcfg', ['-v', '-u', facts.component]);
+    if (facts.networkService) await tool('netcfg', ['-v', '-u', facts.component ?? '']);
     await tool('pnputil', ['/delete-driver', path.basename(inf), '/uninstall']);
   }
 
