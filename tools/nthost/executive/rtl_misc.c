@@ -169,33 +169,6 @@ BOOLEAN NTAPI RtlTimeFieldsToTime(PTIME_FIELDS TimeFields, PLARGE_INTEGER Time)
     return TRUE;
 }
 
-/* Parameters of user mode: only alignment and wrap-around can be told here. */
-
-static void probe(const volatile VOID *address, SIZE_T length, ULONG alignment)
-{
-    if (!length)
-        return;
-    if (alignment && (ULONG_PTR)address & (alignment - 1))
-        ExRaiseDatatypeMisalignment();
-    if ((ULONG_PTR)address + length < (ULONG_PTR)address ||
-        (ULONG_PTR)address + length > 0x7fffffff0000)
-        ExRaiseAccessViolation();
-}
-
-VOID NTAPI ProbeForRead(const volatile VOID *Address, SIZE_T Length, ULONG Alignment)
-{
-    VF_ENTRY(APC_LEVEL);
-    probe(Address, Length, Alignment);
-}
-
-VOID NTAPI ProbeForWrite(volatile VOID *Address, SIZE_T Length, ULONG Alignment)
-{
-    VF_ENTRY(APC_LEVEL);
-    probe(Address, Length, Alignment);
-    for (SIZE_T i = 0; i < Length; i += PAGE_SIZE)
-        ((volatile char *)Address)[i] = ((volatile char *)Address)[i];
-}
-
 NT_EXPORT(NTOSKRNL, RtlCompareMemory);
 NT_EXPORT(NTOSKRNL, RtlRandomEx);
 NT_EXPORT(NTOSKRNL, RtlGetVersion);
@@ -205,5 +178,3 @@ NT_EXPORT(NTOSKRNL, ExIsProcessorFeaturePresent);
 NT_EXPORT(NTOSKRNL, ExUuidCreate);
 NT_EXPORT(NTOSKRNL, RtlTimeToTimeFields);
 NT_EXPORT(NTOSKRNL, RtlTimeFieldsToTime);
-NT_EXPORT(NTOSKRNL, ProbeForRead);
-NT_EXPORT(NTOSKRNL, ProbeForWrite);

@@ -1,0 +1,51 @@
+#include "common.h"
+
+void each_seed(unsigned count, void (*body)(void))
+{
+    for (unsigned i = 0; i < count && !tap_failing(); i++) {
+        tap_at("seed %llu", (unsigned long long)(tap_seed() + i));
+        tap_start(NT_DETERMINISTIC, tap_seed() + i);
+        body();
+        nt_stop();
+    }
+    tap_at(NULL);
+}
+
+void each_scheduler(void (*body)(void))
+{
+    tap_at("real time");
+    tap_start(NT_REALTIME, 0);
+    body();
+    nt_stop();
+    each_seed(50, body);
+}
+
+static void worker_main(void *context)
+{
+    struct worker *worker = context;
+    nt_enter();
+    worker->run(worker->context);
+    nt_leave();
+}
+
+void worker_start(struct worker *worker, void (*run)(void *), void *context)
+{
+    worker->run = run;
+    worker->context = context;
+    worker->thread = nt_spawn("test worker", worker_main, worker);
+}
+
+void worker_join(struct worker *worker)
+{
+    nt_join(worker->thread);
+}
+
+void pass(LONGLONG span)
+{
+    if (sched_is_deterministic()) {
+        sched_run_for((uint64_t)span);
+    } else {
+        LARGE_INTEGER interval = relative(span);
+        KeDelayExecutionThread(KernelMode, FALSE, &interval);
+    }
+}
