@@ -10,7 +10,7 @@ static DRIVER_UNLOAD LoadTestUnload;
 static DRIVER_DISPATCH LoadTestCreateClose;
 static DRIVER_DISPATCH LoadTestControl;
 
-#ifdef _WIN32
+#ifdef ALLOC_PRAGMA
 #pragma alloc_text(INIT, DriverEntry)
 #endif
 
