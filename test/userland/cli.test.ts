@@ -56,6 +56,7 @@ t.test('wrong command lines', (t) => {
     ['oneip watch --after 1 --after 2', /after is given twice/],
     ['oneip lookup nobody 10.0.0.1', /nobody is no IPv4 or IPv6 address/],
     ['oneip lookup 10.0.0.2 10.0.0.1 --port 70000', /70000 is no port/],
+    ['oneip lookup 10.0.0.2 10.0.0.1 --protocol icmp --port 1', /icmp has no ports/],
     ['oneip show --with-key', /--export/],
   ];
   for (const [line, message] of lines) {

@@ -47,7 +47,14 @@ t.test('what one machine can have', (t) => {
     [true, true, false, false, false, false],
   );
   const v6 = (text: string): boolean => address.isUnicastIpv6(address.parseIpv6(text)!);
-  t.same(['fd77::1', '::2', '::', '::1', 'ff02::1'].map(v6), [true, true, false, false, false]);
+  t.same(['fd77::1', '::2', '::', '::1', 'ff02::1', '::ffff:1.2.3.4'].map(v6), [
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+  ]);
   const mac = (text: string): boolean => address.isUnicastMac(address.parseMac(text)!);
   t.same(['02:00:00:00:00:01', '01:00:5e:00:00:01', '00:00:00:00:00:00'].map(mac), [
     true,

@@ -70,6 +70,8 @@ t.test('every reason has words, with a file and without, whatever the index', as
     }
   }
   t.equal(sentences.size, Object.keys(OneIpReason).length, 'each its own');
+  const lookup = { reason: OneIpReason.address, index: 0, ioctl: OneIpIoctl.lookup };
+  t.match(explainRefusal(lookup, { cluster }), /^the second address must be one of the cluster/);
 });
 
 t.test('a refusal as an error, and back', (t) => {

@@ -197,6 +197,9 @@ export async function lookup(
   context: Context,
 ): Promise<void> {
   const protocols = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 };
+  if (values.protocol.startsWith('icmp') && (values['client-port'] || values.port)) {
+    throw ntsError('NTS_ERR_USAGE', { what: `${values.protocol} has no ports` });
+  }
   const question = {
     client: parseAddress(values.client),
     cluster: parseAddress(values.address),

@@ -63,10 +63,11 @@ export function isUnicastIpv4(bytes: Uint8Array): boolean {
   return first !== 0 && first !== 127 && first < 224;
 }
 
-/** Not the unspecified address, not loopback, not multicast. */
+/** Not the unspecified address, not loopback, not multicast, not an IPv4 address in disguise. */
 export function isUnicastIpv6(bytes: Uint8Array): boolean {
   if (bytes[0] === 0xff) return false;
-  return bytes.subarray(0, 15).some((byte) => byte !== 0) || bytes[15]! > 1;
+  if (isZero(bytes.subarray(0, 10)) && bytes[10] === 0xff && bytes[11] === 0xff) return false;
+  return !isZero(bytes.subarray(0, 15)) || bytes[15]! > 1;
 }
 
 export function isUnicastMac(bytes: Uint8Array): boolean {

@@ -164,10 +164,24 @@ const explanations: Readonly<Record<OneIpReason, Explain>> = {
   [OneIpReason.noMemory]: plain('the driver found no memory for it; nothing was changed'),
 };
 
-export function explainRefusal(
-  refusal: { readonly reason: OneIpReason; readonly index: number },
-  context: RefusalContext = {},
-): string {
+/** Requests for which a reason means something else than for SET_CONFIG. */
+const elsewhere: Readonly<Partial<Record<number, Partial<Record<OneIpReason, string>>>>> = {
+  [OneIpIoctl.lookup]: {
+    [OneIpReason.address]:
+      'the second address must be one of the cluster, and the first of the same family',
+  },
+};
+
+export interface RefusalFacts {
+  readonly reason: OneIpReason;
+  readonly index: number;
+  /** Control code of the refused request; default SET_CONFIG. */
+  readonly ioctl?: number;
+}
+
+export function explainRefusal(refusal: RefusalFacts, context: RefusalContext = {}): string {
+  const other = elsewhere[refusal.ioctl ?? OneIpIoctl.setConfig]?.[refusal.reason];
+  if (other) return other;
   const { text, at } = explanations[refusal.reason](refusal.index, context);
   return at && context.cluster ? `${context.cluster.locate(at)}: ${text}` : text;
 }
