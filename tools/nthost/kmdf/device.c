@@ -1,8 +1,6 @@
 /* Control devices. WDK: "Using Control Device Objects". */
 #include "api.h"
 
-#include <wdmsec.h>
-
 static void DeviceDispose(FX_OBJECT *Object);
 static void DeviceDestroy(FX_OBJECT *Object);
 
@@ -75,10 +73,10 @@ static NTSTATUS MakeWdmDevice(FX_DEVICE *Device)
     FX_DEVICE_EXTENSION *extension;
     NTSTATUS status;
 
-    status = IoCreateDeviceSecure(Device->Object.Globals->DriverObject, sizeof(*extension),
-                                  config->Name.Length != 0 ? &config->Name : NULL, config->Type,
-                                  config->Characteristics, config->Exclusive, &config->Sddl, NULL,
-                                  &Device->DeviceObject);
+    status = FxCreateDevice(Device->Object.Globals->DriverObject, sizeof(*extension),
+                            config->Name.Length != 0 ? &config->Name : NULL, config->Type,
+                            config->Characteristics, config->Exclusive, &config->Sddl,
+                            &Device->DeviceObject);
     if (!NT_SUCCESS(status))
         return status;
     extension = Device->DeviceObject->DeviceExtension;

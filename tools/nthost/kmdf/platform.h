@@ -28,6 +28,11 @@ VOID FxEnter(PCSTR Function, KIRQL MaximumIrql);
 BOOLEAN FxFault(PCSTR Function);
 #define FX_FAULT() FxFault(__func__)
 
+/* IoCreateDeviceSecure, where there is one: on Windows it is a library of the WDK's. */
+NTSTATUS FxCreateDevice(PDRIVER_OBJECT DriverObject, ULONG ExtensionSize,
+                        _In_opt_ PUNICODE_STRING Name, DEVICE_TYPE Type, ULONG Characteristics,
+                        BOOLEAN Exclusive, PCUNICODE_STRING Sddl, _Out_ PDEVICE_OBJECT *Device);
+
 /* Around each callback of the driver: it comes back at the IRQL at which it was called. */
 typedef struct FX_CALLBACK {
     PVOID Space[4];

@@ -7,6 +7,7 @@
 #include <nthost/verifier.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <wdmsec.h>
 
 static const enum vf_rule rules[] = {
     [FxRuleBadHandle] = VfWdfBadHandle,         [FxRuleRequestMisuse] = VfWdfRequestMisuse,
@@ -52,6 +53,14 @@ VOID FxEnter(PCSTR Function, KIRQL MaximumIrql)
 BOOLEAN FxFault(PCSTR Function)
 {
     return __builtin_expect(vf_faults_armed, 0) && vf_fault_slow(VfFaultWdf, api_name(Function));
+}
+
+NTSTATUS FxCreateDevice(PDRIVER_OBJECT DriverObject, ULONG ExtensionSize, PUNICODE_STRING Name,
+                        DEVICE_TYPE Type, ULONG Characteristics, BOOLEAN Exclusive,
+                        PCUNICODE_STRING Sddl, PDEVICE_OBJECT *Device)
+{
+    return IoCreateDeviceSecure(DriverObject, ExtensionSize, Name, Type, Characteristics, Exclusive,
+                                Sddl, NULL, Device);
 }
 
 _Static_assert(sizeof(struct vf_call) <= sizeof(FX_CALLBACK), "FX_CALLBACK has room for a vf_call");

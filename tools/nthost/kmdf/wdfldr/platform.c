@@ -40,6 +40,18 @@ BOOLEAN FxFault(PCSTR Function)
     return FALSE;
 }
 
+/* A kernel for which this image is meant has no security descriptors on devices to speak of, and no
+ * reader of SDDL; wdmsec.lib, which brings one along, is the WDK's. */
+NTSTATUS FxCreateDevice(PDRIVER_OBJECT DriverObject, ULONG ExtensionSize, PUNICODE_STRING Name,
+                        DEVICE_TYPE Type, ULONG Characteristics, BOOLEAN Exclusive,
+                        PCUNICODE_STRING Sddl, PDEVICE_OBJECT *Device)
+{
+    if (Sddl->Length != 0)
+        DbgPrint("KMDF: %wZ is made without its security descriptor\n", Name);
+    return IoCreateDevice(DriverObject, ExtensionSize, Name, Type, Characteristics, Exclusive,
+                          Device);
+}
+
 VOID FxCallbackBegin(FX_CALLBACK *Callback, PCSTR Name)
 {
     Callback->Space[0] = (PVOID)(ULONG_PTR)KeGetCurrentIrql();
