@@ -223,6 +223,14 @@ static void on_timeout(int signal_number)
     _exit(124);
 }
 
+static void call_body(const struct tap_test *test)
+{
+    if (test->body)
+        test->body();
+    else
+        test->body_with(test->argument);
+}
+
 /* In a child: what the child reports is its exit code and its own comments, which it prints itself.
  */
 static void run_forked(const struct tap_test *test)
@@ -237,7 +245,7 @@ static void run_forked(const struct tap_test *test)
     pid_t child = fork();
     if (!child) {
         alarm(timeout_seconds);
-        test->body();
+        call_body(test);
         fflush(stdout);
         ssize_t ignored = write(reason[1], skipped, strlen(skipped));
         (void)ignored;
@@ -323,7 +331,7 @@ int main(int argc, char **argv)
             run_forked(test);
         } else {
             alarm(timeout_seconds);
-            test->body();
+            call_body(test);
             alarm(0);
         }
         double took = now() - start;

@@ -28,6 +28,9 @@ struct tap_test {
     void (*body)(void);
     bool forked;
     struct tap_test *next;
+    /* Tests that are made at run time, out of a table: registered before main(), body NULL. */
+    void (*body_with)(void *argument);
+    void *argument;
 };
 void tap_register(struct tap_test *test);
 
@@ -35,7 +38,7 @@ void tap_register(struct tap_test *test);
     static void test(void);                                                                        \
     __attribute__((constructor)) static void tap_register_##test(void)                             \
     {                                                                                              \
-        static struct tap_test self = {#test, __FILE__, test, in_fork, NULL};                      \
+        static struct tap_test self = {#test, __FILE__, test, in_fork, NULL, NULL, NULL};          \
         tap_register(&self);                                                                       \
     }                                                                                              \
     static void test(void)

@@ -1,0 +1,28 @@
+/* A DPC raises further and forgets to come down. */
+#include "bad.h"
+
+static KDEFERRED_ROUTINE Routine;
+
+static VOID Routine(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
+{
+    KIRQL irql;
+
+    UNREFERENCED_PARAMETER(Dpc);
+    UNREFERENCED_PARAMETER(Context);
+    UNREFERENCED_PARAMETER(Argument1);
+    UNREFERENCED_PARAMETER(Argument2);
+    KeRaiseIrql(HIGH_LEVEL, &irql);
+    if (!Bad)
+        KeLowerIrql(irql);
+}
+
+static VOID Run(VOID)
+{
+    static KDPC dpc;
+
+    KeInitializeDpc(&dpc, Routine, NULL);
+    KeInsertQueueDpc(&dpc, NULL, NULL);
+    KeFlushQueuedDpcs();
+}
+
+BAD_DRIVER(Run, NoUnload)
