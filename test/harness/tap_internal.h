@@ -4,3 +4,5 @@
 
 /* Prints text, line by line, as TAP comments. */
 void tap_comment(const char *text);
+/* In a fresh child, which answers for itself only. */
+void tap_forget_failures(void);

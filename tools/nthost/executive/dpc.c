@@ -168,7 +168,7 @@ void vp_drain_dpcs(struct nt_thread *self, struct vp *vp)
     PKDPC dpc;
     for (unsigned i = 0; i < BATCH && (dpc = pop(self, vp, &copy)); i++) {
         self->in_dpc++;
-        struct vf_call call = vf_call_begin("a DPC");
+        struct vf_call call = vf_call_begin_of("a DPC", copy.DeferredRoutine);
         copy.DeferredRoutine(dpc, copy.DeferredContext, copy.SystemArgument1, copy.SystemArgument2);
         vf_call_end(&call);
         self->in_dpc--;

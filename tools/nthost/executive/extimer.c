@@ -74,7 +74,7 @@ static VOID NTAPI run_callback(PKDPC dpc, PVOID context, PVOID argument1, PVOID 
     timer->runner = nt_self;
     sched_unlock();
     if (timer->callback) {
-        struct vf_call call = vf_call_begin("an ExTimerCallback");
+        struct vf_call call = vf_call_begin_of("an ExTimerCallback", timer->callback);
         timer->callback(timer, timer->context);
         vf_call_end(&call);
     }

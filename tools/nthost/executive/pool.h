@@ -31,8 +31,8 @@ struct pool_block {
 void *tracked_allocate(POOL_FLAGS flags, size_t bytes, ULONG tag, const void *owner, bool underrun);
 /* tag 0: any. */
 void tracked_free(void *memory, ULONG tag, const char *function);
-/* The live block that contains the address, or NULL: its start, and the hash of its allocation's
- * stack. For lock classes. */
+/* The live block that contains the address: its start, and a hash of what kind of block it is. For
+ * lock classes. */
 bool tracked_site(const volatile void *address, const void **start, uint64_t *site);
 /* Is that an address of special pool that must not be touched? Then its block, for a report. */
 const struct pool_block *special_block_of(const void *address);

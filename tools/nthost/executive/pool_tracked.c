@@ -318,8 +318,11 @@ bool tracked_site(const volatile void *address, const void **start, uint64_t *si
     }
     if (found) {
         *start = special->memory;
-        *site = special->tag;
-        for (unsigned i = 0; i < POOL_STACK && special->allocated[i]; i++)
+        /* What is allocated in one place, with one tag and size, is of one kind. More frames would
+         * tell apart what was only reached differently; the first one may be the driver's own
+         * wrapper. */
+        *site = special->tag * 0x100000001b3ull ^ special->bytes;
+        for (unsigned i = 0; i < 3 && special->allocated[i]; i++)
             *site = (*site ^ (uintptr_t)special->allocated[i]) * 0x100000001b3ull;
     }
     word_unlock(self, &lock);

@@ -26,7 +26,7 @@ static void run(PWORKER_THREAD_ROUTINE routine, PVOID parameter)
 {
     struct nt_thread *self = nt_self;
     nt_enter();
-    struct vf_call call = vf_call_begin("a work item");
+    struct vf_call call = vf_call_begin_of("a work item", routine);
     routine(parameter);
     vf_call_end(&call);
     if (self->irql != PASSIVE)

@@ -66,7 +66,7 @@ static void unload_now(struct driver *driver)
 {
     struct _EPROCESS *previous = process_switch(system_process);
     driver->object.Flags |= DRVO_UNLOAD_INVOKED;
-    struct vf_call call = vf_call_begin("DriverUnload");
+    struct vf_call call = vf_call_begin_of("DriverUnload", driver->object.DriverUnload);
     driver->object.DriverUnload(&driver->object);
     vf_call_end(&call);
     finish(driver);
@@ -95,7 +95,7 @@ static void last_close(struct driver *driver)
 static NTSTATUS call_entry(struct driver *driver)
 {
     struct _EPROCESS *previous = process_switch(system_process);
-    struct vf_call call = vf_call_begin("DriverEntry");
+    struct vf_call call = vf_call_begin_of("DriverEntry", driver->object.DriverInit);
     NTSTATUS status = driver->object.DriverInit(&driver->object, &driver->registry_path);
     vf_call_end(&call);
     if (NT_SUCCESS(status)) {

@@ -146,17 +146,21 @@ void vf_call_begin_slow(struct vf_call *call)
 void vf_call_end_slow(const struct vf_call *call)
 {
     struct nt_thread *self = nt_self;
+    char what[160];
+    if (self->spin_locks <= call->spin_locks && self->irql == call->irql &&
+        self->critical + self->guarded == call->critical)
+        return;
+    const char *driver = vf_owner(call->routine);
+    snprintf(what, sizeof what, "%s%s%s", call->what, *driver ? " of " : "", driver);
     if (self->spin_locks > call->spin_locks)
-        vf_violation(VfSpinLockHeld, "%s returned with a %s that it acquired (%p)", call->what,
+        vf_violation(VfSpinLockHeld, "%s returned with a %s that it acquired (%p)", what,
                      self->held[self->held_count - 1].kind,
                      (const void *)self->held[self->held_count - 1].lock);
     if (self->irql != call->irql)
-        vf_violation(VfIrqlWrongOnReturn, "%s was called at IRQL %u and returned at IRQL %u",
-                     call->what, call->irql, self->irql);
-    if (self->critical + self->guarded != call->critical)
-        vf_violation(VfIrqlWrongOnReturn,
-                     "%s returned in %s critical region(s) than it was called in", call->what,
-                     self->critical + self->guarded > call->critical ? "more" : "fewer");
+        vf_violation(VfIrqlWrongOnReturn, "%s was called at IRQL %u and returned at IRQL %u", what,
+                     call->irql, self->irql);
+    vf_violation(VfIrqlWrongOnReturn, "%s returned in %s critical region(s) than it was called in",
+                 what, self->critical + self->guarded > call->critical ? "more" : "fewer");
 }
 
 /* Checks of other parts */

@@ -7,13 +7,21 @@ struct object {
     KSPIN_LOCK Lock;
 };
 
-static struct object *Create(VOID)
+static struct object *Parents[2], *Children[2];
+
+static DECLSPEC_NOINLINE struct object *Create(VOID)
 {
     struct object *object = ExAllocatePool2(POOL_FLAG_NON_PAGED, sizeof(*object), BAD_TAG);
 
     if (object)
         KeInitializeSpinLock(&object->Lock);
     return object;
+}
+
+static DECLSPEC_NOINLINE VOID CreatePair(ULONG Index)
+{
+    Parents[Index] = Create();
+    Children[Index] = Create();
 }
 
 static VOID Both(struct object *A, struct object *B)
@@ -28,25 +36,22 @@ static VOID Both(struct object *A, struct object *B)
 
 static VOID Run(VOID)
 {
-    struct object *parents[2], *children[2];
     ULONG i;
 
     for (i = 0; i < 2; i++)
-        parents[i] = Create();
-    for (i = 0; i < 2; i++)
-        children[i] = Create();
-    if (parents[0] && parents[1] && children[0] && children[1]) {
-        Both(parents[0], children[0]);
+        CreatePair(i);
+    if (Parents[0] && Parents[1] && Children[0] && Children[1]) {
+        Both(Parents[0], Children[0]);
         if (Bad)
-            Both(children[1], parents[1]);
+            Both(Children[1], Parents[1]);
         else
-            Both(parents[1], children[1]);
+            Both(Parents[1], Children[1]);
     }
     for (i = 0; i < 2; i++) {
-        if (parents[i])
-            ExFreePoolWithTag(parents[i], BAD_TAG);
-        if (children[i])
-            ExFreePoolWithTag(children[i], BAD_TAG);
+        if (Parents[i])
+            ExFreePoolWithTag(Parents[i], BAD_TAG);
+        if (Children[i])
+            ExFreePoolWithTag(Children[i], BAD_TAG);
     }
 }
 

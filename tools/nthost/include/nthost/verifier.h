@@ -15,21 +15,21 @@
  */
 #define VF_RULES(X)                                                                                \
     X(IrqlTooHigh)                                                                                 \
-    X(IrqlWrongOnReturn) X(IrqlLoweredWrongly) X(WaitAtDispatch) X(SpinLockRecursive)              \
-        X(SpinLockNotOwned) X(SpinLockHeld) X(LockOrder) X(PoolLeak) X(PoolDoubleFree)             \
-            X(PoolWrongTag) X(PoolCorrupt) X(PoolUseAfterFree) X(PagedAtDispatch)                  \
-                X(PageableCodeAtDispatch) X(TimerActive) X(DpcActive) X(WorkItemActive)            \
-                    X(ThreadActive) X(ObjectLeak) X(HandleLeak) X(RundownMisuse) X(LookasideLeak)  \
-                        X(IrpDoubleCompletion) X(IrpTouchedAfterCompletion) X(IrpPendingMismatch)  \
-                            X(IrpCancelRoutineSet) X(IrpInformation) X(MdlLeak) X(MdlMisuse)       \
-                                X(DeviceLeak) X(NblLeak) X(NblDoubleCompletion)                    \
-                                    X(NblTouchedAfterSend) X(NblNotOurs) X(NblMalformed)           \
-                                        X(SendWhilePaused) X(OffloadNotOffered) X(OidLeak)         \
-                                            X(OidDoubleCompletion) X(StatusMalformed)              \
-                                                X(FilterState) X(NdisLeak) X(WdfObjectLeak)        \
-                                                    X(WdfRequestMisuse) X(WdfBadHandle) X(WdfUnimplemented)            \
-                                                        X(BadParameter) X(Deadlock)                \
-                                                            X(AssertionFailed)
+    X(IrqlWrongOnReturn)                                                                           \
+    X(IrqlLoweredWrongly) X(WaitAtDispatch) X(SpinLockRecursive) X(SpinLockNotOwned)               \
+        X(SpinLockHeld) X(LockOrder) X(PoolLeak) X(PoolDoubleFree) X(PoolWrongTag) X(PoolCorrupt)  \
+            X(PoolUseAfterFree) X(PagedAtDispatch) X(PageableCodeAtDispatch) X(TimerActive)        \
+                X(DpcActive) X(WorkItemActive) X(ThreadActive) X(ObjectLeak) X(HandleLeak)         \
+                    X(RundownMisuse) X(LookasideLeak) X(IrpDoubleCompletion)                       \
+                        X(IrpTouchedAfterCompletion) X(IrpPendingMismatch) X(IrpCancelRoutineSet)  \
+                            X(IrpInformation) X(MdlLeak) X(MdlMisuse) X(DeviceLeak) X(NblLeak)     \
+                                X(NblDoubleCompletion) X(NblTouchedAfterSend) X(NblNotOurs)        \
+                                    X(NblMalformed) X(SendWhilePaused) X(OffloadNotOffered)        \
+                                        X(OidLeak) X(OidDoubleCompletion) X(StatusMalformed)       \
+                                            X(FilterState) X(NdisLeak) X(WdfObjectLeak)            \
+                                                X(WdfRequestMisuse) X(WdfBadHandle)                \
+                                                    X(WdfUnimplemented) X(BadParameter)            \
+                                                        X(Deadlock) X(AssertionFailed)
 
 enum vf_rule {
 #define X(name) Vf##name,
@@ -83,12 +83,13 @@ size_t vf_fault_stacks(void);    /* distinct stacks failed so far */
 /*
  * Brackets around the host's calls of driver callbacks: the callback must come back at the IRQL at
  * which it was called, with the spin locks and the critical regions that it had.
- *     struct vf_call call = vf_call_begin("FilterAttach");
+ *     struct vf_call call = vf_call_begin_of("FilterAttach", handlers->AttachHandler);
  *     status = handlers->AttachHandler(...);
  *     vf_call_end(&call);
  */
 struct vf_call {
-    const char *what; /* NULL: the verifier is off */
+    const char *what;    /* NULL: the verifier is off */
+    const void *routine; /* the callback, to name its driver; may be NULL */
     unsigned irql, spin_locks, critical;
 };
 void vf_call_begin_slow(struct vf_call *call);
@@ -100,6 +101,14 @@ static inline struct vf_call vf_call_begin(const char *what)
         call.what = what;
         vf_call_begin_slow(&call);
     }
+    return call;
+}
+/* The same with the callback's address: a violation then names its driver. */
+#define vf_call_begin_of(what, routine) vf_call_begin_with((what), (const void *)(routine))
+static inline struct vf_call vf_call_begin_with(const char *what, const void *routine)
+{
+    struct vf_call call = vf_call_begin(what);
+    call.routine = routine;
     return call;
 }
 static inline void vf_call_end(const struct vf_call *call)
