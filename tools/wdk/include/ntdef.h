@@ -205,9 +205,15 @@ typedef const UNICODE_STRING *PCUNICODE_STRING;
 #define DECLARE_CONST_UNICODE_STRING(name, text)                                                   \
     const WCHAR name##_buffer[] = text;                                                            \
     const UNICODE_STRING name = {sizeof(text) - sizeof(WCHAR), sizeof(text), (PWCH)name##_buffer}
+#ifdef _WIN32
+#define DECLSPEC_SELECTANY __declspec(selectany)
+#else
+#define DECLSPEC_SELECTANY __attribute__((weak))
+#endif
 #define DECLARE_GLOBAL_CONST_UNICODE_STRING(name, text)                                            \
-    extern const __attribute__((weak)) UNICODE_STRING name;                                        \
-    const UNICODE_STRING name = {sizeof(text) - sizeof(WCHAR), sizeof(text), (PWCH)text}
+    extern const UNICODE_STRING name;                                                              \
+    DECLSPEC_SELECTANY const UNICODE_STRING name = {sizeof(text) - sizeof(WCHAR), sizeof(text),    \
+                                                    (PWCH)text}
 #define DECLARE_UNICODE_STRING_SIZE(name, chars)                                                   \
     WCHAR name##_buffer[chars];                                                                    \
     UNICODE_STRING name = {0, (chars) * sizeof(WCHAR), name##_buffer}
