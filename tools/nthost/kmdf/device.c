@@ -15,8 +15,6 @@ static void DeviceDispose(FX_OBJECT *Object)
     if (device->Link.Buffer != NULL)
         IoDeleteSymbolicLink(&device->Link);
     FxStringFree(&device->Link);
-    if (device->ShutdownRegistered)
-        IoUnregisterShutdownNotification(device->DeviceObject);
     if (device->DeviceObject != NULL) {
         /* Open files keep the WDM device, and their last IRPs find nobody here. */
         ((FX_DEVICE_EXTENSION *)device->DeviceObject->DeviceExtension)->Device = NULL;
@@ -86,10 +84,6 @@ static NTSTATUS MakeWdmDevice(FX_DEVICE *Device)
         Device->DeviceObject->Flags |= DO_BUFFERED_IO;
     else if (config->ReadWriteIo == WdfDeviceIoDirect)
         Device->DeviceObject->Flags |= DO_DIRECT_IO;
-    if (config->EvtShutdown != NULL) {
-        status = IoRegisterShutdownNotification(Device->DeviceObject);
-        Device->ShutdownRegistered = NT_SUCCESS(status);
-    }
     return status;
 }
 

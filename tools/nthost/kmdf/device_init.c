@@ -183,16 +183,6 @@ FX_API(VOID,
     DeviceInit->Config.EvtInCallerContext = EvtIoInCallerContext;
 }
 
-FX_API(VOID, WdfControlDeviceInitSetShutdownNotification)(
-    PWDF_DRIVER_GLOBALS DriverGlobals, PWDFDEVICE_INIT DeviceInit,
-    PFN_WDF_DEVICE_SHUTDOWN_NOTIFICATION Notification, UCHAR Flags)
-{
-    UNREFERENCED_PARAMETER(DriverGlobals);
-    FX_ENTER(PASSIVE_LEVEL);
-    DeviceInit->Config.EvtShutdown = Notification;
-    DeviceInit->Config.ShutdownFlags = Flags;
-}
-
 FX_API(NTSTATUS, WdfDeviceInitAssignWdmIrpPreprocessCallback)(
     PWDF_DRIVER_GLOBALS DriverGlobals, PWDFDEVICE_INIT DeviceInit,
     PFN_WDFDEVICE_WDM_IRP_PREPROCESS EvtDeviceWdmIrpPreprocess, UCHAR MajorFunction,

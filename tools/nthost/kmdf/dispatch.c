@@ -189,10 +189,6 @@ NTSTATUS FxDispatchIrp(FX_DEVICE *Device, PIRP Irp)
     case IRP_MJ_DEVICE_CONTROL:
     case IRP_MJ_INTERNAL_DEVICE_CONTROL:
         return DispatchRequest(Device, Irp);
-    case IRP_MJ_SHUTDOWN:
-        if (Device->Config.EvtShutdown != NULL)
-            FX_CALL("EvtDeviceShutdownNotification", Device->Config.EvtShutdown(FX_HANDLE(Device)));
-        return CompleteIrp(Irp, STATUS_SUCCESS);
     default:
         return CompleteIrp(Irp, STATUS_INVALID_DEVICE_REQUEST);
     }

@@ -118,8 +118,6 @@ typedef struct FX_DEVICE_CONFIG {
     WDF_FILEOBJECT_CONFIG File;
     WDF_OBJECT_ATTRIBUTES FileAttributes, RequestAttributes;
     PFN_WDF_IO_IN_CALLER_CONTEXT EvtInCallerContext;
-    PFN_WDF_DEVICE_SHUTDOWN_NOTIFICATION EvtShutdown;
-    UCHAR ShutdownFlags;
     PFN_WDFDEVICE_WDM_IRP_PREPROCESS Preprocess[FX_MAJOR_FUNCTIONS];
     UCHAR *PreprocessMinors[FX_MAJOR_FUNCTIONS]; /* NULL: all */
     ULONG PreprocessMinorCount[FX_MAJOR_FUNCTIONS];
@@ -135,7 +133,6 @@ struct FX_DEVICE {
     FX_DEVICE_CONFIG Config;
     PDEVICE_OBJECT DeviceObject;
     UNICODE_STRING Link;
-    BOOLEAN ShutdownRegistered;
     BOOLEAN Finished;      /* WdfControlFinishInitializing */
     BOOLEAN DeletePending; /* under Object.Lock, as is OpenFiles */
     ULONG OpenFiles;       /* creates under way and files not yet closed */

@@ -46,7 +46,7 @@ static bool open_store(void)
     if (*windows)
         return true;
     if (state) {
-        snprintf(windows, sizeof windows, "%s/files/C/Windows", state);
+        snprintf(windows, sizeof windows, "%s/files/Windows", state);
         return true;
     }
     snprintf(temporary, sizeof temporary, "%s", "/tmp/nthost-store-XXXXXX");

@@ -1,5 +1,5 @@
 /*
- * The driver store: a folder a package, under <state>/files/C/Windows/System32/DriverStore, named
+ * The driver store: a folder a package, under <state>/files/Windows/System32/DriverStore, named
  * "oneip.inf_amd64_<hash>" as on Windows. Without a state directory the store is a temporary folder
  * that ends with the host.
  *
