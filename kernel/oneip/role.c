@@ -174,16 +174,11 @@ static ULONG OipPosition(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
 /* Is it this node's turn to be promoted? */
 static BOOLEAN OipIsTurn(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
 {
-    UINT64 from = OipMax(Role->SilenceFrom, Role->LastHeard);
-    UINT64 wait;
+    UINT64 onTime = Role->Interval * 3 / 2;
+    UINT64 due = OipMax(Role->SilenceFrom, Role->LastHeard);
 
     if ((Role->State != OneIpRoleListening && Role->State != OneIpRoleBackup) || Role->Vetoed ||
         Role->Yielding)
-    {
-        return FALSE;
-    }
-    /* R4: this node may just have come back from a stall; the next tick will tell. */
-    if (Now - Role->LastTick > OipStallLimit(Role))
     {
         return FALSE;
     }
@@ -191,19 +186,21 @@ static BOOLEAN OipIsTurn(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
     {
         return TRUE;
     }
+    /* R4: what arrived while this node was held up may still be in the receive queue. */
+    if (Role->TickGap > onTime || Now - Role->LastTick > onTime)
+    {
+        return FALSE;
+    }
 
-    wait = Role->Starting   ? 4 * Role->Interval * Role->SilenceBeacons
+    due += Role->Starting   ? 4 * Role->Interval * Role->SilenceBeacons
            : Role->Resigned ? 0
                             : OipSilence(Role);
-    if (Now - from < wait)
+    due = OipMax(due, Role->RunningSince + OipSilence(Role));
+    if (Now < due)
     {
         return FALSE; /* the usual case, before the members are looked at */
     }
-    if (!Role->PrimaryWanted)
-    {
-        wait += OipPosition(Role, Now) * 2 * OipAwaited(Role);
-    }
-    return Now - from >= wait;
+    return Role->PrimaryWanted || Now >= due + OipPosition(Role, Now) * 2 * OipAwaited(Role);
 }
 
 /* FALSE: no durable counter (R1); Actions ask for it. */
@@ -283,9 +280,12 @@ static VOID OipStalled(
     _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Gap, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     Role->Stalls += 1;
-    Role->SilenceFrom = Now;
-    Role->Resigned = FALSE;
-    Role->Deaf = FALSE;
+    Role->RunningSince = Now;
+    if (Role->Deaf)
+    {
+        Role->Deaf = FALSE; /* it missed us, but that is no wonder now */
+        Role->Resigned = FALSE;
+    }
     Role->DeafSince = 0;
     OipExcuseMembers(Role, Now);
     OipRoleEvent(Actions, OneIpEventStall, Role->LocalNode, Gap / OIP_MILLISECOND, &Role->Epoch);
@@ -321,7 +321,12 @@ static VOID OipAnnounceDue(
 static VOID OipDispatcherTick(
     _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
-    OipUpdateAlive(Role, Now, Actions);
+    if (OipUpdateAlive(Role, Now, Actions))
+    {
+        /* R5: it may come from another part of the network, where somebody else was dispatcher. */
+        Role->AnnounceStep = 0;
+        Role->NextAnnounce = Now;
+    }
     OipAnnounceDue(Role, Now, Actions);
     OipMakeBeacon(Role, OipBeaconDispatcher, 0, OipOthers(Role), Actions);
     Actions->Sent = Now;
@@ -374,6 +379,7 @@ VOID OipRoleTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS
         return;
     }
     Role->LastTick = Now;
+    Role->TickGap = gap;
     if (Role->Yielding)
     {
         if (Now < Role->YieldUntil)
@@ -707,6 +713,8 @@ VOID OipRoleStart(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTION
         return;
     }
     Role->LastTick = Now;
+    Role->TickGap = 0;
+    Role->RunningSince = Now;
     Role->Yielding = FALSE;
     OipListenAnew(Role, Now, Actions);
     OipWantReserve(Role, Actions);

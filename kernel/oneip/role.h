@@ -25,6 +25,7 @@
  *      lease           S                 30 ms     dispatcher: acts so long after its last beacons
  *      silence         S + 1/2           35 ms     others: without a beacon, promote at next tick
  *      stagger         2                 20 ms     more for each member that comes before
+ *      late            3/2               15 ms     between ticks: no promotion before the next one
  *      stall           max(S - 1, 5/4)   20 ms     between ticks: this node was not running
  *      startup         4 S               120 ms    after Start, instead of silence
  *      member silence  max(S, 5) + 1/2   55 ms     dispatcher: a member is down
@@ -45,11 +46,13 @@
  *      And where beacons are lost, others may be wrong about the dispatcher; then two act until
  *      one hears the other, R5.)
  *  R4  Silence counts only while this node was running: after a stall it begins anew, since beacons
- *      may be waiting in the receive queue. A dispatcher that comes back after its lease has
- *      given up the role and listens for the whole silence.
+ *      may be waiting in the receive queue; for the same reason nobody is promoted at a tick that
+ *      is late. A dispatcher that comes back after its lease has given up the role and listens for
+ *      the whole silence.
  *  R5  A dispatcher that hears of a higher epoch, from its holder or from a member that hears the
  *      holder, steps down at once. It answers a lower one at once, so that that one steps down, and
- *      announces the addresses anew when it hears such a one and when that one has gone quiet.
+ *      announces the addresses anew when it hears such a one, when that one has gone quiet, and
+ *      when a member returns, since that may have followed another one elsewhere.
  *  R6  Rank decides only who goes first where there is no dispatcher, among those believed alive
  *      and not vetoed. A node of better rank that returns takes nothing away.
  *  R7  A dispatcher whose receiver is cut off counts as silent: for the deaf limit its beacons have
@@ -68,11 +71,15 @@
  *  R11 Stopped: nothing is sent and nothing heard counts. After that, a whole startup limit.
  *  R12 A vetoed node never dispatches, even if nobody else does.
  *
- * What follows for two acting nodes. Where no beacon is lost or takes half an interval, whoever held
- * the role never acts beside whoever followed because it fell silent. Two that take it up at the
- * same moment, neither having heard of the other, act together for one beacon's way, and so do
- * the old and the new one with SetPrimary. In a partition one acts in each part, and within a few
- * intervals after healing one in all.
+ * What follows for two acting nodes. Where every beacon is handled less than half an interval after
+ * it was sent, or by a node that notices that it was held up, whoever held the role never acts beside
+ * whoever followed because of its silence. Two that take it up at the same moment, neither having
+ * heard of the other, act together for one beacon's way, and so do the old and the new one with
+ * SetPrimary. In a partition one acts in each part, and within a few intervals after healing
+ * one in all.
+ *
+ * Ticks may be late by S - 1 intervals and nothing happens: the lease holds, nobody is promoted. With
+ * S = 2 only by a quarter: more is a stall, and nodes that all stall all the time promote nobody.
  *
  * All calls but OipRoleIsActing are serialised by the caller (a spin lock). IRQL <= DISPATCH_LEVEL.
  * No allocation. OIP_ROLE and OIP_ROLE_ACTIONS have several KB: embed them, never on a stack.
@@ -172,6 +179,8 @@ typedef struct OIP_ROLE
 
     /* Times; 0 never. */
     UINT64 LastTick;
+    UINT64 TickGap;         /* between the last two ticks */
+    UINT64 RunningSince;    /* Start, or the end of the last stall */
     UINT64 SilenceFrom;     /* silence counts from the later one of this and LastHeard */
     UINT64 LastHeard;       /* the dispatcher, itself or by hearsay (R8) */
     UINT64 LastHeardDirect; /* itself */

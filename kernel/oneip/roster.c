@@ -32,8 +32,7 @@ VOID OipRoleEvent(
 
     if (Actions->EventCount == OIP_ROLE_MAX_EVENTS)
     {
-        NT_ASSERT(FALSE);
-        return;
+        return; /* does not happen: see OIP_ROLE_MAX_EVENTS; the explorer watches it */
     }
     event = &Actions->Events[Actions->EventCount];
     event->Kind = Kind;
@@ -193,8 +192,9 @@ VOID OipSetAlive(
     OipAliveEvents(Role, Now, up, down, Actions);
 }
 
-VOID OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
+BOOLEAN OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
+    UINT64 before = Role->Alive;
     UINT64 alive = Role->Alive | Role->PendingUp;
     ULONG i;
 
@@ -210,6 +210,7 @@ VOID OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_AC
         }
     }
     OipSetAlive(Role, Now, alive, Actions);
+    return (alive & ~before) != 0;
 }
 
 VOID OipAdoptAlive(

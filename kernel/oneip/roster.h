@@ -52,8 +52,8 @@ UINT64 OipBelievedAlive(_In_ const OIP_ROLE *Role, _In_ UINT64 Now);
 VOID OipSetAlive(
     _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Alive, _Inout_ OIP_ROLE_ACTIONS *Actions);
 
-/* The dispatcher's tick: who fell silent, left or returned. */
-VOID OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions);
+/* The dispatcher's tick: who fell silent, left or returned. TRUE: somebody returned. */
+BOOLEAN OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions);
 
 /* The dispatcher's word, where its configuration has the same members. */
 VOID OipAdoptAlive(
