@@ -155,7 +155,10 @@ static PKDPC pop(struct nt_thread *self, struct vp *vp, KDPC *copy)
             vp->dpc_tail = NULL;
         vp->dpc_routine = (void *)dpc->DeferredRoutine;
         __atomic_store_n(&vp->dpc_current, (void *)dpc, __ATOMIC_RELEASE);
-        *copy = *dpc;
+        copy->DeferredRoutine = dpc->DeferredRoutine;
+        copy->DeferredContext = dpc->DeferredContext;
+        copy->SystemArgument1 = dpc->SystemArgument1;
+        copy->SystemArgument2 = dpc->SystemArgument2;
         __atomic_store_n(&dpc->DpcData, NULL, __ATOMIC_SEQ_CST);
     }
     word_unlock(self, &vp->dpc_lock);
@@ -176,7 +179,7 @@ void vp_drain_dpcs(struct nt_thread *self, struct vp *vp)
         if (sched_det)
             sched->point(self);
     }
-    if (vp->dpc_head && !self->is_vp)
+    if (SHARED_READ(vp->dpc_head) && !self->is_vp)
         sched->kick(vp);
 }
 

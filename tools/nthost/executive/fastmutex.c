@@ -11,7 +11,7 @@
 
 static void check_recursion(PFAST_MUTEX mutex, const char *function)
 {
-    if (mutex->Owner == nt_self)
+    if (SHARED_READ(mutex->Owner) == nt_self)
         vf_violation(VfDeadlock, "%s: %p is held by this thread already, and is not recursive",
                      function, (void *)mutex);
 }
@@ -23,7 +23,7 @@ static void acquire(PFAST_MUTEX mutex, const char *kind, const char *function)
         __atomic_add_fetch(&mutex->Contention, 1, __ATOMIC_RELAXED);
         dispatcher_wait(&mutex->Event, kind);
     }
-    mutex->Owner = nt_self;
+    __atomic_store_n(&mutex->Owner, nt_self, __ATOMIC_RELAXED);
     if (vf_enabled)
         vf_lock_acquired(mutex, kind, true);
 }
@@ -33,7 +33,7 @@ static void release(PFAST_MUTEX mutex, const char *kind, const char *function)
     if (mutex->Owner != nt_self)
         vf_violation(VfSpinLockNotOwned, "%s: %p is released, but %s", function, (void *)mutex,
                      mutex->Owner ? "another thread holds it" : "it is not held");
-    mutex->Owner = NULL;
+    __atomic_store_n(&mutex->Owner, NULL, __ATOMIC_RELAXED);
     if (vf_enabled)
         vf_lock_released(mutex, kind);
     if (InterlockedIncrement(&mutex->Count) <= 0)
@@ -44,7 +44,7 @@ static bool try_acquire(PFAST_MUTEX mutex, const char *kind)
 {
     if (InterlockedCompareExchange(&mutex->Count, 0, 1) != 1)
         return false;
-    mutex->Owner = nt_self;
+    __atomic_store_n(&mutex->Owner, nt_self, __ATOMIC_RELAXED);
     if (vf_enabled)
         vf_lock_acquired(mutex, kind, false);
     return true;

@@ -28,6 +28,9 @@ static inline bool word_try_unlock(volatile uint32_t *word, uint32_t id)
                                        __ATOMIC_RELAXED);
 }
 
+/* Reading what another thread may write at the same time. */
+#define SHARED_READ(place) __atomic_load_n(&(place), __ATOMIC_RELAXED)
+
 #define WORD_OWNER_MASK 0x3fffffffu /* without FUTEX_WAITERS and FUTEX_OWNER_DIED */
 static inline uint32_t word_owner(const volatile uint32_t *word)
 {

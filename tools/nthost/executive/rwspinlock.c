@@ -34,7 +34,7 @@ static void SLOW note_acquired(PEX_SPIN_LOCK lock, bool ordered)
 
 static void SLOW note_released(PEX_SPIN_LOCK lock, bool exclusive)
 {
-    if (!vf_lock_held(lock) || !!(*word_of(lock) & EXCLUSIVE) != exclusive)
+    if (!vf_lock_held(lock) || !!(SHARED_READ(*word_of(lock)) & EXCLUSIVE) != exclusive)
         vf_violation(
             VfSpinLockNotOwned,
             "reader-writer spin lock %p is released (%s), but this thread does not hold it so",
@@ -45,14 +45,14 @@ static void SLOW note_released(PEX_SPIN_LOCK lock, bool exclusive)
 
 static bool try_exclusive(volatile uint32_t *word)
 {
-    uint32_t value = *word;
+    uint32_t value = SHARED_READ(*word);
     return !(value & ~WANTED) && __atomic_compare_exchange_n(word, &value, EXCLUSIVE, false,
                                                              __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 static bool try_shared(volatile uint32_t *word)
 {
-    uint32_t value = *word;
+    uint32_t value = SHARED_READ(*word);
     return !(value & (EXCLUSIVE | WANTED)) &&
            __atomic_compare_exchange_n(word, &value, value + 1, false, __ATOMIC_ACQUIRE,
                                        __ATOMIC_RELAXED);
@@ -61,7 +61,7 @@ static bool try_shared(volatile uint32_t *word)
 static void SLOW wait_exclusive(struct nt_thread *self, volatile uint32_t *word)
 {
     while (!try_exclusive(word)) {
-        uint32_t value = *word;
+        uint32_t value = SHARED_READ(*word);
         if (!(value & ~WANTED))
             continue;
         if (!(value & WANTED)) {
@@ -76,7 +76,7 @@ static void SLOW wait_exclusive(struct nt_thread *self, volatile uint32_t *word)
 static void SLOW wait_shared(struct nt_thread *self, volatile uint32_t *word)
 {
     while (!try_shared(word)) {
-        uint32_t value = *word;
+        uint32_t value = SHARED_READ(*word);
         if (value & (EXCLUSIVE | WANTED))
             sched->wait_change(self, word, value);
     }
@@ -161,7 +161,7 @@ LOGICAL NTAPI ExTryAcquireSpinLockSharedAtDpcLevel(PEX_SPIN_LOCK SpinLock)
 LOGICAL NTAPI ExTryConvertSharedSpinLockExclusive(PEX_SPIN_LOCK SpinLock)
 {
     VF_ENTRY(HIGH_LEVEL);
-    uint32_t value = *word_of(SpinLock);
+    uint32_t value = SHARED_READ(*word_of(SpinLock));
     return (value & READERS) == 1 &&
            __atomic_compare_exchange_n(word_of(SpinLock), &value, EXCLUSIVE, false,
                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);

@@ -304,12 +304,12 @@ bool sched_is_deterministic(void)
 
 bool vp_has_work(const struct vp *vp, uint64_t now)
 {
-    return vp->dpc_head || vp->next_due <= now;
+    return SHARED_READ(vp->dpc_head) || SHARED_READ(vp->next_due) <= now;
 }
 
 void vp_work(struct nt_thread *self, struct vp *vp)
 {
-    if (vp->next_due <= sched->now()) {
+    if (SHARED_READ(vp->next_due) <= sched->now()) {
         sched_lock();
         timerq_expire(vp, sched->now());
         sched_unlock();

@@ -256,7 +256,7 @@ static void advance(uint64_t to)
     if (to > det.clock)
         det.clock = to;
     for (unsigned i = 0; i < vp_count; i++) {
-        if (vps[i].next_due <= det.clock)
+        if (vps[i].next_due <= det.clock && vps[i].thread)
             make_ready(vps[i].thread);
     }
     for (struct nt_thread *thread = threads; thread; thread = thread->next) {
@@ -484,6 +484,7 @@ static void vp_fiber(void *context)
         irql_lower(self, PASSIVE);
         det_point(self);
     }
+    vp->thread = NULL; /* nobody makes it ready again */
 }
 
 static void prepare(struct nt_thread *thread)
@@ -595,13 +596,14 @@ static void det_start(const struct nt_options *options, struct nt_thread *self)
 
 static void det_stop(struct nt_thread *self)
 {
-    det.stopping = true;
+    struct nt_thread *processors[MAX_PROCESSORS];
     for (unsigned i = 0; i < vp_count; i++) {
-        struct nt_thread *thread = vps[i].thread;
-        make_ready(thread);
-        nt_join(thread);
-        vps[i].thread = NULL;
+        processors[i] = vps[i].thread;
+        make_ready(processors[i]);
     }
+    det.stopping = true;
+    for (unsigned i = 0; i < vp_count; i++)
+        nt_join(processors[i]);
     after_switch(self);
     make_unready(self);
     /* What a driver left behind: its stack is dropped as it is. */

@@ -60,7 +60,7 @@ static void rt_contended(struct nt_thread *self, volatile uint32_t *word)
         vf_violation(VfSpinLockRecursive, "lock %p is acquired by the thread that holds it",
                      (const void *)word);
     for (int i = 0; i < SPINS; i++) {
-        if (!*word && word_try_lock(word, self->id))
+        if (!SHARED_READ(*word) && word_try_lock(word, self->id))
             return;
         pause_cpu();
     }
@@ -102,7 +102,7 @@ static void rt_wait_change(struct nt_thread *self, const volatile uint32_t *word
 {
     (void)self;
     for (int i = 0; i < SPINS; i++) {
-        if (*word != value)
+        if (SHARED_READ(*word) != value)
             return;
         pause_cpu();
     }
@@ -117,7 +117,7 @@ static bool try_slot(struct nt_thread *self)
     for (unsigned i = 0; i < vp_count; i++) {
         struct vp *vp = &vps[(self->vp->number + i) % vp_count];
         struct nt_thread *none = NULL;
-        if (!vp->passive && (self->affinity >> vp->number & 1) &&
+        if (!SHARED_READ(vp->passive) && (self->affinity >> vp->number & 1) &&
             __atomic_compare_exchange_n(&vp->passive, &none, self, false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_RELAXED)) {
             self->vp = vp;
@@ -184,7 +184,8 @@ static void rt_unpark(struct nt_thread *thread)
 /* A passive thread is held while DPCs run on its processor. */
 static void rt_point(struct nt_thread *self)
 {
-    if (self->irql < DISPATCH && !self->is_vp && self->depth && self->vp->dpc_running) {
+    if (self->irql < DISPATCH && !self->is_vp && self->depth &&
+        SHARED_READ(self->vp->dpc_running)) {
         word_lock(self, &self->vp->dispatch);
         word_unlock(self, &self->vp->dispatch);
     }
@@ -210,17 +211,17 @@ static void vp_thread(void *context)
         uint32_t seen = __atomic_load_n(&vp->signal, __ATOMIC_SEQ_CST);
         if (vp_has_work(vp, rt_now())) {
             /* Announced before the lock is taken: the passive thread is held from here on. */
-            vp->dpc_running = 1;
+            __atomic_store_n(&vp->dpc_running, 1, __ATOMIC_RELAXED);
             irql_raise(self, DISPATCH);
             vp_work(self, vp);
-            vp->dpc_running = 0;
+            __atomic_store_n(&vp->dpc_running, 0, __ATOMIC_RELAXED);
             self->irql = PASSIVE;
             word_unlock(self, &vp->dispatch);
             continue;
         }
         __atomic_store_n(&vp->sleeping, 1, __ATOMIC_SEQ_CST);
         uint64_t due = __atomic_load_n(&vp->next_due, __ATOMIC_ACQUIRE);
-        if (!vp->dpc_head && !stopping)
+        if (!SHARED_READ(vp->dpc_head) && !SHARED_READ(stopping))
             futex_wait(&vp->signal, seen, due == UINT64_MAX ? UINT64_MAX : to_monotonic(due));
         __atomic_store_n(&vp->sleeping, 0, __ATOMIC_SEQ_CST);
     }

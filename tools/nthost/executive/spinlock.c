@@ -20,11 +20,15 @@ static void SLOW check_acquire(PKSPIN_LOCK lock, const char *function)
     if (self->irql < DISPATCH)
         vf_violation(VfIrqlTooHigh, "%s at IRQL %u: it wants DISPATCH_LEVEL at least", function,
                      self->irql);
-    if ((*lock >> 32) || (*word_of(lock) && word_owner(word_of(lock)) == self->id))
-        vf_violation(*lock >> 32 ? VfBadParameter : VfSpinLockRecursive, "%s: spin lock %p %s",
-                     function, (void *)lock,
-                     *lock >> 32 ? "holds no lock's value: not initialized, freed or overwritten"
-                                 : "is held by this thread already");
+    KSPIN_LOCK value = SHARED_READ(*lock);
+    if (value >> 32)
+        vf_violation(VfBadParameter,
+                     "%s: spin lock %p holds 0x%llx, which is no lock's value: not "
+                     "initialized, freed or overwritten",
+                     function, (void *)lock, (unsigned long long)value);
+    if (value && word_owner(word_of(lock)) == self->id)
+        vf_violation(VfSpinLockRecursive, "%s: spin lock %p is held by this thread already",
+                     function, (void *)lock);
 }
 
 static void SLOW note_acquired(PKSPIN_LOCK lock, bool ordered)

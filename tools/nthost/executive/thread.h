@@ -210,7 +210,7 @@ static inline uint8_t irql_raise(struct nt_thread *self, uint8_t irql)
     uint8_t old = self->irql;
     if (irql >= DISPATCH && old < DISPATCH) {
         word_lock(self, &self->vp->dispatch);
-        if (__builtin_expect(pool_paged_exposed, 0))
+        if (__builtin_expect(SHARED_READ(pool_paged_exposed), 0))
             pool_hide_paged();
     }
     self->irql = irql;
@@ -221,7 +221,7 @@ static inline void irql_lower(struct nt_thread *self, uint8_t irql)
 {
     if (self->irql >= DISPATCH && irql < DISPATCH) {
         struct vp *vp = self->vp;
-        if (__builtin_expect(__atomic_load_n(&vp->dpc_head, __ATOMIC_RELAXED) != NULL, 0)) {
+        if (__builtin_expect(SHARED_READ(vp->dpc_head) != NULL, 0)) {
             self->irql = DISPATCH;
             thread_drain_slow(self, vp);
         }
@@ -235,6 +235,6 @@ static inline void irql_lower(struct nt_thread *self, uint8_t irql)
 /* A switch point, for code that has no VF_ENTRY. */
 static inline void thread_point(struct nt_thread *self)
 {
-    if (__builtin_expect(sched_det | self->vp->dpc_running, 0))
+    if (__builtin_expect(sched_det | SHARED_READ(self->vp->dpc_running), 0))
         thread_point_slow(self);
 }
