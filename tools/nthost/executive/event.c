@@ -18,10 +18,11 @@ VOID NTAPI KeInitializeEvent(PRKEVENT Event, EVENT_TYPE Type, BOOLEAN State)
     Event->Header.Size = sizeof *Event / sizeof(ULONG);
 }
 
+/* Under the dispatcher lock. */
 static void check_event(PRKEVENT event, const char *function)
 {
     if (vf_enabled && (event->Header.Type > TYPE_EVENT_SYNCHRONIZATION ||
-                       !SHARED_READ(event->Header.WaitListHead.Flink)))
+                       !event->Header.WaitListHead.Flink))
         vf_violation(VfBadParameter, "%s: %p is no event (type %u): not initialized, or freed",
                      function, (void *)event, event->Header.Type);
 }
@@ -30,8 +31,8 @@ LONG NTAPI KeSetEvent(PRKEVENT Event, KPRIORITY Increment, BOOLEAN Wait)
 {
     (void)Increment;
     VF_ENTRY(Wait ? APC_LEVEL : DISPATCH_LEVEL);
-    check_event(Event, __func__);
     sched_lock();
+    check_event(Event, __func__);
     LONG before = Event->Header.SignalState;
     Event->Header.SignalState = 1;
     if (!before)
@@ -44,8 +45,8 @@ LONG NTAPI KeSetEvent(PRKEVENT Event, KPRIORITY Increment, BOOLEAN Wait)
 LONG NTAPI KeResetEvent(PRKEVENT Event)
 {
     VF_ENTRY(DISPATCH_LEVEL);
-    check_event(Event, __func__);
     sched_lock();
+    check_event(Event, __func__);
     LONG before = Event->Header.SignalState;
     Event->Header.SignalState = 0;
     sched_unlock();
@@ -55,16 +56,18 @@ LONG NTAPI KeResetEvent(PRKEVENT Event)
 VOID NTAPI KeClearEvent(PRKEVENT Event)
 {
     VF_ENTRY(DISPATCH_LEVEL);
+    sched_lock();
     check_event(Event, __func__);
-    __atomic_store_n(&Event->Header.SignalState, 0, __ATOMIC_SEQ_CST);
+    Event->Header.SignalState = 0;
+    sched_unlock();
 }
 
 LONG NTAPI KePulseEvent(PRKEVENT Event, KPRIORITY Increment, BOOLEAN Wait)
 {
     (void)Increment;
     VF_ENTRY(Wait ? APC_LEVEL : DISPATCH_LEVEL);
-    check_event(Event, __func__);
     sched_lock();
+    check_event(Event, __func__);
     LONG before = Event->Header.SignalState;
     Event->Header.SignalState = 1;
     dispatcher_signaled(&Event->Header);
