@@ -124,6 +124,32 @@ static VOID ProbeSendCopies(_In_ PPROBE_MODULE Module, _In_ PNET_BUFFER_LIST Lis
                                         : 0);
 }
 
+/* What a retreat gives may lie in several MDLs. */
+static VOID ProbeFillStart(_In_ PNET_BUFFER NetBuffer, ULONG Bytes, UCHAR Value)
+{
+    PMDL mdl = NET_BUFFER_CURRENT_MDL(NetBuffer);
+    ULONG at = NET_BUFFER_CURRENT_MDL_OFFSET(NetBuffer);
+
+    while (Bytes != 0 && mdl != NULL)
+    {
+        ULONG here = MmGetMdlByteCount(mdl) - at;
+        PUCHAR data = MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority);
+
+        if (data == NULL)
+        {
+            return;
+        }
+        if (here > Bytes)
+        {
+            here = Bytes;
+        }
+        RtlFillMemory(data + at, here, Value);
+        Bytes -= here;
+        at = 0;
+        mdl = mdl->Next;
+    }
+}
+
 static VOID ProbeEncapsulate(_In_ PPROBE_MODULE Module, _In_ PNET_BUFFER_LIST Lists, ULONG SendFlags)
 {
     PNET_BUFFER_LIST nbl, next;
@@ -141,14 +167,7 @@ static VOID ProbeEncapsulate(_In_ PPROBE_MODULE Module, _In_ PNET_BUFFER_LIST Li
         }
         for (nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb != NULL; nb = NET_BUFFER_NEXT_NB(nb))
         {
-            /* A frame of ours around it: addresses that nobody has, and a type that nobody knows. */
-            UCHAR storage[ENCAPSULATION];
-            PUCHAR header = NdisGetDataBuffer(nb, ENCAPSULATION, storage, 1, 0);
-
-            if (header != NULL && header != storage)
-            {
-                RtlFillMemory(header, ENCAPSULATION, 0x5a);
-            }
+            ProbeFillStart(nb, ENCAPSULATION, 0x5a);
         }
         NdisFSendNetBufferLists(Module->FilterHandle, nbl, NDIS_DEFAULT_PORT_NUMBER, SendFlags);
     }

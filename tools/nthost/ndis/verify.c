@@ -277,8 +277,9 @@ static void send_from(struct ndis_node *from, const struct link_send *link, PNET
     FOR_EACH_NBL(nbl, nbls)
     {
         pass_on(nbl, from, link->node, Sending, false, function);
-        if (from->module && !link->node->module)
-            verify_offload(from->module, nbl);
+        const struct ndis_module *origin = track_of(nbl, function)->holders[0].node->module;
+        if (origin && !link->node->module)
+            verify_offload(origin, nbl);
     }
     struct vf_call call = vf_call_begin("FilterSendNetBufferLists");
     link->call(link->context, nbls, port, flags);

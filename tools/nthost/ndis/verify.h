@@ -35,8 +35,8 @@ void verify_pool_free(struct nb_pool *pool);
 /* A driver was unloaded: a leak in one of its pools is a violation. */
 void verify_pool_leaks(struct nb_pool *pool, const char *driver);
 
-/* verify_send.c: a frame that a filter sends, against what the adapter offers now. */
-void verify_offload(struct ndis_module *module, PNET_BUFFER_LIST nbl);
+/* verify_send.c: a frame that a filter has originated, against what the adapter offers now. */
+void verify_offload(const struct ndis_module *module, PNET_BUFFER_LIST nbl);
 
 void track_start(void);
 void track_stop(void);

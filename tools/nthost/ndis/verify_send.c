@@ -12,7 +12,7 @@
 #include <string.h>
 
 struct check {
-    struct ndis_module *module;
+    const struct ndis_module *module;
     struct ndis_adapter *adapter;
     PNET_BUFFER_LIST nbl;
     PNET_BUFFER nb;
@@ -155,7 +155,7 @@ static void check_vlan(const struct check *c)
         REFUSE(c, VfNblMalformed, "tagged both in the frame and in Ieee8021QNetBufferListInfo");
 }
 
-void verify_offload(struct ndis_module *module, PNET_BUFFER_LIST nbl)
+void verify_offload(const struct ndis_module *module, PNET_BUFFER_LIST nbl)
 {
     struct check c = {.module = module, .adapter = module->node.adapter, .nbl = nbl};
     for (c.nb = NET_BUFFER_LIST_FIRST_NB(nbl); c.nb; c.nb = NET_BUFFER_NEXT_NB(c.nb)) {
