@@ -44,6 +44,11 @@ void irp_initialize(PIRP irp, USHORT bytes, CCHAR stack_size)
 
 static void packet_destroy(struct irp_packet *packet)
 {
+    while (packet->visits != NULL) {
+        struct irp_visit *next = packet->visits->next;
+        free(packet->visits);
+        packet->visits = next;
+    }
     if (packet->region != NULL)
         munmap(packet->region, packet->region_bytes);
     pthread_mutex_destroy(&packet->mutex);

@@ -13,12 +13,15 @@
 
 #define IRP_IS_HOSTS 0x80 /* in AllocationFlags: a packet pointer lies before the IRP */
 
-/* One call of a dispatch routine that has not returned; see irp_call.c. */
+/* One call of a dispatch routine, until it has returned and its location has completed. */
 struct irp_visit {
     struct irp_visit *next;
     CHAR location;
+    UCHAR major;
     bool completed, pending;
+    bool returned; /* with STATUS_PENDING, before the location completed */
     NTSTATUS status;
+    PDRIVER_OBJECT driver;
 };
 
 struct irp_packet {

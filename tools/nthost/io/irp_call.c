@@ -2,14 +2,16 @@
  * Sending IRPs down a stack of devices, completing them up again, cancelling them.
  *
  * The verifier follows each call of a dispatch routine (a visit) until it returns, and notes what
- * completion did to its stack location meanwhile. A routine that returned STATUS_PENDING must have
- * marked its location, one that returned anything else must not, and must have completed the IRP
- * with that very status.
+ * completion did to its stack location meanwhile. The location of a routine that returned
+ * STATUS_PENDING must be marked by the time it completes (a completion routine may do it); one that
+ * returned anything else must not have marked it, and must have completed the IRP with that status.
  *
  * WDK: IoCallDriver, IoCompleteRequest, IoCancelIrp, "Completing IRPs", "Using Cancel-Safe Queues".
  */
+#include "device.h"
 #include "irp.h"
 #include <nthost/export.h>
+#include <stdlib.h>
 #include <string.h>
 
 static KSPIN_LOCK cancel_lock;
@@ -36,70 +38,102 @@ static NTSTATUS call_dispatch(PDEVICE_OBJECT device, PIRP irp, UCHAR major)
     return status;
 }
 
-static void visit_begin(struct irp_packet *packet, struct irp_visit *visit)
+static struct irp_visit *visit_begin(struct irp_packet *packet, PDEVICE_OBJECT device, UCHAR major)
 {
+    struct irp_visit *visit = calloc(1, sizeof(*visit));
+    if (visit == NULL)
+        return NULL;
+    visit->driver = device->DriverObject;
+    visit->major = major;
     pthread_mutex_lock(&packet->mutex);
     visit->location = packet->irp->CurrentLocation;
     visit->next = packet->visits;
     packet->visits = visit;
     pthread_mutex_unlock(&packet->mutex);
+    return visit;
 }
 
-static void visit_end(struct irp_packet *packet, struct irp_visit *visit, UCHAR major,
-                      NTSTATUS returned)
+static void __attribute__((noreturn)) not_marked(const struct irp_packet *packet,
+                                                 const struct irp_visit *visit)
+{
+    vf_violation(
+        VfIrpPendingMismatch,
+        "%s of driver %s returned STATUS_PENDING for IRP %p but its stack location was not "
+        "marked by IoMarkIrpPending",
+        major_name(visit->major), driver_of(visit->driver)->service, (void *)packet->irp);
+}
+
+/* What a routine returned, against what has completed. The mark is read from the IRP only while
+ * its location has not completed, under the lock that completion takes before it goes on. */
+static void visit_end(struct irp_packet *packet, struct irp_visit *visit, NTSTATUS returned)
 {
     struct irp_visit **link = &packet->visits;
-    bool pending = false;
+    const char *major = major_name(visit->major);
+    const void *irp = packet->irp;
     pthread_mutex_lock(&packet->mutex);
-    while (*link != visit)
-        link = &(*link)->next;
-    *link = visit->next;
-    if (!visit->completed) {
+    bool completed = visit->completed, pending = visit->pending;
+    if (!completed && returned == STATUS_PENDING) {
+        visit->returned = true;
+        pthread_mutex_unlock(&packet->mutex);
+        return; /* judged, and freed, when the location completes */
+    }
+    if (!completed) {
         const IO_STACK_LOCATION *base = (const IO_STACK_LOCATION *)(packet->irp + 1);
         pending = (base[visit->location - 1].Control & SL_PENDING_RETURNED) != 0;
     }
+    while (*link != visit)
+        link = &(*link)->next;
+    *link = visit->next;
     pthread_mutex_unlock(&packet->mutex);
-    if (visit->completed)
-        pending = visit->pending;
 
     if (returned == STATUS_PENDING && !pending)
+        not_marked(packet, visit);
+    if (returned != STATUS_PENDING && pending)
         vf_violation(VfIrpPendingMismatch,
-                     "%s returned STATUS_PENDING for IRP %p but did not call IoMarkIrpPending",
-                     major_name(major), (void *)packet->irp);
-    if (returned == STATUS_PENDING)
-        return;
-    if (pending)
-        vf_violation(VfIrpPendingMismatch,
-                     "%s marked IRP %p pending but returned 0x%08x, not STATUS_PENDING",
-                     major_name(major), (void *)packet->irp, returned);
-    if (!visit->completed)
-        vf_violation(VfIrpPendingMismatch, "%s returned 0x%08x but IRP %p is not completed",
-                     major_name(major), returned, (void *)packet->irp);
-    if (visit->status != returned)
+                     "%s marked IRP %p pending but returned 0x%08x, not STATUS_PENDING", major, irp,
+                     returned);
+    if (returned != STATUS_PENDING && !completed)
+        vf_violation(VfIrpPendingMismatch, "%s returned 0x%08x but IRP %p is not completed", major,
+                     returned, irp);
+    if (returned != STATUS_PENDING && visit->status != returned)
         vf_violation(VfIrpPendingMismatch, "%s returned 0x%08x but completed IRP %p with 0x%08x",
-                     major_name(major), returned, (void *)packet->irp, visit->status);
+                     major, returned, irp, visit->status);
+    free(visit);
 }
 
 /* Completion passes a location: the visits that it ends learn how. */
 static void note_location(struct irp_packet *packet, PIRP irp, bool pending)
 {
+    struct irp_visit **link = &packet->visits;
     pthread_mutex_lock(&packet->mutex);
-    for (struct irp_visit *visit = packet->visits; visit != NULL; visit = visit->next)
-        if (visit->location == irp->CurrentLocation && !visit->completed) {
-            visit->completed = true;
-            visit->pending = pending;
-            visit->status = irp->IoStatus.Status;
+    while (*link != NULL) {
+        struct irp_visit *visit = *link;
+        if (visit->location != irp->CurrentLocation || visit->completed) {
+            link = &visit->next;
+            continue;
         }
+        visit->completed = true;
+        visit->pending = pending;
+        visit->status = irp->IoStatus.Status;
+        if (!visit->returned) {
+            link = &visit->next;
+            continue;
+        }
+        if (!pending)
+            not_marked(packet, visit);
+        *link = visit->next;
+        free(visit);
+    }
     pthread_mutex_unlock(&packet->mutex);
 }
 
 static NTSTATUS call_verified(PDEVICE_OBJECT device, PIRP irp, UCHAR major,
                               struct irp_packet *packet)
 {
-    struct irp_visit visit = {0};
-    visit_begin(packet, &visit);
+    struct irp_visit *visit = visit_begin(packet, device, major);
     NTSTATUS status = call_dispatch(device, irp, major);
-    visit_end(packet, &visit, major, status);
+    if (visit != NULL)
+        visit_end(packet, visit, status);
     irp_packet_release(packet);
     return status;
 }
@@ -129,6 +163,9 @@ static void check_information(PIRP irp)
     switch (stack->MajorFunction) {
     case IRP_MJ_DEVICE_CONTROL:
     case IRP_MJ_INTERNAL_DEVICE_CONTROL:
+        if (METHOD_FROM_CTL_CODE(stack->Parameters.DeviceIoControl.IoControlCode) !=
+            METHOD_BUFFERED)
+            return;
         room = stack->Parameters.DeviceIoControl.OutputBufferLength;
         break;
     case IRP_MJ_READ:
@@ -138,7 +175,7 @@ static void check_information(PIRP irp)
         return;
     }
     if (!NT_ERROR(irp->IoStatus.Status) && irp->IoStatus.Information > room &&
-        irp->Flags & IRP_BUFFERED_IO)
+        irp->Flags & IRP_BUFFERED_IO && irp->Flags & IRP_INPUT_OPERATION)
         vf_violation(VfIrpInformation,
                      "IRP %p is completed with Information %llu, the output buffer has %u bytes",
                      (void *)irp, (unsigned long long)irp->IoStatus.Information, room);

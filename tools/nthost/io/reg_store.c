@@ -29,7 +29,7 @@ _Static_assert(sizeof(struct record) == 32, "record header");
 struct reg_store {
     int dir, fd;
     uint64_t size;      /* of the log: the end of the last good record */
-    uint64_t base_size; /* after the last compaction or opening */
+    uint64_t base_size; /* after the last compaction */
     uint64_t sequence, last_change, durable;
     uint32_t check;
     bool broken;
@@ -183,8 +183,7 @@ struct reg_store *reg_store_open(const char *dir, reg_store_replay *replay, void
     if (store->fd < 0 || fsync(store->dir) != 0)
         fail(error, error_size, "%s/" LOG_NAME ": %s", dir, strerror(errno));
     else if (read_log(store, replay, context, error, error_size)) {
-        store->base_size = store->size;
-        return store;
+        return store; /* base_size 0: a long log is compacted soon */
     }
     if (store->fd >= 0)
         close(store->fd);

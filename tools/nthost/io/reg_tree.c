@@ -158,7 +158,9 @@ NTSTATUS reg_check(struct reg_key *root, struct reg_op *op)
     switch (op->kind) {
     case REG_OP_DELETE_KEY:
         /* The roots of hives cannot go. */
-        return key->key_count != 0 || key->parent == root ? STATUS_CANNOT_DELETE : STATUS_SUCCESS;
+        return key->key_count != 0 || key->parent == root || key->parent->parent == root
+                   ? STATUS_CANNOT_DELETE
+                   : STATUS_SUCCESS;
     case REG_OP_SET_VALUE:
         if (op->name_chars > REG_MAX_VALUE_CHARS)
             return STATUS_INVALID_PARAMETER;

@@ -32,7 +32,7 @@ static size_t sid_bytes(const struct sid *sid)
 
 static bool is(const struct text *text, char c)
 {
-    return text->at < text->end && *text->at == (WCHAR)c;
+    return text->at < text->end && utf16_upcase(*text->at) == (WCHAR)c;
 }
 
 static bool take(struct text *text, char c)
@@ -78,10 +78,13 @@ static bool take_number(struct text *text, int base, uint64_t limit, uint64_t *v
     return text->at > start;
 }
 
+static bool is_hex(const struct text *text)
+{
+    return is(text, '0') && text->end - text->at > 2 && utf16_upcase(text->at[1]) == 'X';
+}
+
 static bool take_hex(struct text *text, uint64_t limit, uint64_t *value)
 {
-    if (!is(text, '0') || text->end - text->at < 3 || utf16_upcase(text->at[1]) != 'X')
-        return false;
     text->at += 2;
     return take_number(text, 16, limit, value);
 }
@@ -114,7 +117,7 @@ static bool take_sid(struct text *text, struct sid *sid)
         }
     if (!take_pair(text, "S-") || !take(text, '1') || !take(text, '-'))
         return false;
-    bool hex = is(text, '0') && text->end - text->at > 1 && utf16_upcase(text->at[1]) == 'X';
+    bool hex = is_hex(text);
     if (hex ? !take_hex(text, 0xffffffffffffull, &value)
             : !take_number(text, 10, 0xffffffffu, &value))
         return false;
@@ -159,9 +162,10 @@ static bool take_rights(struct text *text, ACCESS_MASK *mask)
 {
     uint64_t value;
     *mask = 0;
-    if (take_hex(text, 0xffffffffu, &value)) {
+    if (is_hex(text)) {
+        bool good = take_hex(text, 0xffffffffu, &value);
         *mask = (ACCESS_MASK)value;
-        return is(text, ';');
+        return good && is(text, ';');
     }
     while (!is(text, ';')) {
         size_t i = 0;

@@ -116,8 +116,10 @@ static NTSTATUS walk_dacl(const ACL *acl, enum io_token token, ACCESS_MASK desir
         }
         at += header.AceSize;
     }
+    if (remaining != 0 || (maximum && allowed == 0))
+        return STATUS_ACCESS_DENIED;
     *granted = maximum ? allowed : desired;
-    return remaining != 0 || *granted == 0 ? STATUS_ACCESS_DENIED : STATUS_SUCCESS;
+    return STATUS_SUCCESS;
 }
 
 NTSTATUS security_check(PSECURITY_DESCRIPTOR descriptor, enum io_token token, ACCESS_MASK desired,
@@ -126,6 +128,7 @@ NTSTATUS security_check(PSECURITY_DESCRIPTOR descriptor, enum io_token token, AC
     bool maximum = (desired & MAXIMUM_ALLOWED) != 0;
     ACCESS_MASK wanted = security_map(desired & ~(ACCESS_MASK)MAXIMUM_ALLOWED, mapping);
     const ACL *acl = security_dacl(descriptor);
+    *granted = 0;
     if ((wanted & ACCESS_SYSTEM_SECURITY) != 0) {
         if (token == IO_TOKEN_USER)
             return STATUS_PRIVILEGE_NOT_HELD;

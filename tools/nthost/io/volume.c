@@ -281,7 +281,8 @@ static NTSTATUS open_file(PFILE_OBJECT object, const IO_STACK_LOCATION *stack,
     status = check_share(file);
     if (!NT_SUCCESS(status))
         return status;
-    if (exists && *information != FILE_OPENED && ftruncate(file->fd, 0) != 0) {
+    if (exists && (*information == FILE_OVERWRITTEN || *information == FILE_SUPERSEDED) &&
+        ftruncate(file->fd, 0) != 0) {
         status = status_of(errno);
         unshare_file(file);
     }
