@@ -191,7 +191,8 @@ static WCHAR *copy_name(const WCHAR *name, unsigned chars)
 {
     WCHAR *copy = malloc((chars + 1) * sizeof(WCHAR));
     if (copy != NULL) {
-        memcpy(copy, name, chars * sizeof(WCHAR));
+        if (chars != 0)
+            memcpy(copy, name, chars * sizeof(WCHAR));
         copy[chars] = 0;
     }
     return copy;
