@@ -83,9 +83,15 @@ export class Nthost {
   }
 
   start(...words: string[]): ChildProcess {
+    return this.startAs(null, ...words);
+  }
+
+  /** As another user. */
+  startAs(uid: number | null, ...words: string[]): ChildProcess {
     return spawn(process.execPath, [path.join(root, 'dist/userland/cli/main.js'), ...words], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NTSWIFT_HOST: this.endpoint, NTSWIFT_STATE: this.stateFolder },
+      ...(uid === null ? {} : { uid, gid: uid }),
     });
   }
 
