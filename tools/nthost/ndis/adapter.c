@@ -78,7 +78,7 @@ struct ndis_adapter *ndis_adapter_create(const struct ndis_adapter_config *confi
     ndis_pnp_lock();
     stack_publish(adapter);
     stack_link(adapter);
-    InsertTailList(&ndis_adapters, &adapter->link);
+    ExInterlockedInsertTailList(&ndis_adapters, &adapter->link, &ndis_lock);
     ndis_pnp_unlock();
     nt_leave();
     return adapter;
@@ -109,7 +109,10 @@ void ndis_adapter_destroy(struct ndis_adapter *adapter)
     ndis_adapter_stop(adapter);
     nt_enter();
     ndis_pnp_lock();
+    KIRQL irql;
+    KeAcquireSpinLock(&ndis_lock, &irql);
     RemoveEntryList(&adapter->link);
+    KeReleaseSpinLock(&ndis_lock, irql);
     ndis_pnp_unlock();
     nt_leave();
     /* Who gave back the last reference may still be at the end of rundown_drop(). */

@@ -224,6 +224,7 @@ void stack_publish(struct ndis_adapter *adapter);
 /* miniport.c: what the miniport answers to OIDs, and the restart attributes. */
 void miniport_init(struct ndis_adapter *adapter);
 NDIS_STATUS miniport_oid(struct ndis_adapter *adapter, PNDIS_OID_REQUEST request);
+void miniport_sum(const struct ndis_adapter *adapter, struct adapter_counters *sum);
 PNDIS_RESTART_ATTRIBUTES miniport_restart_attributes(struct ndis_adapter *adapter);
 void restart_attributes_free(PNDIS_RESTART_ATTRIBUTES attributes);
 bool miniport_wants(const struct ndis_adapter *adapter, const UCHAR *destination);

@@ -100,7 +100,7 @@ void ndis_adapter_pause(struct ndis_adapter *adapter);
 void ndis_adapter_restart(struct ndis_adapter *adapter);
 
 /* WIRE_ADAPTERS: a JSON array of {"name","mac","mtu","link","state","medium","filters":[{"service",
- * "class","state"}],"offloads":{...},"counters":{...}}. PASSIVE_LEVEL. */
+ * "class","state"}],"offloads":{...},"counters":{...}}. */
 void ndis_adapters_json(FILE *json);
 
 /* The real edges (Linux): AF_PACKET below, TAP above. NULL and a message in `error` on failure. */
