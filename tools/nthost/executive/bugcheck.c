@@ -73,6 +73,12 @@ VOID NTAPI RtlAssert(PVOID FailedAssertion, PVOID FileName, ULONG LineNumber, PS
                  (const char *)FailedAssertion, (const char *)FileName, LineNumber);
 }
 
+VOID NTAPI DbgBreakPoint(VOID)
+{
+    KeBugCheckEx(0x0000007E, 0x80000003 /* STATUS_BREAKPOINT */,
+                 (ULONG_PTR)__builtin_return_address(0), 0, 0);
+}
+
 VOID NTAPI ExRaiseStatus(NTSTATUS Status)
 {
     KeBugCheckEx(0x0000001E, (ULONG)Status, (ULONG_PTR)__builtin_return_address(0), 0, 0);
@@ -93,6 +99,7 @@ VOID NTAPI ExRaiseDatatypeMisalignment(VOID)
 NT_EXPORT(NTOSKRNL, KeBugCheckEx);
 NT_EXPORT(NTOSKRNL, KeBugCheck);
 NT_EXPORT(NTOSKRNL, RtlAssert);
+NT_EXPORT(NTOSKRNL, DbgBreakPoint);
 NT_EXPORT(NTOSKRNL, ExRaiseStatus);
 NT_EXPORT(NTOSKRNL, ExRaiseAccessViolation);
 NT_EXPORT(NTOSKRNL, ExRaiseDatatypeMisalignment);

@@ -64,9 +64,45 @@ NT_EXPORT(NTOSKRNL, DbgPrintEx);
 
 /* Memory */
 
-static NTAPI void *nt_memcpy(void *to, const void *from, size_t bytes)
+/* Headers of frames are copied all the time: short copies are done here, with the registers that
+ * the Microsoft convention lets us change; long ones are the C library's, for which ten more are
+ * saved. */
+typedef long long vector __attribute__((vector_size(16), aligned(1)));
+#define SHORT 128
+
+static SLOW void *long_memcpy(void *to, const void *from, size_t bytes)
 {
     return memcpy(to, from, bytes);
+}
+
+static NTAPI void *nt_memcpy(void *to, const void *from, size_t bytes)
+{
+    char *out = to;
+    const char *in = from;
+    if (bytes > SHORT)
+        return long_memcpy(to, from, bytes);
+    if (bytes >= 16) {
+        vector last = *(const vector *)(in + bytes - 16);
+        for (size_t i = 0; i + 16 < bytes; i += 16) {
+            *(vector *)(out + i) = *(const vector *)(in + i);
+            __asm__ volatile("" ::: "memory"); /* or the loop becomes a call of memcpy */
+        }
+        *(vector *)(out + bytes - 16) = last;
+        return to;
+    }
+    if (bytes >= 8) {
+        uint64_t first, last;
+        __builtin_memcpy(&first, in, 8);
+        __builtin_memcpy(&last, in + bytes - 8, 8);
+        __builtin_memcpy(out, &first, 8);
+        __builtin_memcpy(out + bytes - 8, &last, 8);
+        return to;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        out[i] = in[i];
+        __asm__ volatile("" ::: "memory");
+    }
+    return to;
 }
 
 static NTAPI void *nt_memmove(void *to, const void *from, size_t bytes)

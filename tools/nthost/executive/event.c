@@ -21,8 +21,8 @@ VOID NTAPI KeInitializeEvent(PRKEVENT Event, EVENT_TYPE Type, BOOLEAN State)
 /* Under the dispatcher lock. */
 static void check_event(PRKEVENT event, const char *function)
 {
-    if (vf_enabled && (event->Header.Type > TYPE_EVENT_SYNCHRONIZATION ||
-                       !event->Header.WaitListHead.Flink))
+    if (vf_enabled &&
+        (event->Header.Type > TYPE_EVENT_SYNCHRONIZATION || !event->Header.WaitListHead.Flink))
         vf_violation(VfBadParameter, "%s: %p is no event (type %u): not initialized, or freed",
                      function, (void *)event, event->Header.Type);
 }

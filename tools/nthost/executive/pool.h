@@ -38,7 +38,7 @@ bool tracked_site(const volatile void *address, const void **start, uint64_t *si
 const struct pool_block *special_block_of(const void *address);
 
 /* Special pool's part. NULL: no room, use plain. */
-bool special_allocate(struct pool_block *block, bool underrun);
+bool special_allocate(struct pool_block *block, size_t alignment, bool underrun);
 void special_free(struct pool_block *block);   /* inaccessible from now on */
 void special_forget(struct pool_block *block); /* its pages may be used again */
 void special_register(struct pool_block *block);

@@ -101,7 +101,7 @@ static void give_pages(struct region *region, uint32_t first, uint32_t pages)
     region->free_tail[pages - 2] = extent;
 }
 
-bool special_allocate(struct pool_block *block, bool underrun)
+bool special_allocate(struct pool_block *block, size_t alignment, bool underrun)
 {
     struct region *region = &regions[block->paged];
     uint32_t pages = (uint32_t)((block->bytes + PAGE_SIZE - 1) / PAGE_SIZE), first;
@@ -117,7 +117,7 @@ bool special_allocate(struct pool_block *block, bool underrun)
     block->first_page = first;
     block->pages = pages;
     size_t room = (size_t)pages * PAGE_SIZE - block->bytes;
-    block->memory = memory + (underrun ? 0 : room & ~(size_t)15);
+    block->memory = memory + (underrun ? 0 : room & ~(alignment - 1));
     live_blocks++;
     return true;
 }

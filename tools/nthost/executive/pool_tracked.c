@@ -114,7 +114,7 @@ static bool all(const char *memory, size_t bytes, unsigned char pattern, size_t 
     return true;
 }
 
-/* A special block's page has room before and, up to 15 bytes, behind it. */
+/* A special block's pages have room before it and, less than its alignment, behind it. */
 static void special_surroundings(const struct pool_block *block, const char **before,
                                  size_t *before_bytes, const char **behind, size_t *behind_bytes)
 {
@@ -195,9 +195,9 @@ void *tracked_allocate(POOL_FLAGS flags, size_t bytes, ULONG tag, const void *ow
     block->paged = (flags & POOL_FLAG_PAGED) != 0;
     capture(block->allocated);
     size_t alignment = bytes >= PAGE_SIZE ? PAGE_SIZE : flags & POOL_FLAG_CACHE_ALIGNED ? 64 : 16;
-    block->special = (pool_special || flags & POOL_FLAG_SPECIAL_POOL) && alignment <= 64;
+    block->special = pool_special || flags & POOL_FLAG_SPECIAL_POOL;
     word_lock(self, &lock);
-    if (block->special && !special_allocate(block, underrun || bytes >= PAGE_SIZE))
+    if (block->special && !special_allocate(block, alignment, underrun))
         block->special = false;
     if (!block->special && !plain_allocate(block, alignment)) {
         word_unlock(self, &lock);

@@ -8,6 +8,7 @@
  * scheduling.
  */
 #include "dispatcher.h"
+#include "psnotify.h"
 #include <nthost/object.h>
 #include <stdio.h>
 
@@ -37,6 +38,7 @@ void thread_check_end(struct nt_thread *self)
     if (vf_enabled && self->held_count)
         vf_violation(VfSpinLockHeld, "a system thread ends with a %s (%p)", self->held[0].kind,
                      (const void *)self->held[0].lock);
+    ps_notify_thread(self, false);
 }
 
 NTSTATUS NTAPI PsCreateSystemThread(PHANDLE ThreadHandle, ULONG DesiredAccess,
@@ -71,6 +73,7 @@ NTSTATUS NTAPI PsCreateSystemThread(PHANDLE ThreadHandle, ULONG DesiredAccess,
     }
     thread->run = driver_thread;
     thread->run_context = StartContext;
+    ps_notify_thread(thread, true);
     sched->spawn(thread); /* the creator's reference becomes the running thread's */
     return STATUS_SUCCESS;
 }

@@ -132,7 +132,7 @@ BOOLEAN NTAPI KeTryToAcquireSpinLockAtDpcLevel(PKSPIN_LOCK SpinLock)
 BOOLEAN NTAPI KeTestSpinLock(PKSPIN_LOCK SpinLock)
 {
     VF_ENTRY(HIGH_LEVEL);
-    return !*word_of(SpinLock);
+    return !SHARED_READ(*word_of(SpinLock));
 }
 
 /* In a DPC that may be a threaded one: raises where it has to. */
