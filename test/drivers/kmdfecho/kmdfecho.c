@@ -26,7 +26,7 @@ typedef struct ECHO_DEVICE {
     WDFWAITLOCK StoreLock; /* Store, StoreBytes */
     WDFMEMORY Store;
     size_t StoreBytes;
-    WDFSTRING Greeting;
+    UNICODE_STRING Greeting; /* of a string object that the device owns */
     ULONG DelayMilliseconds;
     ECHO_STATS Stats; /* by interlocked operations */
 } ECHO_DEVICE;
@@ -283,17 +283,16 @@ static void Statistics(ECHO_DEVICE *Echo, WDFREQUEST Request)
 
 static void GiveGreeting(ECHO_DEVICE *Echo, WDFREQUEST Request)
 {
-    UNICODE_STRING text;
     WDFMEMORY output;
-    NTSTATUS status;
+    NTSTATUS status = WdfRequestRetrieveOutputMemory(Request, &output);
 
-    WdfStringGetUnicodeString(Echo->Greeting, &text);
-    status = WdfRequestRetrieveOutputMemory(Request, &output);
     if (NT_SUCCESS(status))
-        status = WdfMemoryCopyFromBuffer(output, 0, text.Buffer, text.Length);
-    WdfRequestCompleteWithInformation(Request, status, NT_SUCCESS(status) ? text.Length : 0);
+        status = WdfMemoryCopyFromBuffer(output, 0, Echo->Greeting.Buffer, Echo->Greeting.Length);
+    WdfRequestCompleteWithInformation(Request, status,
+                                      NT_SUCCESS(status) ? Echo->Greeting.Length : 0);
 }
 
+/* At up to DISPATCH_LEVEL: the request before it may have been completed by the DPC. */
 static VOID EchoDeviceControl(WDFQUEUE Queue, WDFREQUEST Request, size_t OutputBufferLength,
                               size_t InputBufferLength, ULONG IoControlCode)
 {
@@ -389,6 +388,7 @@ static NTSTATUS ReadParameters(WDFDRIVER Driver, WDFDEVICE Device)
     DECLARE_CONST_UNICODE_STRING(greetingName, L"Greeting");
     WCHAR buffer[64];
     UNICODE_STRING greeting;
+    WDFSTRING string;
     ULONG value;
     WDFKEY key;
     NTSTATUS status;
@@ -404,7 +404,10 @@ static NTSTATUS ReadParameters(WDFDRIVER Driver, WDFDEVICE Device)
     WdfRegistryClose(key);
     WDF_OBJECT_ATTRIBUTES_INIT(&attributes);
     attributes.ParentObject = Device;
-    return WdfStringCreate(&greeting, &attributes, &echo->Greeting);
+    status = WdfStringCreate(&greeting, &attributes, &string);
+    if (NT_SUCCESS(status))
+        WdfStringGetUnicodeString(string, &echo->Greeting);
+    return status;
 }
 
 static NTSTATUS CreateQueues(WDFDEVICE Device)
