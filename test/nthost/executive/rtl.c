@@ -323,7 +323,7 @@ NT_TEST(formats)
     FORMATS("-5 +5  5 00005 5    |", "%d %+d % d %05d %-5d|", -5, 5, 5, 5, 5);
     FORMATS("beef BEEF 0xbeef 0XBEEF 017 0", "%x %X %#x %#X %#o %x", 0xbeef, 0xbeef, 0xbeef, 0xbeef,
             15, 0);
-    FORMATS("18446744073709551615 -9223372036854775808", "%I64u %lld", ~0ull, (long long)1 << 63);
+    FORMATS("18446744073709551615 -9223372036854775808", "%I64u %lld", ~0ull, INT64_MIN);
     FORMATS("4294967295 ff -1", "%lu %hhx %hd", 0xffffffff, 0x1ff, 0xffff);
     FORMATS("00000000DEADBEEF", "%p", (void *)0xdeadbeef);
     FORMATS("\\Device\\X\xc3\xa9|ansi|wide|abc|(null)", "%wZ|%Z|%ws|%.3s|%s", &name, &ansi, L"wide",

@@ -31,10 +31,17 @@ static uint64_t stack_hash(enum vf_fault_kind kind, const char *function)
     unsigned count = image_backtrace(frames, 32), drivers = 0;
     uint64_t hash = mix(kind + 1, (uintptr_t)function);
     for (unsigned i = 0; i < count; i++) {
-        if (image_of(frames[i])) {
-            hash = mix(hash, (uintptr_t)frames[i]);
-            drivers++;
-        }
+        const struct nt_image *image = image_of(frames[i]);
+        if (!image)
+            continue;
+        /* By name and offset: the next round may load the image elsewhere. */
+        void *base;
+        size_t bytes;
+        image_extent(image, &base, &bytes);
+        for (const char *name = image_name(image); *name; name++)
+            hash = mix(hash, (unsigned char)*name);
+        hash = mix(hash, (uintptr_t)frames[i] - (uintptr_t)base);
+        drivers++;
     }
     return drivers ? hash : 0;
 }
