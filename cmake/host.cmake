@@ -38,6 +38,7 @@ if(nts_core_sources)
   if(EXISTS ${CMAKE_SOURCE_DIR}/tools/nthost/main.c)
     add_executable(nthost ${CMAKE_SOURCE_DIR}/tools/nthost/main.c)
     target_link_libraries(nthost PRIVATE nthost_core)
+    target_compile_definitions(nthost PRIVATE NTS_VERSION="${PROJECT_VERSION}")
   endif()
 endif()
 

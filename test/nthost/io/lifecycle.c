@@ -92,7 +92,7 @@ NT_TEST(many_handles_and_many_clients)
     io_handle handles[20][20];
     need(fixture_begin(&f));
     for (unsigned c = 0; c < 20; c++) {
-        clients[c] = io_client_create(IO_TOKEN_USER, 1000); /* the id is taken: another one */
+        clients[c] = io_client_create(IO_TOKEN_USER, 1000); /* one program, many connections */
         for (unsigned h = 0; h < 20; h++)
             is_status(io_open(clients[c], "\\\\.\\IoTest", GENERIC_READ, &handles[c][h]),
                       STATUS_SUCCESS);

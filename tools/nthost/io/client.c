@@ -124,6 +124,11 @@ static void conclude(struct io_request *request)
         KeSetEvent(idle, IO_NO_INCREMENT, FALSE);
 }
 
+void io_request_reference(struct io_request *request)
+{
+    atomic_fetch_add(&request->references, 1);
+}
+
 /* Out of the list: no new pins. The client is locked. */
 static void unlist(struct io_request *request)
 {

@@ -65,9 +65,6 @@ static struct _EPROCESS *make(uint32_t id, const char *image, enum io_token toke
     process->parent_id = SYSTEM_PROCESS_ID;
     snprintf(process->image, sizeof(process->image), "%s", image);
     pthread_mutex_lock(&process_mutex);
-    id = (id + 3) & ~3u;
-    while (id == 0 || find(id) != NULL)
-        id += 4;
     process->id = id;
     process->next = processes;
     processes = process;

@@ -23,7 +23,8 @@ extern struct _EPROCESS *system_process;
 
 void process_start(void);
 void process_stop(void);
-/* Ids are multiples of 4 as on Windows; the one asked for if it is free, else another. */
+/* A client's id is its process's on Linux: several clients, each with a process object of its own
+ * here, may have the same one. NULL: no memory, or a driver refused it. */
 struct _EPROCESS *process_create(uint32_t id, const char *image, enum io_token token);
 /* Closes its handles, tells those who asked to be notified, signals and forgets it. */
 void process_exit(struct _EPROCESS *process);

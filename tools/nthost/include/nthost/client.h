@@ -45,6 +45,7 @@ NTSTATUS io_ioctl_start(struct io_client *client, io_handle handle, ULONG code, 
 NTSTATUS io_cancel(struct io_client *client, io_handle handle, struct io_request *request);
 /* Each started request is released once, after done(). */
 void io_request_release(struct io_request *request);
+void io_request_reference(struct io_request *request);
 
 /* IRP_MJ_READ / IRP_MJ_WRITE, asynchronous as io_ioctl_start, and synchronous. */
 NTSTATUS io_transfer_start(struct io_client *client, io_handle handle, bool write, void *data,

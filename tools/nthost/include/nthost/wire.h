@@ -18,9 +18,12 @@ enum wire_op {
     WIRE_HELLO = 1,     /* arg0 = WIRE_MAGIC, arg1 = WIRE_VERSION; reply: payload = host description, JSON */
     WIRE_OPEN = 2,      /* arg0 = access mask; payload = path, UTF-8; reply: info = handle */
     WIRE_CLOSE = 3,     /* handle */
-    WIRE_IOCTL = 4,     /* handle, arg0 = code, arg1 = output bytes; payload = input; reply: info = Information, payload = output */
+    WIRE_IOCTL = 4,     /* handle, arg0 = code, arg1 = output bytes; payload = input (METHOD_IN_DIRECT: then the
+                           arg1 bytes of the output buffer, which the driver reads); reply: info = Information,
+                           payload = as much of the output as Windows would have written: METHOD_BUFFERED min(info,
+                           arg1) bytes unless the status is an error, METHOD_IN_DIRECT none, else arg1 bytes */
     WIRE_CANCEL = 5,    /* handle, arg0/arg1 = low/high half of the tag to cancel, or 0: all of the handle */
-    WIRE_READ = 6,      /* handle, arg0 = bytes; payload = UINT64 offset */
+    WIRE_READ = 6,      /* handle, arg0 = bytes; payload = UINT64 offset; reply: info = bytes, payload = data */
     WIRE_WRITE = 7,     /* handle; payload = UINT64 offset, data */
     /* Administrators only. Failures carry {"file","line","rule","message"} as payload. */
     WIRE_INSTALL = 16,  /* payload = INF path \0 image folder or empty \0 ".so" | ".sys" \0; reply: service name */
