@@ -48,6 +48,8 @@ static void run_good(void *argument)
 static void run_case(void *argument)
 {
     struct vf_case *test = argument;
+    if (test->pe_only && !tap_drivers_pe())
+        skip("ELF modules have no pageable sections");
     if (expect_violation_with(test->rule, run_bad, test))
         ok(strstr(tap_child_output(), test->driver) != NULL, "the driver is named:\n%s",
            tap_child_output());

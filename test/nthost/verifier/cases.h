@@ -16,6 +16,7 @@ struct vf_case {
     const char *driver; /* bad/<driver>.c */
     bool special_pool;
     bool realtime;
+    bool pe_only;                            /* about what ELF modules do not have */
     void (*before)(void);                    /* the host runs, the driver is not loaded */
     void (*exercise)(PDRIVER_OBJECT driver); /* loaded */
     void (*after)(void);                     /* unloaded */

@@ -27,6 +27,7 @@ VF_CASE(PoolUseAfterFree, PoolUseAfterFree, .special_pool = true);
 VF_CASE(PagedAtDispatch, PagedAtDispatch);
 VF_CASE(PagedAtDispatch, PagedAtDispatch_touch, .special_pool = true);
 VF_CASE(PageableCodeAtDispatch, PageableCodeAtDispatch);
+VF_CASE(PageableCodeAtDispatch, PageableCodeAtDispatch_call, .pe_only = true);
 VF_CASE(LookasideLeak, LookasideLeak);
 
 VF_CASE(TimerActive, TimerActive);

@@ -9,8 +9,10 @@
  */
 #include "dispatcher.h"
 #include "psnotify.h"
+#include "../io/ob.h"
 #include <nthost/object.h>
 #include <stdio.h>
+#include <unistd.h>
 
 const struct ob_type ob_thread_type = {.name = "Thread"};
 OB_EXPORT_TYPE(PsThreadType, ob_thread_type);
@@ -88,7 +90,7 @@ NTSTATUS NTAPI PsTerminateSystemThread(NTSTATUS ExitStatus)
     longjmp(self->exit, 1);
 }
 
-static void check_unload(const char *driver)
+static void check_running(const char *driver)
 {
     pthread_mutex_lock(&threads_lock);
     for (struct nt_thread *thread = threads; thread; thread = thread->next) {
@@ -101,6 +103,39 @@ static void check_unload(const char *driver)
                      text);
     }
     pthread_mutex_unlock(&threads_lock);
+}
+
+struct search {
+    const char *driver;
+    struct nt_thread *found;
+};
+
+static void match_ended(void *context, void *object, const struct ob_header *header)
+{
+    struct search *search = context;
+    struct nt_thread *thread = object;
+    if (header->type == &ob_thread_type && thread->in_driver_thread && thread->ended &&
+        vf_is_owner(thread->owner, search->driver))
+        search->found = thread;
+}
+
+static void check_unload(const char *driver)
+{
+    struct search search = {.driver = driver};
+    check_running(driver);
+    /* In real time a thread is seen to have ended a moment before it lets go of itself. */
+    for (unsigned ms = 0; ms < 1000; ms++) {
+        search.found = NULL;
+        ob_for_each(match_ended, &search);
+        if (!search.found)
+            return;
+        if (sched_det)
+            break;
+        usleep(1000);
+    }
+    vf_violation(VfObjectLeak,
+                 "driver %s was unloaded with %u reference(s) on its thread %p, which has ended",
+                 driver, ob_references(search.found), (void *)search.found);
 }
 
 __attribute__((constructor)) static void register_check(void)

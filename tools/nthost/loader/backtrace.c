@@ -33,13 +33,9 @@ static bool elf_unwind(struct pe_context *context)
     return true;
 }
 
-__attribute__((noinline, no_sanitize("address"))) unsigned image_backtrace(void **frames,
-                                                                           unsigned count)
+static __attribute__((no_sanitize("address"))) unsigned walk(struct pe_context context,
+                                                             void **frames, unsigned count)
 {
-    uint64_t *self = __builtin_frame_address(0);
-    struct pe_context context = {.rip = self[1], .known = 1u << PE_RSP | 1u << PE_RBP};
-    context.registers[PE_RBP] = self[0];
-    context.registers[PE_RSP] = (uint64_t)(uintptr_t)(self + 2);
     uint64_t limit = context.registers[PE_RSP] + MAX_STACK;
     unsigned n = 0;
     while (n < count && context.rip != 0) {
@@ -51,4 +47,19 @@ __attribute__((noinline, no_sanitize("address"))) unsigned image_backtrace(void 
             break;
     }
     return n;
+}
+
+__attribute__((noinline, no_sanitize("address"))) unsigned image_backtrace(void **frames,
+                                                                           unsigned count)
+{
+    uint64_t *self = __builtin_frame_address(0);
+    struct pe_context context = {.rip = self[1], .known = 1u << PE_RSP | 1u << PE_RBP};
+    context.registers[PE_RBP] = self[0];
+    context.registers[PE_RSP] = (uint64_t)(uintptr_t)(self + 2);
+    return walk(context, frames, count);
+}
+
+unsigned image_backtrace_of(const struct pe_context *context, void **frames, unsigned count)
+{
+    return walk(*context, frames, count);
 }

@@ -63,6 +63,9 @@ struct pe_context {
 #define PE_RSP 4
 #define PE_RBP 5
 
+/* image_backtrace() from where a signal interrupted a thread, that place included. */
+unsigned image_backtrace_of(const struct pe_context *context, void **frames, unsigned count);
+
 /* One frame outwards. False: no sense can be made of the frame. Reads the stack only below limit.
  */
 bool pe_unwind(const struct nt_image *image, struct pe_context *context, uint64_t limit);

@@ -10,7 +10,7 @@
 #include "../executive/slist.h"
 #include "../io/irp.h"
 #include "report.h"
-#include <nthost/loader.h>
+#include "../loader/image.h"
 #include <nthost/module.h>
 #include <signal.h>
 #include <stdio.h>
@@ -59,6 +59,19 @@ static void chain(int number, siginfo_t *info, void *context)
     }
 }
 
+/* The registers in their UNWIND_INFO order (loader/image.h). */
+static void note_stack(const greg_t *registers)
+{
+    static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+                                  REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                  REG_R12, REG_R13, REG_R14, REG_R15};
+    struct pe_context context = {.rip = (uint64_t)registers[REG_RIP], .known = 0xffff};
+    void *frames[40];
+    for (unsigned i = 0; i < 16; i++)
+        context.registers[i] = (uint64_t)registers[order[i]];
+    vf_report_stack(frames, image_backtrace_of(&context, frames, 40));
+}
+
 static void on_fault(int number, siginfo_t *info, void *context)
 {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -69,11 +82,12 @@ static void on_fault(int number, siginfo_t *info, void *context)
         registers[REG_RIP] = (greg_t)slist_pop_resume;
         return;
     }
+    if (number == SIGSEGV && nt_self->irql < DISPATCH && special_unhide(address))
+        return;
     char where[160], message[256];
     vf_symbol(rip, where, sizeof where);
+    note_stack(registers);
     if (number == SIGSEGV) {
-        if (nt_self->irql < DISPATCH && special_unhide(address))
-            return;
         const struct pool_block *block = special_block_of(address);
         if (block)
             special_fault(block, address, registers[REG_ERR] & 2, where);
@@ -81,6 +95,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
             vf_violation(VfIrpTouchedAfterCompletion, "%s: %s", where, message);
     }
     if (!image_of(rip)) {
+        vf_report_stack(NULL, 0);
         chain(number, info, context);
         return;
     }

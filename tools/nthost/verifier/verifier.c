@@ -18,6 +18,18 @@
 #include <unistd.h>
 
 bool vf_enabled, vf_entry_armed;
+static const char *unloading = ""; /* the driver whose leftovers are being looked for */
+
+/* A thread's own stack where that is not the current one. */
+#define MAX_FRAMES 40
+static __thread void *interrupted[MAX_FRAMES];
+static __thread unsigned interrupted_count;
+
+void vf_report_stack(void *const *frames, unsigned count)
+{
+    interrupted_count = count < MAX_FRAMES ? count : MAX_FRAMES;
+    memcpy(interrupted, frames, interrupted_count * sizeof *frames);
+}
 
 /* Attribution */
 
@@ -63,7 +75,7 @@ void vf_report(int exit_code, const char *head, const char *message)
 {
     static volatile uint32_t reporting;
     char text[16384];
-    void *frames[40];
+    void *here[MAX_FRAMES], **frames = here;
     size_t length = 0;
     struct nt_thread *self = nt_self;
 
@@ -74,10 +86,16 @@ void vf_report(int exit_code, const char *head, const char *message)
             pause();
     }
     self->vf_nesting++;
-    unsigned count = image_backtrace(frames, 40);
+    unsigned count = interrupted_count;
+    if (count)
+        frames = interrupted;
+    else
+        count = image_backtrace(here, MAX_FRAMES);
     const char *driver = "";
     for (unsigned i = 0; i < count && !*driver; i++)
         driver = vf_owner(frames[i]);
+    if (!*driver)
+        driver = unloading;
     length = append(text, sizeof text, length, "%s\n    %s\n", head, message);
     length =
         append(text, sizeof text, length, "    driver: %s; thread: %s, processor %u, IRQL %u%s\n",
@@ -188,8 +206,10 @@ void vf_driver_unloaded(const char *driver)
 {
     if (!vf_enabled)
         return;
+    unloading = driver;
     for (unsigned i = 0; i < unload_count; i++)
         unload_checks[i](driver);
+    unloading = "";
     vf_locks_driver_gone(driver);
 }
 
