@@ -67,7 +67,7 @@ export class HostServices implements ServiceManager {
 
   private async ask(op: number, what: string, payload: string): Promise<NativeReply> {
     const reply = await this.link.request(op, what, { payload });
-    if (isFailure(reply.status)) throw failure(reply, what);
+    if (isFailure(reply.status)) throw failure(reply, what, op === this.link.wire.install);
     return reply;
   }
 }
@@ -90,14 +90,14 @@ function parseJson(payload: Buffer): unknown {
 }
 
 /** Failures carry what is wrong and where; a bare status is all that some have. */
-function failure({ status, payload }: NativeReply, what: string): NtsError {
+function failure({ status, payload }: NativeReply, what: string, installs: boolean): NtsError {
   if (status === STATUS_ACCESS_DENIED) {
     return ntsError('NTS_ERR_ACCESS_DENIED', { what }, { ntstatus: status });
   }
   const detail = parseJson(payload) as Partial<InfError> | null;
   const { file = '', line = 0, rule = '', message = '' } = detail ?? {};
   const details = { ntstatus: status, facts: detail ? { file, line, rule } : {} };
-  if (file && message) {
+  if (installs && file && message) {
     const text = infErrorText({ file, line, rule, message });
     return ntsError('NTS_ERR_INF', { what: text }, details);
   }
