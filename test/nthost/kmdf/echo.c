@@ -4,6 +4,7 @@
  */
 #include "kmdfecho.h"
 #include "tap.h"
+#include <inttypes.h>
 #include <nthost/client.h>
 #include <nthost/loader.h>
 #include <nthost/registry.h>
@@ -279,7 +280,7 @@ static void expect_both(ULONG code, void (*first)(struct actor *), void (*second
 {
     unsigned completed = 0, cancelled = 0;
     for (unsigned i = 0; i < seeds && !tap_failing(); i++) {
-        tap_at("seed %llu", (unsigned long long)(tap_seed() + i));
+        tap_at("seed %" PRIu64, tap_seed() + i);
         NTSTATUS status = race(tap_seed() + i, code, first, second);
         completed += status == STATUS_SUCCESS;
         cancelled += status == STATUS_CANCELLED;
@@ -307,7 +308,7 @@ NT_TEST(leaving_races_with_the_timer)
 NT_TEST(close_races_with_cancel)
 {
     for (unsigned i = 0; i < 200 && !tap_failing(); i++) {
-        tap_at("seed %llu", (unsigned long long)(tap_seed() + i));
+        tap_at("seed %" PRIu64, tap_seed() + i);
         race(tap_seed() + i, ECHO_IOCTL_WAIT, act_close, act_cancel);
     }
     tap_at(NULL);

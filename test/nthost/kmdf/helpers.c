@@ -1,5 +1,6 @@
 /* Timers, DPCs, work items, locks, synchronization of callbacks. */
 #include "fixture.h"
+#include <inttypes.h>
 
 static volatile unsigned calls;
 static KIRQL call_irql;
@@ -93,8 +94,7 @@ NT_TEST(high_resolution_timers_do_not_wait_for_the_tick)
     WdfTimerStart(timer, WDF_REL_TIMEOUT_IN_MS(3));
     fixture_run(5);
     is_int(calls, 1);
-    ok(call_time - from >= 30000 && call_time - from < 35000, "%llu",
-       (unsigned long long)(call_time - from));
+    ok(call_time - from >= 30000 && call_time - from < 35000, "%" PRIu64, (call_time - from));
     config.TolerableDelay = 10;
     is_status(WdfTimerCreate(&config, &attributes, &timer), STATUS_INVALID_PARAMETER);
     fixture_stop();
@@ -311,7 +311,7 @@ NT_TEST(callbacks_of_one_scope_do_not_overlap)
     for (unsigned s = 0; s < 2; s++)
         for (unsigned l = 0; l < 2; l++)
             for (unsigned i = 0; i < 20; i++) {
-                tap_at("scope %u, level %u, seed %llu", s, l, (unsigned long long)(tap_seed() + i));
+                tap_at("scope %u, level %u, seed %" PRIu64, s, l, tap_seed() + i);
                 run_scope(scopes[s], levels[l], tap_seed() + i);
                 is_int(overlaps, 0);
             }

@@ -320,17 +320,23 @@ NT_TEST(a_request_is_seen_in_its_caller_s_context_first)
 }
 
 static char order[64];
+static void note(char what)
+{
+    size_t length = strlen(order);
+    if (length + 1 < sizeof(order))
+        order[length] = what;
+}
 static EVT_WDF_OBJECT_CONTEXT_CLEANUP request_cleanup;
 static void request_cleanup(WDFOBJECT object)
 {
     ok(WdfRequestWdmGetIrp(object) != NULL, "the IRP is still there");
-    strcat(order, "c");
+    note('c');
 }
 static EVT_WDF_OBJECT_CONTEXT_DESTROY request_destroy;
 static void request_destroy(WDFOBJECT object)
 {
     (void)object;
-    strcat(order, "d");
+    note('d');
 }
 typedef struct SEEN {
     int value;
@@ -347,7 +353,7 @@ NT_TEST(requests_have_contexts)
     WDF_OBJECT_ATTRIBUTES_INIT_CONTEXT_TYPE(&attributes, SEEN);
     attributes.EvtCleanupCallback = request_cleanup;
     attributes.EvtDestroyCallback = request_destroy;
-    order[0] = 0;
+    memset(order, 0, sizeof(order));
     start(&options, &queue, &file);
     fixture_send(&file, &request, FIXTURE_IOCTL(0, METHOD_BUFFERED), NULL, 0);
     is_int(get_seen(had)->value, 0);

@@ -3,6 +3,15 @@
 #include "tap.h"
 #include <string.h>
 
+/* As need(), in a form that an analyser sees through. */
+#define need_true(condition)                                                                       \
+    do {                                                                                           \
+        bool held_ = (condition);                                                                  \
+        ok(held_, #condition);                                                                     \
+        if (!held_)                                                                                \
+            return;                                                                                \
+    } while (0)
+
 #define GOOD NTS_SOURCE_DIR "/test/nthost/setup/good/"
 
 static bool load(const char *path, uint32_t build, struct inf *inf, struct package *package)
@@ -35,7 +44,7 @@ NT_TEST(syntax_of_all_kinds_is_understood)
 {
     struct inf inf;
     struct package package;
-    need(load(GOOD "syntax.inf", HOST_BUILD, &inf, &package));
+    need_true(load(GOOD "syntax.inf", HOST_BUILD, &inf, &package));
     is_str(package.class_name, "NetService");
     is_str(package.section, "Install.NTamd64", "the decorated section wins");
     is_int(package.characteristics, 0x40000);
@@ -43,7 +52,7 @@ NT_TEST(syntax_of_all_kinds_is_understood)
     is_int(package.file_count, 1);
     is_str(package.files[0].name, "filter.sys");
     is_int(package.files[0].dirid, 13);
-    need(package.service_count == 1);
+    need_true(package.service_count == 1);
     is_str(package.services[0].name, "XyzFilter");
     is_str(package.services[0].description, "  blanks  are kept  ");
     is_int(package.services[0].start, 3);
@@ -51,39 +60,39 @@ NT_TEST(syntax_of_all_kinds_is_understood)
     is_str(package.services[0].binary, "filter.sys");
 
     const struct package_value *value = service_value(&package, "Parameters", "Number");
-    need(value != NULL);
+    need_true(value != NULL);
     is_int(value->type, 4);
     is_mem(value->data, "\x78\x56\x34\x12", 4, "four bytes are a DWORD, too");
     value = service_value(&package, "Parameters", "Big");
-    need(value != NULL);
+    need_true(value != NULL);
     is_int(value->type, 11);
     is_mem(value->data, "\xf0\xde\xbc\x9a\x78\x56\x34\x12", 8);
     value = service_value(&package, "Parameters", "Custom");
-    need(value != NULL);
+    need_true(value != NULL);
     is_int(value->type, 0x38);
     is_int(value->bytes, 3);
     value = service_value(&package, "Parameters", "List");
-    need(value != NULL);
+    need_true(value != NULL);
     is_int(value->string_count, 3);
     is_str(value->strings[1], "two, three");
     is_str(value->strings[2], "Xyz filter");
     value = service_value(&package, "Parameters", "Path");
-    need(value != NULL);
+    need_true(value != NULL);
     is_int(value->type, 2);
     is_str(value->strings[0], "\x01"
                               "13\x01\\data;%SystemRoot%\\x");
     value = service_value(&package, "Parameters\\Xyz", "");
-    need(value != NULL, "a key out of a quoted part and a token");
+    need_true(value != NULL);
     is_str(value->strings[0], "a default value");
     value = service_value(&package, "Parameters", "Keep");
-    need(value != NULL);
+    need_true(value != NULL);
     ok(value->no_clobber);
 
     value = NULL;
     for (unsigned i = 0; i < package.values.count; i++)
         if (!strcmp(package.values.items[i].name, "ParamDesc"))
             value = &package.values.items[i];
-    need(value != NULL);
+    need_true(value != NULL);
     is_str(value->strings[0], "A \"quoted\" text; with a semicolon, a comma and 100%");
     ok(package.filter.present && !package.filter.modifying && !package.filter.mandatory);
     is_str(package.filter.media, "ethernet,wlan,ppip");
@@ -134,14 +143,14 @@ NT_TEST(oneip_runs_from_the_driver_store_where_filters_can)
 {
     struct inf inf;
     struct package package;
-    need(load(NTS_SOURCE_DIR "/kernel/inf/oneip.inf", 20348, &inf, &package), "Server 2022");
+    need_true(load(NTS_SOURCE_DIR "/kernel/inf/oneip.inf", 20348, &inf, &package));
     is_int(package.files[0].dirid, 12);
     is_int(package.services[0].binary_dirid, 12);
     inf_free(&inf);
-    need(load(NTS_SOURCE_DIR "/kernel/inf/oneip.inf", 22631, &inf, &package), "Windows 11 23H2");
+    need_true(load(NTS_SOURCE_DIR "/kernel/inf/oneip.inf", 22631, &inf, &package));
     is_int(package.files[0].dirid, 12);
     inf_free(&inf);
-    need(load(NTS_SOURCE_DIR "/kernel/inf/oneip.inf", 26100, &inf, &package), "Server 2025");
+    need_true(load(NTS_SOURCE_DIR "/kernel/inf/oneip.inf", 26100, &inf, &package));
     is_int(package.files[0].dirid, 13);
     is_str(package.services[0].name, "NtsOneIp");
     is_str(package.services[0].display, "ntswift ONE-IP");
@@ -159,7 +168,7 @@ NT_TEST(utf16_and_localized_strings)
 {
     struct inf inf;
     struct package package;
-    need(load(GOOD "localized.inf", HOST_BUILD, &inf, &package));
+    need_true(load(GOOD "localized.inf", HOST_BUILD, &inf, &package));
     is_str(package.provider, "Xyz Inc.", "neutral English before no language at all");
     is_str(package.description, "Xyz filter, neutral English \xf0\x9f\x8c\x90");
     inf_free(&inf);
@@ -211,7 +220,7 @@ NT_TEST(fields_are_split_as_windows_splits_them)
         struct setup_error error;
         tap_at("%s", cases[i].line);
         is_int(parse_line(cases[i].line, &inf, &error), 0, "%s", error.message);
-        need(inf.count == 1 && inf.sections[0].count == 1);
+        need_true(inf.count == 1 && inf.sections[0].count == 1);
         const struct inf_line *entry = &inf.sections[0].lines[0];
         is_int(entry->has_key, cases[i].key != NULL);
         if (entry->has_key && cases[i].key)

@@ -21,6 +21,14 @@
 
 static char state[64];
 
+static FILE *open_file(const char *path, const char *mode)
+{
+    FILE *file = fopen(path, mode);
+    if (!file)
+        abort();
+    return file;
+}
+
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where)
 {
     (void)info, (void)kind, (void)where;
@@ -71,6 +79,8 @@ static const char *list(const char *service)
 {
     static char text[8192];
     FILE *out = fmemopen(text, sizeof(text), "w");
+    if (!out)
+        abort();
     setup_list(service, out);
     fclose(out);
     return text;
@@ -150,7 +160,7 @@ NT_TEST(install_start_stop_uninstall)
     ok(!registry_key_exists(REGISTRY_SERVICES "\\KmdfEcho"));
     is_int(packages(), 0);
     ok(!NT_SUCCESS(setup_uninstall("KmdfEcho", &error)));
-    FILE *nowhere = fopen("/dev/null", "w");
+    FILE *nowhere = open_file("/dev/null", "w");
     is_status(setup_list("KmdfEcho", nowhere), STATUS_OBJECT_NAME_NOT_FOUND);
     fclose(nowhere);
     nt_stop();
@@ -188,14 +198,14 @@ NT_TEST(services_outlive_the_host)
 static void write_inf(char *path, const char *from, const char *to)
 {
     static char text[8192], changed[8192];
-    FILE *file = fopen(ECHO_INF, "r");
+    FILE *file = open_file(ECHO_INF, "r");
     text[fread(text, 1, sizeof(text) - 1, file)] = 0;
     fclose(file);
     char *at = strstr(text, from);
     ok(at != NULL, "%s", from);
     snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
     snprintf(path, 256, "%s/changed.inf", state);
-    file = fopen(path, "w");
+    file = open_file(path, "w");
     fputs(changed, file);
     fclose(file);
 }
@@ -292,7 +302,7 @@ static void write_image(const char *name)
 {
     char path[256];
     snprintf(path, sizeof(path), "%s/%s", state, name);
-    FILE *file = fopen(path, "w");
+    FILE *file = open_file(path, "w");
     fputs("no image", file);
     fclose(file);
 }

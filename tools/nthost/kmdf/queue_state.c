@@ -277,7 +277,10 @@ FX_API(NTSTATUS, WdfIoQueueReadyNotify)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQU
 FX_API(WDF_IO_QUEUE_STATE, WdfIoQueueGetState)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue,
                                                PULONG QueueRequests, PULONG DriverRequests)
 {
-    ULONG state = 0;
+    union {
+        ULONG Bits; /* what the type really holds */
+        WDF_IO_QUEUE_STATE State;
+    } state = {0};
     FX_QUEUE *queue;
     KIRQL irql;
 
@@ -285,16 +288,16 @@ FX_API(WDF_IO_QUEUE_STATE, WdfIoQueueGetState)(PWDF_DRIVER_GLOBALS DriverGlobals
     FX_ENTER(DISPATCH_LEVEL);
     queue = FX_OBJECT_OF(Queue, FX_QUEUE, FxQueueClass);
     KeAcquireSpinLock(&queue->QueueLock, &irql);
-    state |= queue->Accepting ? WdfIoQueueAcceptRequests : 0;
-    state |= queue->Dispatching ? WdfIoQueueDispatchRequests : 0;
-    state |= queue->WaitingCount == 0 ? WdfIoQueueNoRequests : 0;
-    state |= queue->OwnedCount == 0 ? WdfIoQueueDriverNoRequests : 0;
+    state.Bits |= queue->Accepting ? WdfIoQueueAcceptRequests : 0;
+    state.Bits |= queue->Dispatching ? WdfIoQueueDispatchRequests : 0;
+    state.Bits |= queue->WaitingCount == 0 ? WdfIoQueueNoRequests : 0;
+    state.Bits |= queue->OwnedCount == 0 ? WdfIoQueueDriverNoRequests : 0;
     if (QueueRequests != NULL)
         *QueueRequests = queue->WaitingCount;
     if (DriverRequests != NULL)
         *DriverRequests = queue->OwnedCount;
     KeReleaseSpinLock(&queue->QueueLock, irql);
-    return (WDF_IO_QUEUE_STATE)state;
+    return state.State;
 }
 
 FX_API(WDFDEVICE, WdfIoQueueGetDevice)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFQUEUE Queue)

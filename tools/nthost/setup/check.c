@@ -234,7 +234,7 @@ static bool check_models(struct check *c, struct inf_section *models, struct pac
 static bool check_manufacturer(struct check *c, const struct inf_section *manufacturer,
                                uint32_t build, struct package *into)
 {
-    struct package version = *c->package;
+    struct package *const outer = c->package, version = *outer;
     bool amd64 = false, taken = false, listed = false;
     uint32_t best = 0;
     for (unsigned i = 0; i < manufacturer->count; i++) {
@@ -305,6 +305,7 @@ static bool check_manufacturer(struct check *c, const struct inf_section *manufa
     if (listed && !amd64)
         rule_broken(c->report, RuleTargetArchitecture, manufacturer->line,
                     "no models are for x64; add an NTamd64 decoration and its section");
+    c->package = outer;
     return taken;
 }
 
@@ -325,7 +326,7 @@ static const char *default_architecture(struct inf *inf, const char *name, const
 
 static bool check_defaults(struct check *c, struct package *into, bool *any)
 {
-    struct package version = *c->package;
+    struct package *const outer = c->package, version = *outer;
     struct inf *inf = c->inf;
     bool taken = false, amd64 = false;
     unsigned line = 0;
@@ -377,6 +378,7 @@ static bool check_defaults(struct check *c, struct package *into, bool *any)
                         "LegacyUninstall = 1 if older systems need it",
                         section->name.text);
     }
+    c->package = outer;
     return taken;
 }
 

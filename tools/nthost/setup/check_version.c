@@ -114,7 +114,7 @@ static void check_driver_ver(struct inf *inf, struct rule_report *report,
     const struct inf_line *entry = inf_entry(version, "DriverVer");
     package->date = inf_text(entry, 0);
     package->version = inf_text(entry, 1);
-    if (!*package->date) {
+    if (!entry || !*package->date) {
         rule_broken(report, RuleDriverVer, entry ? entry->line : version->line,
                     "[Version] has no DriverVer; add DriverVer = mm/dd/yyyy,w.x.y.z");
         return;
@@ -137,7 +137,7 @@ static void check_catalog(struct rule_report *report, const struct inf_section *
         if (inf_entry(version, keys[i]))
             entry = inf_entry(version, keys[i]);
     package->catalog = inf_text(entry, 0);
-    if (!*package->catalog)
+    if (!entry || !*package->catalog)
         rule_broken(report, RuleCatalogFile, entry ? entry->line : version->line,
                     "[Version] has no CatalogFile; without one the package cannot be signed");
     else if (!text_ends(package->catalog, ".cat") || strlen(package->catalog) < 5 ||

@@ -144,8 +144,10 @@ static bool copy_stream(FILE *from, const char *to, uint64_t *hash)
     FILE *out = fopen(to, "wb");
     if (!out)
         return false;
-    bool good = true;
-    while (good && (bytes = fread(buffer, 1, sizeof buffer, from))) {
+    bool good = true, more = true;
+    while (good && more) {
+        bytes = fread(buffer, 1, sizeof buffer, from);
+        more = bytes == sizeof buffer;
         for (size_t i = 0; i < bytes; i++)
             *hash = (*hash ^ buffer[i]) * 0x100000001b3u;
         good = fwrite(buffer, 1, bytes, out) == bytes;
