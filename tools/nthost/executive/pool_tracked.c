@@ -166,7 +166,7 @@ void tracked_print_stacks(const struct pool_block *block, char *text, size_t siz
             length += (size_t)snprintf(text + length, size - length, "\n    freed by");
         for (unsigned i = 0; i < POOL_STACK && stack[i] && length < size; i++) {
             char name[128];
-            vf_symbol(stack[i], name, sizeof name);
+            vf_symbol_of_return(stack[i], name, sizeof name);
             length += (size_t)snprintf(text + length, size - length, "\n        %s", name);
         }
     }

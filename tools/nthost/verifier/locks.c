@@ -126,7 +126,7 @@ static void __attribute__((noreturn)) report(uint32_t held, uint32_t wanted,
             (const void *)nodes[to].lock, nodes[from].kind, (const void *)nodes[from].lock);
         for (unsigned i = 0; i < EDGE_STACK && edge->stack[i] && length < sizeof text; i++) {
             char symbol[128];
-            vf_symbol(edge->stack[i], symbol, sizeof symbol);
+            vf_symbol_of_return(edge->stack[i], symbol, sizeof symbol);
             length += (size_t)snprintf(text + length, sizeof text - length, "\n        %s", symbol);
         }
     }

@@ -10,6 +10,7 @@
 #include "locks.h"
 #include "report.h"
 #include "rules.h"
+#include "symbols.h"
 #include <dlfcn.h>
 #include <nthost/module.h>
 #include <stdarg.h>
@@ -44,18 +45,45 @@ bool vf_is_owner(const void *address, const char *driver)
     return address && !strcmp(vf_owner(address), driver);
 }
 
-void vf_symbol(const void *address, char *text, size_t size)
+/* `back`: how far in front of the address to look. */
+static void symbol(const void *exact, size_t back, char *text, size_t size)
 {
+    const void *address = (const char *)exact - back;
     const struct nt_image *image = image_of(address);
-    Dl_info info;
-    if (dladdr(address, &info) && info.dli_sname)
-        snprintf(text, size, "%s%s%s+0x%zx", image ? image_name(image) : "", image ? "!" : "",
-                 info.dli_sname, (size_t)((const char *)address - (const char *)info.dli_saddr));
+    char name[128];
+    uint64_t offset = 0;
+    Dl_info info = {.dli_fname = NULL};
+    bool known = dladdr(address, &info) != 0;
+    bool named = image ? image->kind == IMAGE_ELF &&
+                             symbol_in_file(image->path, (uintptr_t)address - image->base, name,
+                                            sizeof name, &offset)
+                       : known && symbol_in_file("/proc/self/exe",
+                                                 (uintptr_t)address - (uintptr_t)info.dli_fbase,
+                                                 name, sizeof name, &offset);
+    if (!named && known && info.dli_sname) {
+        snprintf(name, sizeof name, "%s", info.dli_sname);
+        offset = (uintptr_t)address - (uintptr_t)info.dli_saddr;
+        named = true;
+    }
+    if (named)
+        snprintf(text, size, "%s%s%s+0x%llx", image ? image_name(image) : "", image ? "!" : "",
+                 name, (unsigned long long)offset + back);
     else if (image)
         snprintf(text, size, "%s+0x%zx", image_name(image),
-                 (size_t)((uintptr_t)address - image->base));
+                 (size_t)((uintptr_t)exact - image->base));
     else
-        snprintf(text, size, "%p", address);
+        snprintf(text, size, "%p", exact);
+}
+
+void vf_symbol(const void *address, char *text, size_t size)
+{
+    symbol(address, 0, text, size);
+}
+
+/* A call that does not return may be a function's last instruction. */
+void vf_symbol_of_return(const void *address, char *text, size_t size)
+{
+    symbol(address, 1, text, size);
 }
 
 /* The report */
@@ -102,9 +130,9 @@ void vf_report(int exit_code, const char *head, const char *message)
                *driver ? driver : "none on this stack", self->name, self->vp->number, self->irql,
                self->in_dpc ? ", in a DPC" : "");
     for (unsigned i = 0; i < count; i++) {
-        char symbol[160];
-        vf_symbol(frames[i], symbol, sizeof symbol);
-        length = append(text, sizeof text, length, "    %2u  %s\n", i, symbol);
+        char where[160];
+        vf_symbol_of_return(frames[i], where, sizeof where);
+        length = append(text, sizeof text, length, "    %2u  %s\n", i, where);
     }
     if (sched_det)
         length =

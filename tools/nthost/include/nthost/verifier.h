@@ -16,20 +16,20 @@
 #define VF_RULES(X)                                                                                \
     X(IrqlTooHigh)                                                                                 \
     X(IrqlWrongOnReturn)                                                                           \
-    X(IrqlLoweredWrongly) X(WaitAtDispatch) X(SpinLockRecursive) X(SpinLockNotOwned)               \
-        X(SpinLockHeld) X(LockOrder) X(PoolLeak) X(PoolDoubleFree) X(PoolWrongTag) X(PoolCorrupt)  \
-            X(PoolUseAfterFree) X(PagedAtDispatch) X(PageableCodeAtDispatch) X(TimerActive)        \
-                X(DpcActive) X(WorkItemActive) X(ThreadActive) X(ObjectLeak) X(HandleLeak)         \
-                    X(RundownMisuse) X(LookasideLeak) X(IrpDoubleCompletion)                       \
-                        X(IrpTouchedAfterCompletion) X(IrpPendingMismatch) X(IrpCancelRoutineSet)  \
-                            X(IrpInformation) X(MdlLeak) X(MdlMisuse) X(DeviceLeak) X(NblLeak)     \
-                                X(NblDoubleCompletion) X(NblTouchedAfterSend) X(NblNotOurs)        \
-                                    X(NblMalformed) X(SendWhilePaused) X(OffloadNotOffered)        \
-                                        X(OidLeak) X(OidDoubleCompletion) X(StatusMalformed)       \
-                                            X(FilterState) X(NdisLeak) X(WdfObjectLeak)            \
-                                                X(WdfRequestMisuse) X(WdfBadHandle)                \
-                                                    X(WdfUnimplemented) X(BadParameter)            \
-                                                        X(Deadlock) X(AssertionFailed)
+    X(IrqlLoweredWrongly)                                                                          \
+    X(WaitAtDispatch) X(SpinLockRecursive) X(SpinLockNotOwned) X(SpinLockHeld) X(LockOrder)        \
+        X(PoolLeak) X(PoolDoubleFree) X(PoolWrongTag) X(PoolCorrupt) X(PoolUseAfterFree)           \
+            X(PagedAtDispatch) X(PageableCodeAtDispatch) X(TimerActive) X(DpcActive)               \
+                X(WorkItemActive) X(ThreadActive) X(ObjectLeak) X(HandleLeak) X(RundownMisuse)     \
+                    X(LookasideLeak) X(IrpDoubleCompletion) X(IrpTouchedAfterCompletion)           \
+                        X(IrpPendingMismatch) X(IrpCancelRoutineSet) X(IrpInformation) X(MdlLeak)  \
+                            X(MdlMisuse) X(DeviceLeak) X(NblLeak) X(NblDoubleCompletion)           \
+                                X(NblTouchedAfterSend) X(NblNotOurs) X(NblMalformed)               \
+                                    X(SendWhilePaused) X(OffloadNotOffered) X(OidLeak)             \
+                                        X(OidDoubleCompletion) X(StatusMalformed) X(FilterState)   \
+                                            X(NdisLeak) X(WdfObjectLeak) X(WdfRequestMisuse)       \
+                                                X(WdfBadHandle) X(WdfUnimplemented)                \
+                                                    X(BadParameter) X(Deadlock) X(AssertionFailed)
 
 enum vf_rule {
 #define X(name) Vf##name,
@@ -141,3 +141,5 @@ void vf_memory_freed(const void *memory, size_t bytes);
 
 /* "driver+0x1234", "KeSetEvent+0x12" or a plain address. */
 void vf_symbol(const void *address, char *text, size_t size);
+void vf_symbol_of_return(const void *address, char *text,
+                         size_t size); /* the same for a return address */
