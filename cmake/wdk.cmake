@@ -102,7 +102,7 @@ function(nts_driver_wdk name)
       add_custom_command(TARGET ${name} POST_BUILD
         COMMAND ${CMAKE_COMMAND} -E copy ${inf} ${stamped}
         COMMAND ${NTS_STAMPINF} -f ${stamped} -d * -a amd64 -v ${PROJECT_VERSION}.0 -k 1.33
-        COMMAND ${NTS_INF2CAT} /driver:${NTS_DRIVER_DIR} /os:10_NI_X64,ServerFE_X64 /uselocaltime
+        COMMAND ${NTS_INF2CAT} /driver:${NTS_DRIVER_DIR} /os:10_CO_X64,10_NI_X64,10_GE_X64,ServerFE_X64,Server2025_X64 /uselocaltime
         COMMENT "Stamping ${name}.inf and making its catalogue"
         VERBATIM)
     else()
