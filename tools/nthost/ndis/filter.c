@@ -9,8 +9,6 @@
  */
 #include "stack.h"
 #include "verify.h"
-#include <nthost/io.h>
-#include <nthost/utf.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,7 +292,7 @@ NDIS_STATUS NTAPI NdisFRegisterFilterDriver(PDRIVER_OBJECT DriverObject,
     }
     *NdisFilterDriverHandle = driver;
     if (driver->handlers.SetOptionsHandler) {
-        struct vf_call call = vf_call_begin("FilterSetOptions");
+        struct vf_call call = vf_call_begin_of("FilterSetOptions", driver->handlers.SetOptionsHandler);
         status = driver->handlers.SetOptionsHandler(driver, FilterDriverContext);
         vf_call_end(&call);
     }
@@ -335,13 +333,12 @@ VOID NTAPI NdisFDeregisterFilterDriver(NDIS_HANDLE NdisFilterDriverHandle)
 }
 NT_EXPORT(NDIS, NdisFDeregisterFilterDriver);
 
-/* A filter driver object of this image that is still registered: for the check at unload. */
-const char *filters_registered_by(const char *service)
+/* The service of a filter driver whose code is in this image and that is still registered; NULL. */
+const char *filters_registered_by(const char *image)
 {
     for (LIST_ENTRY *e = ndis_drivers.Flink; e != &ndis_drivers; e = e->Flink) {
         struct ndis_driver *driver = CONTAINING_RECORD(e, struct ndis_driver, link);
-        if (!strcasecmp(io_driver_service(driver->object), service) ||
-            !strcasecmp(driver->service, service))
+        if (!strcmp(vf_owner((const void *)driver->handlers.AttachHandler), image))
             return driver->service;
     }
     return NULL;

@@ -63,8 +63,9 @@ static struct ndis_module *module_create(struct ndis_adapter *adapter, struct nd
     module->install = *install;
     module->node.adapter = adapter;
     module->node.module = module;
-    snprintf(module->node.name, sizeof(module->node.name), "%s on %s", install->service,
-             adapter->name);
+    const char *image = vf_owner((const void *)driver->handlers.AttachHandler);
+    snprintf(module->node.name, sizeof(module->node.name), "%s on %s",
+             *image ? image : install->service, adapter->name);
     oid_target_init(&module->node.oids);
     module->if_index = next_index();
     module->luid.Value = 0;
@@ -129,7 +130,7 @@ static NDIS_STATUS call_attach(struct ndis_module *module, unsigned place)
     memcpy(parameters.CurrentMacAddress, adapter->mac, sizeof(adapter->mac));
 
     module->state = ModuleAttaching;
-    struct vf_call call = vf_call_begin("FilterAttach");
+    struct vf_call call = vf_call_begin_of("FilterAttach", module->driver->handlers.AttachHandler);
     NDIS_STATUS status =
         module->driver->handlers.AttachHandler(module, module->driver->context, &parameters);
     vf_call_end(&call);
@@ -191,7 +192,7 @@ void module_set_options(struct ndis_module *module)
     if (!module->driver->handlers.SetFilterModuleOptionsHandler)
         return;
     module->in_set_options = true;
-    struct vf_call call = vf_call_begin("FilterSetModuleOptions");
+    struct vf_call call = vf_call_begin_of("FilterSetModuleOptions", module->driver->handlers.SetFilterModuleOptionsHandler);
     module->driver->handlers.SetFilterModuleOptionsHandler(module->context);
     vf_call_end(&call);
     module->in_set_options = false;
@@ -246,7 +247,7 @@ NDIS_STATUS module_restart(struct ndis_module *module, PNDIS_RESTART_ATTRIBUTES 
     };
     module->waiting_restart = true;
     module->state = ModuleRestarting;
-    struct vf_call call = vf_call_begin("FilterRestart");
+    struct vf_call call = vf_call_begin_of("FilterRestart", module->driver->handlers.RestartHandler);
     NDIS_STATUS status = module->driver->handlers.RestartHandler(module->context, &parameters);
     vf_call_end(&call);
     if (status == NDIS_STATUS_PENDING)
@@ -283,7 +284,7 @@ void module_pause(struct ndis_module *module, ULONG reason)
     };
     module->waiting_pause = true;
     module->state = ModulePausing;
-    struct vf_call call = vf_call_begin("FilterPause");
+    struct vf_call call = vf_call_begin_of("FilterPause", module->driver->handlers.PauseHandler);
     NDIS_STATUS status = module->driver->handlers.PauseHandler(module->context, &parameters);
     vf_call_end(&call);
     if (status == NDIS_STATUS_PENDING)
@@ -314,7 +315,7 @@ NT_EXPORT(NDIS, NdisFPauseComplete);
 void module_detach(struct ndis_module *module)
 {
     module->state = ModuleDetached;
-    struct vf_call call = vf_call_begin("FilterDetach");
+    struct vf_call call = vf_call_begin_of("FilterDetach", module->driver->handlers.DetachHandler);
     module->driver->handlers.DetachHandler(module->context);
     vf_call_end(&call);
     module_free(module);

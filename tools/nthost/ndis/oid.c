@@ -70,7 +70,7 @@ static void deliver(PNDIS_OID_REQUEST request, NDIS_STATUS status)
         KeSetEvent(route->done, IO_NO_INCREMENT, FALSE);
     } else {
         const NDIS_FILTER_DRIVER_CHARACTERISTICS *handlers = &module->driver->handlers;
-        struct vf_call call = vf_call_begin("FilterOidRequestComplete");
+        struct vf_call call = vf_call_begin_of("FilterOidRequestComplete", handlers->OidRequestCompleteHandler);
         if (route->direct)
             handlers->DirectOidRequestCompleteHandler(module->context, request, status);
         else
@@ -110,8 +110,8 @@ static NDIS_STATUS call_target(struct ndis_node *node, PNDIS_OID_REQUEST request
         ndis_queue(NdisOidThread, run_miniport, request);
         return NDIS_STATUS_PENDING;
     }
-    struct vf_call call = vf_call_begin("FilterOidRequest");
     const NDIS_FILTER_DRIVER_CHARACTERISTICS *handlers = &module->driver->handlers;
+    struct vf_call call = vf_call_begin_of("FilterOidRequest", handlers->OidRequestHandler);
     NDIS_STATUS status = direct ? handlers->DirectOidRequestHandler(module->context, request)
                                 : handlers->OidRequestHandler(module->context, request);
     vf_call_end(&call);
@@ -318,7 +318,7 @@ static void tell_cancel(struct ndis_module *module, PVOID request_id, bool direc
         direct ? handlers->CancelDirectOidRequestHandler : handlers->CancelOidRequestHandler;
     if (!handler)
         return;
-    struct vf_call call = vf_call_begin("FilterCancelOidRequest");
+    struct vf_call call = vf_call_begin_of("FilterCancelOidRequest", handler);
     handler(module->context, request_id);
     vf_call_end(&call);
 }

@@ -290,7 +290,8 @@ struct nb_block *block_check(const void *element, enum pool_kind kind, const cha
 {
     struct nb_block *block = block_of(element);
     if (vf_enabled && (!element || block->magic != BLOCK_LIVE || block->pool->kind != kind))
-        vf_violation(VfNblNotOurs, "%s: %p is %s", function, element,
+        vf_violation(element && block->magic == BLOCK_FREE ? VfNblDoubleCompletion : VfNblNotOurs,
+                     "%s: %p is %s", function, element,
                      element && block->magic == BLOCK_FREE ? "free already"
                                                            : "not an element of a pool");
     return block;

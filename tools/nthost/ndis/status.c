@@ -13,7 +13,7 @@ static void indicate(struct ndis_adapter *adapter, const struct module_view *vie
         struct ndis_module *module = view->modules[i];
         if (!module->driver->handlers.StatusHandler)
             continue;
-        struct vf_call call = vf_call_begin("FilterStatus");
+        struct vf_call call = vf_call_begin_of("FilterStatus", module->driver->handlers.StatusHandler);
         module->driver->handlers.StatusHandler(module->context, status);
         vf_call_end(&call);
         return;

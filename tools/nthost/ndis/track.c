@@ -73,6 +73,7 @@ void stack_describe(void *const *stack, unsigned depth, char *text, size_t size)
 
 static void check_unload(const char *driver)
 {
+    verify_blocks_unloaded(driver);
     for (LIST_ENTRY *e = entries.Flink; e != &entries; e = e->Flink) {
         struct track_entry *entry = CONTAINING_RECORD(e, struct track_entry, link);
         if (strcmp(entry->driver, driver))

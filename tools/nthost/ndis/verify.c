@@ -12,6 +12,7 @@
 #include "verify.h"
 #include "frame.h"
 #include <nthost/loader.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,9 +35,12 @@ struct nbl_track {
     struct ndis_node *last; /* who gave it back or away last, for messages */
 };
 
-static struct nbl_track *track_of(PNET_BUFFER_LIST nbl, const char *function)
+static struct nbl_track *track_of(PNET_BUFFER_LIST nbl, const struct ndis_node *who,
+                                  const char *function)
 {
-    return block_check(nbl, PoolNbl, function)->track;
+    char text[128];
+    snprintf(text, sizeof(text), "%s by %s", function, who->name);
+    return block_check(nbl, PoolNbl, text)->track;
 }
 
 static const char *owner_name(const struct nbl_track *track)
@@ -139,7 +143,7 @@ static void count_originated(struct ndis_node *node, enum travel travel, long ch
 static void pass_on(PNET_BUFFER_LIST nbl, struct ndis_node *from, struct ndis_node *to,
                     enum travel travel, bool lent, const char *function)
 {
-    struct nbl_track *track = track_of(nbl, function);
+    struct nbl_track *track = track_of(nbl, from, function);
     check_shape(nbl, from, function);
     if (track->travel == AtRest) {
         if (nbl->SourceHandle != (from->module ? (void *)from->module : (void *)from))
@@ -185,15 +189,15 @@ static void pass_on(PNET_BUFFER_LIST nbl, struct ndis_node *from, struct ndis_no
 static void give_back(PNET_BUFFER_LIST nbl, struct ndis_node *from, struct ndis_node *to,
                       enum travel travel, const char *function)
 {
-    struct nbl_track *track = track_of(nbl, function);
+    struct nbl_track *track = track_of(nbl, from, function);
     struct holder *top = track->depth ? &track->holders[track->depth - 1] : NULL;
-    if (track->travel != travel || !top)
-        vf_violation(VfNblDoubleCompletion, "%s by %s: NBL %p is not %s", function, from->name,
-                     (void *)nbl, travel == Sending ? "being sent" : "being received");
     if (nbl->SourceHandle == (from->module ? (void *)from->module : (void *)from))
         vf_violation(VfNblNotOurs,
                      "%s by %s: NBL %p is its own; what it has originated ends with it", function,
                      from->name, (void *)nbl);
+    if (track->travel != travel || !top)
+        vf_violation(VfNblDoubleCompletion, "%s by %s: NBL %p is not %s", function, from->name,
+                     (void *)nbl, travel == Sending ? "being sent" : "being received");
     if (top->node != from)
         vf_violation(track->last == from ? VfNblDoubleCompletion : VfNblNotOurs,
                      "%s by %s: NBL %p is with %s", function, from->name, (void *)nbl,
@@ -244,7 +248,7 @@ static void give_back(PNET_BUFFER_LIST nbl, struct ndis_node *from, struct ndis_
 static void take_back(PNET_BUFFER_LIST nbl, struct ndis_node *from, struct ndis_node *to,
                       const char *function)
 {
-    struct nbl_track *track = track_of(nbl, function);
+    struct nbl_track *track = track_of(nbl, from, function);
     struct holder *top = &track->holders[track->depth - 1];
     if (track->travel != Receiving || track->depth < 2 || top->node != to || !top->lent)
         vf_violation(VfNblNotOurs,
@@ -277,11 +281,11 @@ static void send_from(struct ndis_node *from, const struct link_send *link, PNET
     FOR_EACH_NBL(nbl, nbls)
     {
         pass_on(nbl, from, link->node, Sending, false, function);
-        const struct ndis_module *origin = track_of(nbl, function)->holders[0].node->module;
+        const struct ndis_module *origin = track_of(nbl, from, function)->holders[0].node->module;
         if (origin && !link->node->module)
             verify_offload(origin, nbl);
     }
-    struct vf_call call = vf_call_begin("FilterSendNetBufferLists");
+    struct vf_call call = vf_call_begin_of("FilterSendNetBufferLists", link->call);
     link->call(link->context, nbls, port, flags);
     vf_call_end(&call);
 }
@@ -291,7 +295,7 @@ static void complete_from(struct ndis_node *from, const struct link_send_complet
 {
     check_irql(flags & NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL, function, from);
     FOR_EACH_NBL(nbl, nbls) give_back(nbl, from, link->node, Sending, function);
-    struct vf_call call = vf_call_begin("FilterSendNetBufferListsComplete");
+    struct vf_call call = vf_call_begin_of("FilterSendNetBufferListsComplete", link->call);
     link->call(link->context, nbls, flags);
     vf_call_end(&call);
 }
@@ -301,7 +305,7 @@ static void return_from(struct ndis_node *from, const struct link_return *link,
 {
     check_irql(flags & NDIS_RETURN_FLAGS_DISPATCH_LEVEL, function, from);
     FOR_EACH_NBL(nbl, nbls) give_back(nbl, from, link->node, Receiving, function);
-    struct vf_call call = vf_call_begin("FilterReturnNetBufferLists");
+    struct vf_call call = vf_call_begin_of("FilterReturnNetBufferLists", link->call);
     link->call(link->context, nbls, flags);
     vf_call_end(&call);
 }
@@ -326,7 +330,7 @@ static void receive_from(struct ndis_node *from, const struct link_receive *link
         ULONG i = 0;
         FOR_EACH_NBL(nbl, nbls) chain[i++] = nbl;
     }
-    struct vf_call call = vf_call_begin("FilterReceiveNetBufferLists");
+    struct vf_call call = vf_call_begin_of("FilterReceiveNetBufferLists", link->call);
     link->call(link->context, nbls, port, count, flags);
     vf_call_end(&call);
     for (ULONG i = 0; lent && i < counted; i++) {
@@ -474,9 +478,21 @@ void verify_block_put(struct nb_block *block)
         release_block(old, true);
 }
 
+/* What the driver has freed and then written to, while its name is still known. */
+void verify_blocks_unloaded(const char *driver)
+{
+    for (unsigned i = 0; i < QUARANTINE; i++) {
+        struct nb_block *block = quarantine[i];
+        if (!block || !vf_is_owner(block->caller, driver))
+            continue;
+        quarantine[i] = NULL;
+        release_block(block, true);
+    }
+}
+
 void verify_nbl_free(PNET_BUFFER_LIST nbl, const char *function)
 {
-    struct nbl_track *track = track_of(nbl, function);
+    struct nbl_track *track = block_check(nbl, PoolNbl, function)->track;
     if (track->travel != AtRest)
         vf_violation(VfNblNotOurs, "%s: NBL %p is not at rest: it is with %s", function,
                      (void *)nbl, owner_name(track));

@@ -34,6 +34,7 @@ void verify_nbl_free(PNET_BUFFER_LIST nbl, const char *function);
 void verify_pool_free(struct nb_pool *pool);
 /* A driver was unloaded: a leak in one of its pools is a violation. */
 void verify_pool_leaks(struct nb_pool *pool, const char *driver);
+void verify_blocks_unloaded(const char *driver);
 
 /* verify_send.c: a frame that a filter has originated, against what the adapter offers now. */
 void verify_offload(const struct ndis_module *module, PNET_BUFFER_LIST nbl);
@@ -45,4 +46,4 @@ void device_stop(void);
 void verify_blocks_stop(void);
 void stack_describe(void *const *stack, unsigned depth, char *text, size_t size);
 void filters_reset(void);
-const char *filters_registered_by(const char *service);
+const char *filters_registered_by(const char *image);
