@@ -179,6 +179,11 @@ export const commands: readonly Command[] = [
     examples: [['oneip lookup 192.0.2.7 10.77.0.100', 'Which node serves 192.0.2.7?']],
     handler: async () => (await oneip()).lookup,
   }),
+  command('oneip restore', {
+    summary: 'Bring what was applied here back into force after a restart, as "driver start" does',
+    examples: [['oneip restore', 'When the machine has booted']],
+    handler: async () => (await oneip()).restore,
+  }),
   command('oneip clear', {
     summary: 'Take the configuration out of force and forget it',
     examples: [['oneip clear --yes', 'This node leaves the cluster for good']],

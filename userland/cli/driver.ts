@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { isNtsError, ntsError } from '../common/errors.js';
 import { driverImages } from '../common/paths.js';
-import { Store } from '../common/store.js';
 import {
   type Flavor,
   type Service,
@@ -11,8 +10,8 @@ import {
   infErrorText,
   openServices,
 } from '../driver/services.js';
-import { reapply } from '../oneip/apply.js';
 import type { Context } from './context.js';
+import { restoreOneIp } from './restore.js';
 import { facts, table } from './style.js';
 
 async function withServices<T>(
@@ -74,22 +73,21 @@ export async function uninstall({ service }: { service: string }, context: Conte
 
 export async function start({ service }: { service: string }, context: Context): Promise<void> {
   await withServices(context, async (services) => {
-    await services.start(service);
-    await restore(context);
+    // A driver that starts with the machine runs already, but without what was applied to it.
+    const [present] = await services.list(service);
+    if (present?.state === 'running') context.note(`${service} runs already`);
+    else await services.start(service);
+    await restoreIfThere(context);
     await show(context, services, service);
   });
 }
 
 /** Whatever driver was started: where the ONE-IP device exists it gets its configuration back. */
-async function restore(context: Context): Promise<void> {
-  const store = Store.open();
+async function restoreIfThere(context: Context): Promise<void> {
   try {
-    const generation = await reapply(store, { endpoint: context.endpoint });
-    if (generation !== null) context.note(`ONE-IP configuration ${generation} is in force again`);
+    await restoreOneIp(context);
   } catch (error) {
     if (!isNtsError(error, 'NTS_ERR_NO_DEVICE')) throw error;
-  } finally {
-    store.close();
   }
 }
 

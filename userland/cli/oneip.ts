@@ -16,6 +16,7 @@ import { type AppliedConfiguration, loadConfiguration } from '../oneip/state.js'
 import { type NodeView, eventView, nodeView, statsView } from '../oneip/view.js';
 import type { Context } from './context.js';
 import { memberTable, nodeText, statsText } from './oneip-text.js';
+import { restoreOneIp } from './restore.js';
 
 async function withOneIp<T>(
   { endpoint }: Context,
@@ -227,6 +228,11 @@ function parseAddress(text: string): OneIpAddress {
 function portNumber(port: number): number {
   if (port >= 0 && port <= 65535) return port;
   throw ntsError('NTS_ERR_USAGE', { what: `${port} is no port` });
+}
+
+export async function restore(_: object, context: Context): Promise<void> {
+  await restoreOneIp(context);
+  showNode(await readNode(context), context);
 }
 
 export async function clear(_: object, context: Context): Promise<void> {

@@ -1,0 +1,14 @@
+/** Bringing what was applied here back into force. */
+import { Store } from '../common/store.js';
+import { reapply } from '../oneip/apply.js';
+import type { Context } from './context.js';
+
+export async function restoreOneIp(context: Context): Promise<void> {
+  const store = Store.open();
+  try {
+    const generation = await reapply(store, { endpoint: context.endpoint });
+    if (generation !== null) context.note(`ONE-IP configuration ${generation} is in force again`);
+  } finally {
+    store.close();
+  }
+}
