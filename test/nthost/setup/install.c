@@ -260,6 +260,32 @@ NT_TEST(a_refused_inf_changes_nothing)
     remove_state();
 }
 
+NT_TEST(what_fails_half_way_is_taken_back)
+{
+    struct setup_error error = {0};
+    char path[256], service[64], line[512], name[301];
+    make_state();
+    start_host();
+    /* A key's name has at most 255 characters: the registry refuses it when much is written. */
+    memset(name, 'k', sizeof(name) - 1);
+    name[sizeof(name) - 1] = 0;
+    snprintf(line, sizeof(line),
+             "HKR,Parameters,Greeting,,\"hello\"\nHKR,\"Parameters\\%s\",Value,,x", name);
+    write_inf(path, "HKR,Parameters,Greeting,,\"hello\"", line);
+    ok(!NT_SUCCESS(setup_install(path, NTS_DRIVER_DIR, flavor(), service, &error)));
+    ok(strstr(error.message, "registry") != NULL, "%s", error.message);
+    is_str(list(NULL), "[]\n");
+    ok(!registry_key_exists(REGISTRY_SERVICES "\\KmdfEcho"));
+    is_int(packages(), 0);
+    is_status(install_echo(&error), STATUS_SUCCESS, "%s", error.message);
+    ok(strstr(list("KmdfEcho"), "\"published\":\"oem0.inf\"") != NULL);
+    nt_stop();
+    start_host();
+    ok(strstr(list("KmdfEcho"), "\"published\":\"oem0.inf\"") != NULL);
+    nt_stop();
+    remove_state();
+}
+
 NT_TEST(the_same_service_is_not_installed_twice)
 {
     struct setup_error error = {0};

@@ -42,6 +42,25 @@ NT_TEST(every_rule_has_a_page_and_a_text)
     ok(count >= 25, "%u rules", count);
 }
 
+/* docs/inf.md lists them all, as they are. */
+NT_TEST(every_rule_is_in_the_manual)
+{
+    static char manual[65536];
+    const char *name, *page, *text;
+    FILE *file = fopen(NTS_SOURCE_DIR "/docs/inf.md", "r");
+    if (!file) {
+        fail("no docs/inf.md");
+        return;
+    }
+    manual[fread(manual, 1, sizeof(manual) - 1, file)] = 0;
+    fclose(file);
+    for (unsigned i = 0; setup_rule(i, &name, &page, &text); i++) {
+        char row[1024];
+        snprintf(row, sizeof(row), "| %s | %s | %s |\n", name, text, page);
+        ok(strstr(manual, row) != NULL, "%s", row);
+    }
+}
+
 NT_TEST(every_bad_inf_breaks_its_rule_and_no_other)
 {
     const char *name, *page, *text;
