@@ -1,6 +1,6 @@
 // The driver host of a machine: started, asked by the command line that users have, frozen.
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { buildFolder, builtFile, root } from './built.js';
@@ -35,6 +35,8 @@ export class DriverHost {
 
   static async start(node: Node, options: HostOptions): Promise<DriverHost> {
     const socket = path.join(node.folder, 'host.sock');
+    // A host that was killed leaves it behind.
+    rmSync(socket, { force: true });
     const args = [
       '--socket',
       socket,
