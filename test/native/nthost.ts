@@ -1,7 +1,7 @@
 /** A driver host of a test's own, and the command line against it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
@@ -133,6 +133,8 @@ function launch(folder: string, endpoint: string, options: HostOptions): ChildPr
     program,
     ...['--socket', endpoint, '--state', state, ...parameters],
   ];
+  // A host that was killed leaves its socket behind.
+  rmSync(endpoint, { force: true });
   const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });
   const log = createWriteStream(path.join(folder, 'host.log'), { flags: 'a' });
   child.stdout.pipe(log, { end: false });
