@@ -149,3 +149,4 @@ NDIS_CASE(NdisLeak, NdisLeak_workitem);
 NDIS_CASE(NdisLeak, NdisLeak_rwlock);
 NDIS_CASE(NdisLeak, NdisLeak_mdl);
 NDIS_CASE(NdisLeak, NdisLeak_registration);
+NDIS_CASE(MdlMisuse, MdlMisuse_ndis);

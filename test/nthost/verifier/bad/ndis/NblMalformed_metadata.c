@@ -5,20 +5,28 @@
 
 static VOID SendComplete(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, ULONG Flags)
 {
-    PNET_BUFFER_LIST next, parent;
+    PNET_BUFFER_LIST *link = &Lists;
+    ULONG own = 0;
 
-    for (; Lists != NULL && Lists->SourceHandle == BadModule.Handle; Lists = next)
+    while (*link != NULL)
     {
-        next = NET_BUFFER_LIST_NEXT_NBL(Lists);
-        parent = Lists->ParentNetBufferList;
-        NdisFreeCloneNetBufferList(Lists, 0);
+        PNET_BUFFER_LIST nbl = *link, parent = nbl->ParentNetBufferList;
+
+        if (nbl->SourceHandle != BadModule.Handle)
+        {
+            link = &NET_BUFFER_LIST_NEXT_NBL(nbl);
+            continue;
+        }
+        *link = NET_BUFFER_LIST_NEXT_NBL(nbl);
+        NdisFreeCloneNetBufferList(nbl, 0);
         NdisFReturnNetBufferLists(BadModule.Handle, parent, 0);
-        BadSent(1);
+        own++;
     }
     if (Lists != NULL)
     {
         BadSendComplete(Context, Lists, Flags);
     }
+    BadSent(own);
 }
 
 static VOID Receive(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, NDIS_PORT_NUMBER Port, ULONG Count, ULONG Flags)
