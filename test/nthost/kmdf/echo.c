@@ -314,6 +314,61 @@ NT_TEST(close_races_with_cancel)
     tap_at(NULL);
 }
 
+/* Real threads, which do anything at any time: all that is asked for is answered, once. */
+struct worker {
+    unsigned number, answered, cancelled;
+};
+static void work(void *context)
+{
+    static const ULONG codes[] = {ECHO_IOCTL_ECHO, ECHO_IOCTL_DELAY, ECHO_IOCTL_WAIT,
+                                  ECHO_IOCTL_WORK, ECHO_IOCTL_DPC,   ECHO_IOCTL_UPPER};
+    struct worker *worker = context;
+    uint32_t random = 12345 + worker->number * 7919;
+    for (unsigned round = 0; round < 150; round++) {
+        struct sent sent;
+        random = random * 1664525 + 1013904223;
+        send(&sent, codes[(random >> 16) % 6]);
+        if ((random >> 8) % 3 == 0)
+            io_cancel(client, handle, sent.request);
+        while (!sent.done) {
+            struct actor actor = {.sent = &sent};
+            LARGE_INTEGER moment = {.QuadPart = -1000};
+            act_release(&actor); /* whoever waits */
+            nt_enter();
+            KeDelayExecutionThread(KernelMode, FALSE, &moment);
+            nt_leave();
+        }
+        is_int(sent.times, 1);
+        worker->answered++;
+        worker->cancelled += sent.status == STATUS_CANCELLED;
+        io_request_release(sent.request);
+    }
+}
+
+NT_TEST(echo_among_real_threads)
+{
+    struct worker workers[4] = {{.number = 1}, {.number = 2}, {.number = 3}, {.number = 4}};
+    struct nt_thread *threads[4];
+    unsigned answered = 0;
+    tap_start(NT_REALTIME, tap_seed());
+    registry_set_dword(REGISTRY_SERVICES "\\KmdfEcho\\Parameters", "DelayMilliseconds", 1);
+    is_status(load(), STATUS_SUCCESS);
+    client = io_client_create(IO_TOKEN_ADMINISTRATOR, 79);
+    is_status(io_open(client, "\\\\.\\KmdfEcho", GENERIC_READ | GENERIC_WRITE, &handle),
+              STATUS_SUCCESS);
+    for (unsigned i = 0; i < 4; i++)
+        threads[i] = nt_spawn("worker", work, &workers[i]);
+    for (unsigned i = 0; i < 4; i++) {
+        nt_join(threads[i]);
+        answered += workers[i].answered;
+    }
+    is_int(answered, 4 * 150);
+    ECHO_STATS now = stats();
+    is_int(now.Pending, 0);
+    ok(now.Delayed > 0 && now.Released > 0 && now.Echoes > 0);
+    stop();
+}
+
 /* Each call that can fail does, once from each place: the driver gives up cleanly, or does without.
  */
 NT_TEST(every_failure_is_survived)

@@ -6,6 +6,7 @@ static volatile unsigned calls;
 static KIRQL call_irql;
 static uint64_t call_time;
 static PKTHREAD call_thread;
+static unsigned schedule; /* added to the seed */
 
 static void called(void)
 {
@@ -37,7 +38,7 @@ static WDFDEVICE start(WDF_OBJECT_ATTRIBUTES *attributes)
 {
     struct fixture_device options = {0};
     calls = 0;
-    fixture_start(NT_DETERMINISTIC, tap_seed());
+    fixture_start(NT_DETERMINISTIC, tap_seed() + schedule);
     WDFDEVICE device = fixture_device(&options);
     WDF_OBJECT_ATTRIBUTES_INIT(attributes);
     attributes->ParentObject = device;
@@ -122,6 +123,51 @@ NT_TEST(passive_timers_are_called_at_passive_level)
     attributes.ParentObject = NULL;
     is_status(WdfTimerCreate(&config, &attributes, &timer), STATUS_WDF_PARENT_NOT_SPECIFIED);
     fixture_stop();
+}
+
+static EVT_WDF_TIMER delete_timer;
+static void delete_timer(WDFTIMER timer)
+{
+    called();
+    WdfObjectDelete(timer);
+}
+static EVT_WDF_WORKITEM delete_work;
+static void delete_work(WDFWORKITEM item)
+{
+    called();
+    WdfObjectDelete(item);
+}
+
+NT_TEST(timers_and_work_items_may_delete_themselves)
+{
+    WDF_OBJECT_ATTRIBUTES attributes;
+    WDF_WORKITEM_CONFIG work;
+    WDF_TIMER_CONFIG config;
+    WDFWORKITEM item;
+    WDFTIMER timer;
+    for (schedule = 0; schedule < 30; schedule++) {
+        tap_at("schedule %u", schedule);
+        start(&attributes);
+        WDF_TIMER_CONFIG_INIT(&config, delete_timer);
+        for (unsigned kind = 0; kind < 4; kind++) {
+            config.UseHighResolutionTimer = kind & 1;
+            attributes.ExecutionLevel =
+                kind & 2 ? WdfExecutionLevelPassive : WdfExecutionLevelInheritFromParent;
+            is_status(WdfTimerCreate(&config, &attributes, &timer), STATUS_SUCCESS);
+            WdfTimerStart(timer, WDF_REL_TIMEOUT_IN_MS(5));
+            fixture_run(100);
+        }
+        is_int(calls, 4, "once each");
+        attributes.ExecutionLevel = WdfExecutionLevelInheritFromParent;
+        WDF_WORKITEM_CONFIG_INIT(&work, delete_work);
+        is_status(WdfWorkItemCreate(&work, &attributes, &item), STATUS_SUCCESS);
+        WdfWorkItemEnqueue(item);
+        fixture_run(10);
+        is_int(calls, 5);
+        fixture_stop();
+    }
+    schedule = 0;
+    tap_at(NULL);
 }
 
 NT_TEST(dpcs_and_work_items)

@@ -83,7 +83,11 @@ static void TimerDispose(FX_OBJECT *Object)
     KeAcquireSpinLock(&timer->Lock, &irql);
     timer->Disposed = TRUE; /* no start from now on */
     KeReleaseSpinLock(&timer->Lock, irql);
-    Cancel(timer);
+    if (timer->High != NULL)
+        ExDeleteTimer(timer->High, TRUE, TRUE, NULL); /* waits for its callback */
+    else
+        Cancel(timer);
+    timer->High = NULL;
     WaitForCallback(timer);
     if (timer->Errand != NULL)
         FxErrandFinish(timer->Errand);
@@ -93,7 +97,7 @@ static void TimerDestroy(FX_OBJECT *Object)
 {
     FX_TIMER *timer = (FX_TIMER *)Object;
 
-    if (timer->High != NULL)
+    if (timer->High != NULL) /* never published */
         ExDeleteTimer(timer->High, TRUE, FALSE, NULL);
     FxErrandFree(timer->Errand);
 }
