@@ -20,6 +20,18 @@ IoTestComplete(_Inout_ PIRP Irp, NTSTATUS Status, ULONG_PTR Information)
     return Status;
 }
 
+/* Leaves a mark in the registry that the next life of the host can see. */
+static NTSTATUS
+IoTestShutdown(_Inout_ PIRP Irp)
+{
+    ULONG one = 1;
+
+    return IoTestComplete(Irp,
+                          RtlWriteRegistryValue(RTL_REGISTRY_ABSOLUTE, Globals.RegistryPath.Buffer, L"Shutdown",
+                                                REG_DWORD, &one, sizeof(one)),
+                          0);
+}
+
 NTSTATUS
 IoTestDispatch(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
 {
@@ -42,6 +54,8 @@ IoTestDispatch(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
     case IRP_MJ_CLOSE:
         InterlockedIncrement((LONG *)&Globals.Stats.Closes);
         return IoTestComplete(Irp, STATUS_SUCCESS, 0);
+    case IRP_MJ_SHUTDOWN:
+        return IoTestShutdown(Irp);
     case IRP_MJ_READ:
     case IRP_MJ_WRITE:
         return IoTestReadWrite(DeviceObject, Irp);
@@ -158,6 +172,10 @@ Create(_In_ PDRIVER_OBJECT DriverObject)
     if (NT_SUCCESS(status))
     {
         status = CreateOne(DriverObject, IOTEST_DIRECT, FALSE, DO_DIRECT_IO, &device);
+    }
+    if (NT_SUCCESS(status))
+    {
+        status = IoRegisterShutdownNotification(Globals.Main);
     }
     if (NT_SUCCESS(status))
     {

@@ -5,12 +5,12 @@
 VOID
 IoTestObjects(_Inout_ IOTEST_RESULT *Result)
 {
-    HANDLE event = NULL, named = NULL, again = NULL, process = NULL;
+    HANDLE event = NULL, named = NULL, again = NULL, process = NULL, linked = NULL;
     PKEVENT object = NULL, same = NULL;
     OBJECT_ATTRIBUTES attributes;
     UNICODE_STRING name = RTL_CONSTANT_STRING(L"\\BaseNamedObjects\\IoTestEvent");
     LARGE_INTEGER now = {.QuadPart = 0};
-    UCHAR buffer[128];
+    UCHAR buffer[256];
     POBJECT_NAME_INFORMATION text = (POBJECT_NAME_INFORMATION)buffer;
     PVOID wrong;
     PEPROCESS system = NULL;
@@ -52,6 +52,22 @@ IoTestObjects(_Inout_ IOTEST_RESULT *Result)
                                        KernelMode, &event),
                  STATUS_SUCCESS);
 
+    UNICODE_STRING link = RTL_CONSTANT_STRING(L"\\DosDevices\\IoTest"), device = RTL_CONSTANT_STRING(IOTEST_DEVICE);
+    WCHAR target[64];
+    UNICODE_STRING query = {0, sizeof(target), target};
+    InitializeObjectAttributes(&attributes, &link, OBJ_KERNEL_HANDLE, NULL, NULL);
+    CHECK_STATUS(ZwOpenSymbolicLinkObject(&linked, SYMBOLIC_LINK_QUERY, &attributes), STATUS_SUCCESS);
+    CHECK_STATUS(ZwQuerySymbolicLinkObject(linked, &query, &bytes), STATUS_SUCCESS);
+    CHECK(RtlEqualUnicodeString(&query, &device, FALSE));
+    query.MaximumLength = 4;
+    CHECK_STATUS(ZwQuerySymbolicLinkObject(linked, &query, &bytes), STATUS_BUFFER_TOO_SMALL);
+    InitializeObjectAttributes(&attributes, &device, OBJ_KERNEL_HANDLE, NULL, NULL);
+    HANDLE none;
+    CHECK_STATUS(ZwOpenSymbolicLinkObject(&none, SYMBOLIC_LINK_QUERY, &attributes), STATUS_OBJECT_TYPE_MISMATCH);
+    CHECK_STATUS(ZwQueryObject(linked, 2, buffer, sizeof(buffer), &bytes), STATUS_SUCCESS);
+    UNICODE_STRING type = RTL_CONSTANT_STRING(L"SymbolicLink");
+    CHECK(RtlEqualUnicodeString((PUNICODE_STRING)buffer, &type, FALSE));
+
     CHECK_STATUS(ObOpenObjectByPointer(IoGetCurrentProcess(), OBJ_KERNEL_HANDLE, NULL, PROCESS_ALL_ACCESS,
                                        *PsProcessType, KernelMode, &process),
                  STATUS_SUCCESS);
@@ -71,7 +87,7 @@ Done:
     {
         ObDereferenceObject(object);
     }
-    HANDLE handles[] = {event, named, again, process};
+    HANDLE handles[] = {event, named, again, process, linked};
     for (ULONG i = 0; i < ARRAYSIZE(handles); i++)
     {
         if (handles[i] != NULL)

@@ -1,6 +1,7 @@
 /* What the driver tests by itself, called as drivers call it: in each format, under the verifier.
  */
 #include "fixture.h"
+#include <nthost/registry.h>
 
 static void self_test(struct fixture *f, ULONG number, const char *name)
 {
@@ -52,6 +53,18 @@ NT_TEST(driver_files_and_registry_last)
     fixture_end(&f);
     need(fixture_start(&f, NT_DETERMINISTIC, tap_seed(), dir));
     self_test(&f, IOTEST_SELFTEST_STATE, "state");
+    /* A driver that is still loaded when the host stops gets IRP_MJ_SHUTDOWN; an unloaded one not.
+     */
+    ULONG shutdown = 0;
+    is_status(registry_get_dword(REGISTRY_SERVICES "\\iotest", "Shutdown", &shutdown),
+              STATUS_OBJECT_NAME_NOT_FOUND);
+    is_status(io_close(f.client, f.handle), STATUS_SUCCESS);
+    io_client_destroy(f.client);
+    nt_stop();
+    need(fixture_start(&f, NT_DETERMINISTIC, tap_seed(), dir));
+    is_status(registry_get_dword(REGISTRY_SERVICES "\\iotest", "Shutdown", &shutdown),
+              STATUS_SUCCESS);
+    is_int(shutdown, 1);
     fixture_end(&f);
     fixture_remove_dir();
 }

@@ -220,6 +220,8 @@ NT_EXPORT(NTOSKRNL, WdmlibIoCreateDeviceSecure);
 VOID NTAPI IoDeleteDevice(PDEVICE_OBJECT DeviceObject)
 {
     VF_ENTRY(APC_LEVEL);
+    if (DeviceObject->Flags & DO_SHUTDOWN_REGISTERED)
+        IoUnregisterShutdownNotification(DeviceObject);
     ob_remove_name(DeviceObject);
     device_lock();
     ULONG *flags = &DeviceObject->DeviceObjectExtension->ExtensionFlags;

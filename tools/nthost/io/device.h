@@ -56,6 +56,10 @@ PDEVICE_OBJECT device_top(PDEVICE_OBJECT device);
 /* startio.c: the device's timer stops and goes. */
 void startio_forget_timer(PDEVICE_OBJECT device);
 
+/* shutdown.c: IRP_MJ_SHUTDOWN to all that registered. Driver context, before drivers are unloaded.
+ */
+void shutdown_notify(void);
+
 static inline struct driver *driver_of(PDRIVER_OBJECT object)
 {
     return (struct driver *)object;

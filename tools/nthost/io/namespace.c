@@ -181,6 +181,21 @@ NTSTATUS ob_lookup(PCUNICODE_STRING name, void **object, UNICODE_STRING *rest)
     return status;
 }
 
+NTSTATUS ob_lookup_link(PCUNICODE_STRING name, void **link)
+{
+    const WCHAR *tail;
+    unsigned chars;
+    WCHAR *owned;
+    NTSTATUS status = resolve(name, false, link, &tail, &chars, &owned);
+    if (!NT_SUCCESS(status))
+        return status;
+    free(owned);
+    if (ob_type_of(*link) == &ob_link_type)
+        return STATUS_SUCCESS;
+    ob_dereference(*link);
+    return STATUS_OBJECT_TYPE_MISMATCH;
+}
+
 static void insert_entry(struct directory *in, struct ob_entry *parent, struct ob_entry *entry)
 {
     entry->parent = parent;
@@ -375,21 +390,14 @@ NT_EXPORT(NTOSKRNL, IoCreateUnprotectedSymbolicLink);
 
 NTSTATUS NTAPI IoDeleteSymbolicLink(PUNICODE_STRING SymbolicLinkName)
 {
-    const WCHAR *rest;
-    unsigned chars;
-    WCHAR *owned;
     void *link;
     VF_ENTRY(PASSIVE_LEVEL);
-    NTSTATUS status = resolve(SymbolicLinkName, false, &link, &rest, &chars, &owned);
+    NTSTATUS status = ob_lookup_link(SymbolicLinkName, &link);
     if (!NT_SUCCESS(status))
         return status;
-    free(owned);
-    if (ob_type_of(link) == &ob_link_type)
-        ob_remove_name(link);
-    else
-        status = STATUS_OBJECT_TYPE_MISMATCH;
+    ob_remove_name(link);
     ob_dereference(link);
-    return status;
+    return STATUS_SUCCESS;
 }
 NT_EXPORT(NTOSKRNL, IoDeleteSymbolicLink);
 

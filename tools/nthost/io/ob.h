@@ -34,6 +34,8 @@ void ob_describe(const void *object, char *text, size_t size);
 /* A symbolic link object; target is copied. */
 NTSTATUS ob_link_create(PCUNICODE_STRING name, PCUNICODE_STRING target);
 const UNICODE_STRING *ob_link_target(const void *link);
+/* The link itself, not what it leads to; referenced. */
+NTSTATUS ob_lookup_link(PCUNICODE_STRING name, void **link);
 
 /* Copies of counted strings, from host memory that RtlFreeUnicodeString can free. */
 NTSTATUS ob_copy_string(UNICODE_STRING *out, const WCHAR *text, size_t chars);

@@ -171,6 +171,9 @@ NTSTATUS driver_unload(PDRIVER_OBJECT object)
 /* The newest first. One that cannot be unloaded is only forgotten. */
 static void stop(void)
 {
+    nt_enter();
+    shutdown_notify();
+    nt_leave();
     for (;;) {
         pthread_mutex_lock(&loaded_mutex);
         struct driver *driver = loaded;
