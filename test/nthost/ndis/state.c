@@ -379,7 +379,7 @@ NT_TEST(registration_is_checked)
     REFUSES(NDIS_STATUS_BAD_CHARACTERISTICS, bad.RestartHandler = NULL);
     REFUSES(NDIS_STATUS_BAD_CHARACTERISTICS, bad.PauseHandler = NULL);
     REFUSES(NDIS_STATUS_BAD_CHARACTERISTICS, bad.ReceiveNetBufferListsHandler = (void *)1);
-    REFUSES(NDIS_STATUS_BAD_CHARACTERISTICS, bad.OidRequestCompleteHandler = (void *)1);
+    REFUSES(NDIS_STATUS_BAD_CHARACTERISTICS, bad.OidRequestHandler = (void *)1);
     REFUSES(NDIS_STATUS_BAD_CHARACTERISTICS, bad.ServiceName.Length = 0);
     is_status(NdisFRegisterFilterDriver(NULL, NULL, &c, &handle), NDIS_STATUS_INVALID_PARAMETER);
     is_status(NdisFRegisterFilterDriver(bench.probe, NULL, &c, &handle), NDIS_STATUS_SUCCESS,

@@ -210,11 +210,12 @@ static NDIS_STATUS check_handlers(const NDIS_FILTER_DRIVER_CHARACTERISTICS *c)
         return NDIS_STATUS_BAD_CHARACTERISTICS;
     if (c->ReturnNetBufferListsHandler && !c->ReceiveNetBufferListsHandler)
         return NDIS_STATUS_BAD_CHARACTERISTICS;
-    /* "If a filter driver defines a FilterOidRequestComplete function, it must provide the
-     * FilterOidRequest function." */
-    if (c->OidRequestCompleteHandler && !c->OidRequestHandler)
+    /* "If a filter driver defines a FilterOidRequest function, it must provide the
+     * FilterOidRequestComplete function." The other way round it may: a filter that originates
+     * requests and sees nobody else's. */
+    if (c->OidRequestHandler && !c->OidRequestCompleteHandler)
         return NDIS_STATUS_BAD_CHARACTERISTICS;
-    if (c->DirectOidRequestCompleteHandler && !c->DirectOidRequestHandler)
+    if (c->DirectOidRequestHandler && !c->DirectOidRequestCompleteHandler)
         return NDIS_STATUS_BAD_CHARACTERISTICS;
     if (!c->ServiceName.Length || !c->UniqueName.Length || !c->FriendlyName.Length)
         return NDIS_STATUS_BAD_CHARACTERISTICS;
