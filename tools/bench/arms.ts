@@ -32,7 +32,7 @@ export interface Standing {
 
 export const passFilter = {
   inf: path.join(buildFolder, 'drivers/ndispass.inf'),
-  service: 'NdisPass',
+  service: 'ndispass',
 };
 const cluster = addresses.cluster;
 
