@@ -176,6 +176,7 @@ static BOOLEAN OipIsTurn(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
 {
     UINT64 onTime = Role->Interval * 3 / 2;
     UINT64 due = OipMax(Role->SilenceFrom, Role->LastHeard);
+    ULONG i;
 
     if ((Role->State != OneIpRoleListening && Role->State != OneIpRoleBackup) || Role->Vetoed ||
         Role->Yielding)
@@ -199,6 +200,15 @@ static BOOLEAN OipIsTurn(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
     if (Now < due)
     {
         return FALSE; /* the usual case, before the members are looked at */
+    }
+    for (i = 0; i < Role->MemberCount; i += 1)
+    {
+        UINT64 dispatched = Role->Members[i].Dispatched;
+
+        if (i != Role->Dispatcher && dispatched != 0 && Now - dispatched < OipSilence(Role))
+        {
+            return FALSE; /* R9 */
+        }
     }
     return Role->PrimaryWanted || Now >= due + OipPosition(Role, Now) * 2 * OipAwaited(Role);
 }
@@ -488,6 +498,7 @@ static VOID OipHearDispatcher(
 {
     LONG order = OipEpochCompare(&Beacon->Epoch, &Role->Epoch);
 
+    Role->Members[Member].Dispatched = Now;
     if (order < 0 && (Role->State == OneIpRoleDispatcher || OipHears(Role, Now)))
     {
         OipAnswerStale(Role, Now, Member, Actions);

@@ -66,6 +66,8 @@
  *      that is cut off from the dispatcher alone does not compete with it.
  *  R9  A presence of the very node that dispatched is as good as its resignation (it was restarted,
  *      or has stepped down), unless it says whom it follows.
+ *      But nobody is promoted within the silence after any other dispatcher's beacon: what resigned
+ *      may have been a candidate that lost, and its beacons late.
  *  R10 Two nodes with one NodeId: the one with the lower boot nonce is silent until the other has
  *      not been heard for 100 intervals. An event says so on both.
  *  R11 Stopped: nothing is sent and nothing heard counts. After that, a whole startup limit.
@@ -130,6 +132,7 @@ typedef struct OIP_ROLE_MEMBER
     UINT32 Rank;
     UINT64 Heard;       /* its last authentic beacon; 0 never */
     UINT64 LastSeen;    /* the same, or later where it is given the benefit of the doubt */
+    UINT64 Dispatched;  /* its last beacon as dispatcher, if nothing contrary came since; else 0 */
     UINT64 Interval;    /* its beacon interval; 0 unknown */
     UINT64 Generation;  /* that it announced; 0 unknown */
     UINT64 BehindEvent; /* generation of the last Behind event for it */

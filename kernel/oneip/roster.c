@@ -81,6 +81,7 @@ VOID OipNoteMember(
     UINT64 bit = 1ULL << Member;
 
     member->Heard = Now;
+    member->Dispatched = 0; /* until the beacon says so */
     member->Interval = Beacon->IntervalMicroseconds * 10ULL;
     member->Generation = Beacon->Generation;
     member->Vetoed = (Beacon->Flags & OIP_BEACON_VETOED) != 0;
