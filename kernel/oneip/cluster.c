@@ -165,7 +165,8 @@ static VOID OipMakeEffective(_Inout_ OIP_CONFIGURATION *Config)
     NdisReleaseRWLock(Oip.DataLock, &lockState);
 }
 
-static VOID OipAppendBeacons(_In_ const OIP_CONFIGURATION *Config, _Inout_ OIP_SENDS *Sends)
+/* FALSE: not all could be made. */
+static BOOLEAN OipAppendBeacons(_In_ const OIP_CONFIGURATION *Config, _Inout_ OIP_SENDS *Sends)
 {
     UINT8 payload[OIP_BEACON_BYTES];
     UINT64 targets = Oip.Actions.Targets;
@@ -183,12 +184,12 @@ static VOID OipAppendBeacons(_In_ const OIP_CONFIGURATION *Config, _Inout_ OIP_S
         }
         if (!OipSendsReserve(Oip.Bound, 1, Sends))
         {
-            return;
+            return FALSE;
         }
         nbl = OipAllocateSend(Oip.Bound, OIP_ETHERNET_BYTES + OIP_BEACON_BYTES, &data);
         if (nbl == NULL)
         {
-            return; /* the next beacon is due in milliseconds */
+            return FALSE; /* the next beacon is due in milliseconds */
         }
         RtlCopyMemory(data, Config->Members[member].Mac, 6);
         RtlCopyMemory(data + 6, Oip.Bound->Mac, 6);
@@ -197,6 +198,7 @@ static VOID OipAppendBeacons(_In_ const OIP_CONFIGURATION *Config, _Inout_ OIP_S
         OipSendsAppend(Sends, nbl);
         OipCount(BeaconsSent, 1);
     }
+    return TRUE;
 }
 
 /*
@@ -213,9 +215,9 @@ static VOID OipPerform(_Inout_ OIP_SENDS *Sends)
     }
     if (Oip.Bound != NULL && config != NULL)
     {
-        if (Oip.Actions.Targets != 0)
+        if ((Oip.Actions.Targets == 0 || OipAppendBeacons(config, Sends)) && Oip.Actions.Sent != 0)
         {
-            OipAppendBeacons(config, Sends);
+            Sends->Sent = Oip.Actions.Sent;
         }
         if (Oip.Actions.Announce)
         {
@@ -241,6 +243,22 @@ static VOID OipPerform(_Inout_ OIP_SENDS *Sends)
         event.Value = from->Value;
         event.Epoch = from->Epoch;
         OipEventRaise(&event);
+    }
+}
+
+/* Sends what OipPerform appended, and tells the role that its beacons are out, from which on its
+ * lease counts (role.h, R3). RoleLock is not held. */
+static VOID OipSubmitActions(_In_ OIP_FILTER *Filter, _Inout_ OIP_SENDS *Sends)
+{
+    UINT64 sent = Sends->Sent;
+    KIRQL irql;
+
+    OipSubmit(Filter, Sends);
+    if (sent != 0)
+    {
+        KeAcquireSpinLock(&Oip.RoleLock, &irql);
+        OipRoleSent(&Oip.Role, OipNow(), sent);
+        KeReleaseSpinLock(&Oip.RoleLock, irql);
     }
 }
 
@@ -321,7 +339,7 @@ _Use_decl_annotations_ static VOID OipTick(PEX_TIMER Timer, PVOID Context)
     KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
     if (filter != NULL)
     {
-        OipSubmit(filter, &sends);
+        OipSubmitActions(filter, &sends);
     }
 }
 
@@ -364,7 +382,7 @@ _Use_decl_annotations_ VOID OipClusterBeacon(
         }
     }
     KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
-    OipSubmit(Filter, &sends);
+    OipSubmitActions(Filter, &sends);
 }
 
 /* The filter whose adapter has the local member's MAC. ControlLock. */
@@ -406,7 +424,7 @@ static VOID OipUpdateAndUnlock(
     KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
     if (Filter != NULL)
     {
-        OipSubmit(Filter, &sends);
+        OipSubmitActions(Filter, &sends);
     }
     KeLowerIrql(Irql);
 }
@@ -502,7 +520,7 @@ _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLE
     KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
     if (filter != NULL)
     {
-        OipSubmit(filter, &sends);
+        OipSubmitActions(filter, &sends);
     }
     KeLowerIrql(irql);
 
@@ -605,7 +623,7 @@ _Use_decl_annotations_ static VOID OipReserveWork(PDEVICE_OBJECT Device, PVOID C
             KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
             if (filter != NULL)
             {
-                OipSubmit(filter, &sends);
+                OipSubmitActions(filter, &sends);
             }
             KeLowerIrql(irql);
         }
@@ -663,7 +681,7 @@ ONEIP_REASON OipClusterSetPrimary(VOID)
         KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
         if (filter != NULL)
         {
-            OipSubmit(filter, &sends);
+            OipSubmitActions(filter, &sends);
         }
         KeLowerIrql(irql);
 
@@ -690,7 +708,7 @@ _Use_decl_annotations_ VOID OipClusterSetVeto(BOOLEAN Veto)
     KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
     if (filter != NULL)
     {
-        OipSubmit(filter, &sends);
+        OipSubmitActions(filter, &sends);
     }
     KeLowerIrql(irql);
 }

@@ -17,6 +17,7 @@ typedef struct OIP_SENDS
     PNET_BUFFER_LIST *Last;
     ULONG Count;
     ULONG Credit;
+    UINT64 Sent; /* the role's: to be confirmed when these are with the adapter (role.h, R3); or 0 */
 } OIP_SENDS;
 
 /* In the context area of every own NBL. */
@@ -61,6 +62,7 @@ FORCEINLINE VOID OipSendsBegin(_Out_ OIP_SENDS *Sends)
     Sends->Last = &Sends->First;
     Sends->Count = 0;
     Sends->Credit = 0;
+    Sends->Sent = 0;
 }
 
 /*
