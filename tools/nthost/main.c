@@ -182,8 +182,6 @@ static int parse(int argc, char **argv, struct arguments *arguments)
     }
     if (optind < argc)
         return complain("what is %s?", argv[optind]);
-    if (arguments->socket == NULL || arguments->state == NULL)
-        return complain("--socket and --state are needed");
     if ((nic == NULL) != (tap == NULL))
         return complain("--nic and --tap go together");
     if (nic != NULL) {
@@ -264,6 +262,8 @@ int main(int argc, char **argv)
     int status = parse(argc, argv, &arguments);
     if (status >= 0)
         return status;
+    if (arguments.socket == NULL || arguments.state == NULL)
+        return complain("--socket and --state are needed");
     if (mkdir(arguments.state, 0700) != 0 && errno != EEXIST) {
         fprintf(stderr, "nthost: %s: %s\n", arguments.state, strerror(errno));
         return 1;

@@ -3,14 +3,13 @@
 
 static IO_COMPLETION_ROUTINE FilterCompletion;
 
-static NTSTATUS
-FilterCompletion(_In_ PDEVICE_OBJECT DeviceObject, _In_ PIRP Irp, _In_opt_ PVOID Context)
+static NTSTATUS FilterCompletion(_In_ PDEVICE_OBJECT DeviceObject, _In_ PIRP Irp,
+                                 _In_opt_ PVOID Context)
 {
     UNREFERENCED_PARAMETER(DeviceObject);
     UNREFERENCED_PARAMETER(Context);
     InterlockedIncrement((LONG *)&Globals.Stats.Filtered);
-    if (Irp->PendingReturned)
-    {
+    if (Irp->PendingReturned) {
         IoMarkIrpPending(Irp);
     }
     return STATUS_CONTINUE_COMPLETION;
@@ -21,15 +20,13 @@ IoTestFilterDispatch(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
 {
     PIOTEST_DEVICE_EXTENSION extension = DeviceObject->DeviceExtension;
 
-    switch (extension->FilterMode)
-    {
+    switch (extension->FilterMode) {
     case IOTEST_FILTER_COMPLETION:
         IoCopyCurrentIrpStackLocationToNext(Irp);
         IoSetCompletionRoutine(Irp, FilterCompletion, NULL, TRUE, TRUE, TRUE);
         return IoCallDriver(extension->Lower, Irp);
     case IOTEST_FILTER_HOLD: {
-        if (!IoForwardIrpSynchronously(extension->Lower, Irp))
-        {
+        if (!IoForwardIrpSynchronously(extension->Lower, Irp)) {
             return IoTestComplete(Irp, STATUS_UNSUCCESSFUL, 0);
         }
         InterlockedIncrement((LONG *)&Globals.Stats.Filtered);
@@ -46,14 +43,12 @@ IoTestAttach(ULONG Mode)
 {
     PDEVICE_OBJECT filter;
 
-    if (Globals.Filter != NULL)
-    {
+    if (Globals.Filter != NULL) {
         return STATUS_INVALID_DEVICE_STATE;
     }
-    NTSTATUS status =
-        IoCreateDevice(Globals.Driver, sizeof(IOTEST_DEVICE_EXTENSION), NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &filter);
-    if (!NT_SUCCESS(status))
-    {
+    NTSTATUS status = IoCreateDevice(Globals.Driver, sizeof(IOTEST_DEVICE_EXTENSION), NULL,
+                                     FILE_DEVICE_UNKNOWN, 0, FALSE, &filter);
+    if (!NT_SUCCESS(status)) {
         return status;
     }
     PIOTEST_DEVICE_EXTENSION extension = filter->DeviceExtension;
@@ -61,8 +56,7 @@ IoTestAttach(ULONG Mode)
     extension->FilterMode = Mode;
     filter->Flags |= Globals.Main->Flags & (DO_BUFFERED_IO | DO_DIRECT_IO);
     status = IoAttachDeviceToDeviceStackSafe(filter, Globals.Main, &extension->Lower);
-    if (!NT_SUCCESS(status))
-    {
+    if (!NT_SUCCESS(status)) {
         IoDeleteDevice(filter);
         return status;
     }
@@ -76,8 +70,7 @@ IoTestDetach(VOID)
 {
     PDEVICE_OBJECT filter = Globals.Filter;
 
-    if (filter == NULL)
-    {
+    if (filter == NULL) {
         return STATUS_INVALID_DEVICE_STATE;
     }
     Globals.Filter = NULL;

@@ -10,16 +10,14 @@ static IO_CSQ_COMPLETE_CANCELED_IRP QueueCanceled;
 static KDEFERRED_ROUTINE LaterDpc;
 static IO_WORKITEM_ROUTINE LaterWork;
 
-static VOID
-QueueInsert(_In_ struct _IO_CSQ *Csq, _In_ PIRP Irp)
+static VOID QueueInsert(_In_ struct _IO_CSQ *Csq, _In_ PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Csq);
     InsertTailList(&Globals.QueueHead, &Irp->Tail.Overlay.ListEntry);
     Globals.Stats.Waiting++;
 }
 
-static VOID
-QueueRemove(_In_ struct _IO_CSQ *Csq, _In_ PIRP Irp)
+static VOID QueueRemove(_In_ struct _IO_CSQ *Csq, _In_ PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Csq);
     RemoveEntryList(&Irp->Tail.Overlay.ListEntry);
@@ -27,51 +25,45 @@ QueueRemove(_In_ struct _IO_CSQ *Csq, _In_ PIRP Irp)
 }
 
 /* The context is a file object, or NULL for any. */
-static PIRP
-QueuePeek(_In_ struct _IO_CSQ *Csq, _In_opt_ PIRP Irp, _In_opt_ PVOID PeekContext)
+static PIRP QueuePeek(_In_ struct _IO_CSQ *Csq, _In_opt_ PIRP Irp, _In_opt_ PVOID PeekContext)
 {
     PLIST_ENTRY entry = Irp != NULL ? Irp->Tail.Overlay.ListEntry.Flink : Globals.QueueHead.Flink;
 
     UNREFERENCED_PARAMETER(Csq);
-    for (; entry != &Globals.QueueHead; entry = entry->Flink)
-    {
+    for (; entry != &Globals.QueueHead; entry = entry->Flink) {
         PIRP next = CONTAINING_RECORD(entry, IRP, Tail.Overlay.ListEntry);
-        if (PeekContext == NULL || IoGetCurrentIrpStackLocation(next)->FileObject == PeekContext)
-        {
+        if (PeekContext == NULL || IoGetCurrentIrpStackLocation(next)->FileObject == PeekContext) {
             return next;
         }
     }
     return NULL;
 }
 
-static VOID
-QueueAcquire(_In_ struct _IO_CSQ *Csq, _Out_ PKIRQL Irql)
+static VOID QueueAcquire(_In_ struct _IO_CSQ *Csq, _Out_ PKIRQL Irql)
 {
     UNREFERENCED_PARAMETER(Csq);
     KeAcquireSpinLock(&Globals.QueueLock, Irql);
 }
 
-static VOID
-QueueRelease(_In_ struct _IO_CSQ *Csq, KIRQL Irql)
+static VOID QueueRelease(_In_ struct _IO_CSQ *Csq, KIRQL Irql)
 {
     UNREFERENCED_PARAMETER(Csq);
     KeReleaseSpinLock(&Globals.QueueLock, Irql);
 }
 
-static VOID
-QueueCanceled(_In_ struct _IO_CSQ *Csq, _In_ PIRP Irp)
+static VOID QueueCanceled(_In_ struct _IO_CSQ *Csq, _In_ PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Csq);
     InterlockedIncrement((LONG *)&Globals.Stats.Cancelled);
     IoTestComplete(Irp, STATUS_CANCELLED, 0);
 }
 
-VOID
-IoTestQueueInitialize(VOID)
+VOID IoTestQueueInitialize(VOID)
 {
     InitializeListHead(&Globals.QueueHead);
     KeInitializeSpinLock(&Globals.QueueLock);
-    IoCsqInitialize(&Globals.Queue, QueueInsert, QueueRemove, QueuePeek, QueueAcquire, QueueRelease, QueueCanceled);
+    IoCsqInitialize(&Globals.Queue, QueueInsert, QueueRemove, QueuePeek, QueueAcquire, QueueRelease,
+                    QueueCanceled);
 }
 
 NTSTATUS
@@ -88,35 +80,30 @@ IoTestSignal(_Inout_ PIRP Irp)
     ULONG bytes = stack->Parameters.DeviceIoControl.InputBufferLength;
     PIRP waiting = IoCsqRemoveNextIrp(&Globals.Queue, NULL);
 
-    if (waiting != NULL)
-    {
+    if (waiting != NULL) {
         PIO_STACK_LOCATION to = IoGetCurrentIrpStackLocation(waiting);
-        if (bytes > to->Parameters.DeviceIoControl.OutputBufferLength)
-        {
+        if (bytes > to->Parameters.DeviceIoControl.OutputBufferLength) {
             bytes = to->Parameters.DeviceIoControl.OutputBufferLength;
         }
-        if (bytes != 0)
-        {
-            RtlCopyMemory(waiting->AssociatedIrp.SystemBuffer, Irp->AssociatedIrp.SystemBuffer, bytes);
+        if (bytes != 0) {
+            RtlCopyMemory(waiting->AssociatedIrp.SystemBuffer, Irp->AssociatedIrp.SystemBuffer,
+                          bytes);
         }
         InterlockedIncrement((LONG *)&Globals.Stats.Signalled);
         IoTestComplete(waiting, STATUS_SUCCESS, bytes);
     }
-    if (stack->Parameters.DeviceIoControl.OutputBufferLength < sizeof(ULONG))
-    {
+    if (stack->Parameters.DeviceIoControl.OutputBufferLength < sizeof(ULONG)) {
         return IoTestComplete(Irp, STATUS_SUCCESS, 0);
     }
     *(ULONG *)Irp->AssociatedIrp.SystemBuffer = waiting != NULL;
     return IoTestComplete(Irp, STATUS_SUCCESS, sizeof(ULONG));
 }
 
-VOID
-IoTestQueueCleanup(_In_ PFILE_OBJECT FileObject)
+VOID IoTestQueueCleanup(_In_ PFILE_OBJECT FileObject)
 {
     PIRP irp;
 
-    while ((irp = IoCsqRemoveNextIrp(&Globals.Queue, FileObject)) != NULL)
-    {
+    while ((irp = IoCsqRemoveNextIrp(&Globals.Queue, FileObject)) != NULL) {
         InterlockedIncrement((LONG *)&Globals.Stats.CleanedUp);
         IoTestComplete(irp, STATUS_CANCELLED, 0);
     }
@@ -131,13 +118,11 @@ typedef struct LATER {
     PIO_WORKITEM WorkItem; /* NULL: the DPC completes */
 } LATER;
 
-static VOID
-LaterEnd(_In_ LATER *Later)
+static VOID LaterEnd(_In_ LATER *Later)
 {
     PIRP irp = Later->Irp;
 
-    if (Later->WorkItem != NULL)
-    {
+    if (Later->WorkItem != NULL) {
         IoFreeWorkItem(Later->WorkItem);
     }
     ExFreePoolWithTag(Later, IOTEST_TAG);
@@ -145,27 +130,23 @@ LaterEnd(_In_ LATER *Later)
     IoReleaseRemoveLock(&Globals.RemoveLock, NULL);
 }
 
-static VOID
-LaterWork(_In_ PDEVICE_OBJECT DeviceObject, _In_opt_ PVOID Context)
+static VOID LaterWork(_In_ PDEVICE_OBJECT DeviceObject, _In_opt_ PVOID Context)
 {
     UNREFERENCED_PARAMETER(DeviceObject);
     LaterEnd(Context);
 }
 
-static VOID
-LaterDpc(_In_ PKDPC Dpc, _In_opt_ PVOID Context, _In_opt_ PVOID Argument1, _In_opt_ PVOID Argument2)
+static VOID LaterDpc(_In_ PKDPC Dpc, _In_opt_ PVOID Context, _In_opt_ PVOID Argument1,
+                     _In_opt_ PVOID Argument2)
 {
     LATER *later = Context;
 
     UNREFERENCED_PARAMETER(Dpc);
     UNREFERENCED_PARAMETER(Argument1);
     UNREFERENCED_PARAMETER(Argument2);
-    if (later->WorkItem != NULL)
-    {
+    if (later->WorkItem != NULL) {
         IoQueueWorkItem(later->WorkItem, LaterWork, DelayedWorkQueue, later);
-    }
-    else
-    {
+    } else {
         LaterEnd(later);
     }
 }
@@ -176,24 +157,21 @@ IoTestLater(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
     PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(Irp);
     LARGE_INTEGER due;
 
-    if (stack->Parameters.DeviceIoControl.InputBufferLength < 2 * sizeof(ULONG))
-    {
+    if (stack->Parameters.DeviceIoControl.InputBufferLength < 2 * sizeof(ULONG)) {
         return IoTestComplete(Irp, STATUS_INVALID_PARAMETER, 0);
     }
     ULONG *told = Irp->AssociatedIrp.SystemBuffer;
     NTSTATUS status = IoAcquireRemoveLock(&Globals.RemoveLock, NULL);
-    if (!NT_SUCCESS(status))
-    {
+    if (!NT_SUCCESS(status)) {
         return IoTestComplete(Irp, status, 0);
     }
     LATER *later = ExAllocatePool2(POOL_FLAG_NON_PAGED, sizeof(*later), IOTEST_TAG);
-    if (later != NULL && told[1] != 0 && (later->WorkItem = IoAllocateWorkItem(DeviceObject)) == NULL)
-    {
+    if (later != NULL && told[1] != 0 &&
+        (later->WorkItem = IoAllocateWorkItem(DeviceObject)) == NULL) {
         ExFreePoolWithTag(later, IOTEST_TAG);
         later = NULL;
     }
-    if (later == NULL)
-    {
+    if (later == NULL) {
         IoReleaseRemoveLock(&Globals.RemoveLock, NULL);
         return IoTestComplete(Irp, STATUS_INSUFFICIENT_RESOURCES, 0);
     }

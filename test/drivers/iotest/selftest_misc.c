@@ -2,8 +2,7 @@
 #include <ntifs.h>
 #include "iotest.h"
 
-VOID
-IoTestObjects(_Inout_ IOTEST_RESULT *Result)
+VOID IoTestObjects(_Inout_ IOTEST_RESULT *Result)
 {
     HANDLE event = NULL, named = NULL, again = NULL, process = NULL, linked = NULL;
     PKEVENT object = NULL, same = NULL;
@@ -17,12 +16,13 @@ IoTestObjects(_Inout_ IOTEST_RESULT *Result)
     ULONG bytes;
 
     InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
-    CHECK_STATUS(ZwCreateEvent(&event, EVENT_ALL_ACCESS, &attributes, NotificationEvent, FALSE), STATUS_SUCCESS);
+    CHECK_STATUS(ZwCreateEvent(&event, EVENT_ALL_ACCESS, &attributes, NotificationEvent, FALSE),
+                 STATUS_SUCCESS);
     CHECK((LONG_PTR)event < 0);
     CHECK_STATUS(ZwWaitForSingleObject(event, FALSE, &now), STATUS_TIMEOUT);
-    CHECK_STATUS(
-        ObReferenceObjectByHandle(event, EVENT_MODIFY_STATE, *ExEventObjectType, KernelMode, (PVOID *)&object, NULL),
-        STATUS_SUCCESS);
+    CHECK_STATUS(ObReferenceObjectByHandle(event, EVENT_MODIFY_STATE, *ExEventObjectType,
+                                           KernelMode, (PVOID *)&object, NULL),
+                 STATUS_SUCCESS);
     CHECK_STATUS(ObReferenceObjectByHandle(event, 0, *IoFileObjectType, KernelMode, &wrong, NULL),
                  STATUS_OBJECT_TYPE_MISMATCH);
     CHECK_STATUS(ObReferenceObjectByHandle(event, 0, *ExEventObjectType, UserMode, &wrong, NULL),
@@ -37,72 +37,72 @@ IoTestObjects(_Inout_ IOTEST_RESULT *Result)
     CHECK(KeReadStateEvent(object) == 0);
 
     InitializeObjectAttributes(&attributes, &name, OBJ_KERNEL_HANDLE | OBJ_OPENIF, NULL, NULL);
-    CHECK_STATUS(ZwCreateEvent(&named, EVENT_ALL_ACCESS, &attributes, SynchronizationEvent, FALSE), STATUS_SUCCESS);
+    CHECK_STATUS(ZwCreateEvent(&named, EVENT_ALL_ACCESS, &attributes, SynchronizationEvent, FALSE),
+                 STATUS_SUCCESS);
     CHECK_STATUS(ZwCreateEvent(&again, EVENT_ALL_ACCESS, &attributes, SynchronizationEvent, FALSE),
                  STATUS_OBJECT_NAME_EXISTS);
     CHECK_STATUS(ZwSetEvent(again, NULL), STATUS_SUCCESS);
     CHECK_STATUS(ZwWaitForSingleObject(named, FALSE, &now), STATUS_SUCCESS);
-    CHECK_STATUS(
-        ObReferenceObjectByHandle(named, EVENT_MODIFY_STATE, *ExEventObjectType, KernelMode, (PVOID *)&same, NULL),
-        STATUS_SUCCESS);
+    CHECK_STATUS(ObReferenceObjectByHandle(named, EVENT_MODIFY_STATE, *ExEventObjectType,
+                                           KernelMode, (PVOID *)&same, NULL),
+                 STATUS_SUCCESS);
     CHECK_STATUS(ObQueryNameString(same, text, sizeof(buffer), &bytes), STATUS_SUCCESS);
     CHECK(RtlEqualUnicodeString(&text->Name, &name, FALSE));
     CHECK_STATUS(ObQueryNameString(same, text, 4, &bytes), STATUS_INFO_LENGTH_MISMATCH);
-    CHECK_STATUS(ObOpenObjectByPointer(same, OBJ_KERNEL_HANDLE, NULL, EVENT_ALL_ACCESS, *ExEventObjectType,
-                                       KernelMode, &event),
+    CHECK_STATUS(ObOpenObjectByPointer(same, OBJ_KERNEL_HANDLE, NULL, EVENT_ALL_ACCESS,
+                                       *ExEventObjectType, KernelMode, &event),
                  STATUS_SUCCESS);
 
-    UNICODE_STRING link = RTL_CONSTANT_STRING(L"\\DosDevices\\IoTest"), device = RTL_CONSTANT_STRING(IOTEST_DEVICE);
+    UNICODE_STRING link = RTL_CONSTANT_STRING(L"\\DosDevices\\IoTest"),
+                   device = RTL_CONSTANT_STRING(IOTEST_DEVICE);
     WCHAR target[64];
     UNICODE_STRING query = {0, sizeof(target), target};
     InitializeObjectAttributes(&attributes, &link, OBJ_KERNEL_HANDLE, NULL, NULL);
-    CHECK_STATUS(ZwOpenSymbolicLinkObject(&linked, SYMBOLIC_LINK_QUERY, &attributes), STATUS_SUCCESS);
+    CHECK_STATUS(ZwOpenSymbolicLinkObject(&linked, SYMBOLIC_LINK_QUERY, &attributes),
+                 STATUS_SUCCESS);
     CHECK_STATUS(ZwQuerySymbolicLinkObject(linked, &query, &bytes), STATUS_SUCCESS);
     CHECK(RtlEqualUnicodeString(&query, &device, FALSE));
     query.MaximumLength = 4;
     CHECK_STATUS(ZwQuerySymbolicLinkObject(linked, &query, &bytes), STATUS_BUFFER_TOO_SMALL);
     InitializeObjectAttributes(&attributes, &device, OBJ_KERNEL_HANDLE, NULL, NULL);
     HANDLE none;
-    CHECK_STATUS(ZwOpenSymbolicLinkObject(&none, SYMBOLIC_LINK_QUERY, &attributes), STATUS_OBJECT_TYPE_MISMATCH);
+    CHECK_STATUS(ZwOpenSymbolicLinkObject(&none, SYMBOLIC_LINK_QUERY, &attributes),
+                 STATUS_OBJECT_TYPE_MISMATCH);
     CHECK_STATUS(ZwQueryObject(linked, 2, buffer, sizeof(buffer), &bytes), STATUS_SUCCESS);
     UNICODE_STRING type = RTL_CONSTANT_STRING(L"SymbolicLink");
     CHECK(RtlEqualUnicodeString((PUNICODE_STRING)buffer, &type, FALSE));
 
-    CHECK_STATUS(ObOpenObjectByPointer(IoGetCurrentProcess(), OBJ_KERNEL_HANDLE, NULL, PROCESS_ALL_ACCESS,
-                                       *PsProcessType, KernelMode, &process),
+    CHECK_STATUS(ObOpenObjectByPointer(IoGetCurrentProcess(), OBJ_KERNEL_HANDLE, NULL,
+                                       PROCESS_ALL_ACCESS, *PsProcessType, KernelMode, &process),
                  STATUS_SUCCESS);
     CHECK_STATUS(PsLookupProcessByProcessId(ULongToHandle(4), &system), STATUS_SUCCESS);
     CHECK(PsGetProcessId(system) == ULongToHandle(4));
-    CHECK_STATUS(PsLookupProcessByProcessId(ULongToHandle(0x7ffffffc), (PEPROCESS *)&wrong), STATUS_INVALID_CID);
+    CHECK_STATUS(PsLookupProcessByProcessId(ULongToHandle(0x7ffffffc), (PEPROCESS *)&wrong),
+                 STATUS_INVALID_CID);
 Done:
-    if (system != NULL)
-    {
+    if (system != NULL) {
         ObDereferenceObject(system);
     }
-    if (same != NULL)
-    {
+    if (same != NULL) {
         ObDereferenceObject(same);
     }
-    if (object != NULL)
-    {
+    if (object != NULL) {
         ObDereferenceObject(object);
     }
     HANDLE handles[] = {event, named, again, process, linked};
-    for (ULONG i = 0; i < ARRAYSIZE(handles); i++)
-    {
-        if (handles[i] != NULL)
-        {
+    for (ULONG i = 0; i < ARRAYSIZE(handles); i++) {
+        if (handles[i] != NULL) {
             ZwClose(handles[i]);
         }
     }
 }
 
-VOID
-IoTestMdls(_Inout_ IOTEST_RESULT *Result)
+VOID IoTestMdls(_Inout_ IOTEST_RESULT *Result)
 {
     PUCHAR memory = ExAllocatePool2(POOL_FLAG_NON_PAGED, 3 * PAGE_SIZE, IOTEST_TAG);
     PMDL mdl = NULL, partial = NULL, second = NULL, pages = NULL;
-    PHYSICAL_ADDRESS low = {.QuadPart = 0}, high = {.QuadPart = MAXLONGLONG}, skip = {.QuadPart = 0};
+    PHYSICAL_ADDRESS low = {.QuadPart = 0}, high = {.QuadPart = MAXLONGLONG},
+                     skip = {.QuadPart = 0};
 
     CHECK(memory != NULL);
     mdl = IoAllocateMdl(memory + 100, 2 * PAGE_SIZE, FALSE, FALSE, NULL);
@@ -137,33 +137,28 @@ IoTestMdls(_Inout_ IOTEST_RESULT *Result)
     mapped[0] = 1;
     MmUnmapLockedPages(mapped, pages);
 Done:
-    if (pages != NULL)
-    {
+    if (pages != NULL) {
         MmFreePagesFromMdl(pages);
         ExFreePool(pages);
     }
-    if (second != NULL && second->MdlFlags & MDL_PAGES_LOCKED)
-    {
+    if (second != NULL && second->MdlFlags & MDL_PAGES_LOCKED) {
         MmUnlockPages(second);
     }
     PMDL mdls[] = {second, partial, mdl};
-    for (ULONG i = 0; i < ARRAYSIZE(mdls); i++)
-    {
-        if (mdls[i] != NULL)
-        {
+    for (ULONG i = 0; i < ARRAYSIZE(mdls); i++) {
+        if (mdls[i] != NULL) {
             IoFreeMdl(mdls[i]);
         }
     }
-    if (memory != NULL)
-    {
+    if (memory != NULL) {
         ExFreePoolWithTag(memory, IOTEST_TAG);
     }
 }
 
 static IO_COMPLETION_ROUTINE OwnIrpCompletion;
 
-static NTSTATUS
-OwnIrpCompletion(_In_ PDEVICE_OBJECT DeviceObject, _In_ PIRP Irp, _In_opt_ PVOID Context)
+static NTSTATUS OwnIrpCompletion(_In_ PDEVICE_OBJECT DeviceObject, _In_ PIRP Irp,
+                                 _In_opt_ PVOID Context)
 {
     UNREFERENCED_PARAMETER(DeviceObject);
     UNREFERENCED_PARAMETER(Irp);
@@ -172,8 +167,7 @@ OwnIrpCompletion(_In_ PDEVICE_OBJECT DeviceObject, _In_ PIRP Irp, _In_opt_ PVOID
 }
 
 /* An IRP made by hand, sent twice; then one that the I/O manager builds. */
-VOID
-IoTestOwnIrps(_Inout_ IOTEST_RESULT *Result)
+VOID IoTestOwnIrps(_Inout_ IOTEST_RESULT *Result)
 {
     UNICODE_STRING name = RTL_CONSTANT_STRING(IOTEST_DIRECT);
     PFILE_OBJECT file = NULL;
@@ -188,8 +182,7 @@ IoTestOwnIrps(_Inout_ IOTEST_RESULT *Result)
     CHECK_STATUS(IoGetDeviceObjectPointer(&name, FILE_ALL_ACCESS, &file, &device), STATUS_SUCCESS);
     irp = IoAllocateIrp(device->StackSize, FALSE);
     CHECK(irp != NULL);
-    for (ULONG i = 0; i < 2; i++)
-    {
+    for (ULONG i = 0; i < 2; i++) {
         PIO_STACK_LOCATION next = IoGetNextIrpStackLocation(irp);
         next->MajorFunction = IRP_MJ_DEVICE_CONTROL;
         next->FileObject = file;
@@ -204,13 +197,12 @@ IoTestOwnIrps(_Inout_ IOTEST_RESULT *Result)
         KeClearEvent(&event);
         IoReuseIrp(irp, STATUS_SUCCESS);
     }
-    PIRP built = IoBuildDeviceIoControlRequest(IOTEST_IOCTL_ECHO_OUT_DIRECT, device, buffer, 3, output,
-                                               sizeof(output), FALSE, &event, &iosb);
+    PIRP built = IoBuildDeviceIoControlRequest(IOTEST_IOCTL_ECHO_OUT_DIRECT, device, buffer, 3,
+                                               output, sizeof(output), FALSE, &event, &iosb);
     CHECK(built != NULL);
     IoGetNextIrpStackLocation(built)->FileObject = file;
     NTSTATUS status = IoCallDriver(device, built);
-    if (status == STATUS_PENDING)
-    {
+    if (status == STATUS_PENDING) {
         KeWaitForSingleObject(&event, Executive, KernelMode, FALSE, NULL);
         status = iosb.Status;
     }
@@ -218,21 +210,19 @@ IoTestOwnIrps(_Inout_ IOTEST_RESULT *Result)
     CHECK(iosb.Information == 3 && output[0] == buffer[0] + 1 && output[3] == 0);
     CHECK(IoGetRelatedDeviceObject(file) == device);
 Done:
-    if (irp != NULL)
-    {
+    if (irp != NULL) {
         IoFreeIrp(irp);
     }
-    if (file != NULL)
-    {
+    if (file != NULL) {
         ObDereferenceObject(file);
     }
 }
 
-VOID
-IoTestSecurity(_Inout_ IOTEST_RESULT *Result)
+VOID IoTestSecurity(_Inout_ IOTEST_RESULT *Result)
 {
     UNICODE_STRING name = RTL_CONSTANT_STRING(IOTEST_ADMIN);
-    GENERIC_MAPPING mapping = {FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_GENERIC_EXECUTE, FILE_ALL_ACCESS};
+    GENERIC_MAPPING mapping = {FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_GENERIC_EXECUTE,
+                               FILE_ALL_ACCESS};
     SECURITY_SUBJECT_CONTEXT subject;
     PSECURITY_DESCRIPTOR descriptor = NULL;
     BOOLEAN allocated = FALSE;
@@ -249,8 +239,8 @@ IoTestSecurity(_Inout_ IOTEST_RESULT *Result)
     SeCaptureSubjectContext(&subject);
     SeLockSubjectContext(&subject);
     BOOLEAN admin = SeTokenIsAdmin(subject.PrimaryToken);
-    BOOLEAN allowed = SeAccessCheck(descriptor, &subject, TRUE, GENERIC_READ, 0, &privileges, &mapping, UserMode,
-                                    &granted, &status);
+    BOOLEAN allowed = SeAccessCheck(descriptor, &subject, TRUE, GENERIC_READ, 0, &privileges,
+                                    &mapping, UserMode, &granted, &status);
     SeUnlockSubjectContext(&subject);
     SeReleaseSubjectContext(&subject);
     /* The answer depends on who asks: it is the caller's process that this runs in. */
@@ -258,12 +248,10 @@ IoTestSecurity(_Inout_ IOTEST_RESULT *Result)
     CHECK(allowed ? granted == FILE_GENERIC_READ && status == STATUS_SUCCESS
                   : granted == 0 && status == STATUS_ACCESS_DENIED);
 Done:
-    if (descriptor != NULL)
-    {
+    if (descriptor != NULL) {
         ObReleaseObjectSecurity(descriptor, allocated);
     }
-    if (file != NULL)
-    {
+    if (file != NULL) {
         ObDereferenceObject(file);
     }
 }

@@ -14,20 +14,17 @@ static DRIVER_DISPATCH LoadTestControl;
 #pragma alloc_text(INIT, DriverEntry)
 #endif
 
-static ULONG
-Ten(VOID)
+static ULONG Ten(VOID)
 {
     return 10;
 }
 
-static ULONG
-Twenty(VOID)
+static ULONG Twenty(VOID)
 {
     return 20;
 }
 
-static ULONG
-Thirty(VOID)
+static ULONG Thirty(VOID)
 {
     return 30;
 }
@@ -39,8 +36,7 @@ static ULONG Zeroed;
 static LOADTEST_FUNCTION *const Functions[] = {Ten, Twenty, Thirty};
 static const CHAR *const Texts[] = {"first", "relocated"};
 
-static VOID
-FillState(_Out_ LOADTEST_STATE *State)
+static VOID FillState(_Out_ LOADTEST_STATE *State)
 {
     LOADTEST_FUNCTION *const volatile *functions = Functions;
     const CHAR *const volatile *texts = Texts;
@@ -58,8 +54,7 @@ FillState(_Out_ LOADTEST_STATE *State)
     State->Code = (UINT64)(ULONG_PTR)&Ten;
 }
 
-static DECLSPEC_NOINLINE NTSTATUS
-CallHost(_In_ PDEVICE_OBJECT Target)
+static DECLSPEC_NOINLINE NTSTATUS CallHost(_In_ PDEVICE_OBJECT Target)
 {
     KEVENT event;
     IO_STATUS_BLOCK iosb;
@@ -78,8 +73,7 @@ CallHost(_In_ PDEVICE_OBJECT Target)
 }
 
 /* More than a page of locals: the compiler calls __chkstk. */
-static DECLSPEC_NOINLINE NTSTATUS
-BigFrame(_In_ PDEVICE_OBJECT Target, ULONG Seed)
+static DECLSPEC_NOINLINE NTSTATUS BigFrame(_In_ PDEVICE_OBJECT Target, ULONG Seed)
 {
     volatile UCHAR big[3 * PAGE_SIZE];
 
@@ -95,8 +89,7 @@ BigFrame(_In_ PDEVICE_OBJECT Target, ULONG Seed)
 }
 
 /* A frame whose size is known only at run time is unwound by its frame register. */
-static DECLSPEC_NOINLINE NTSTATUS
-FrameRegister(_In_ PDEVICE_OBJECT Target, ULONG Bytes)
+static DECLSPEC_NOINLINE NTSTATUS FrameRegister(_In_ PDEVICE_OBJECT Target, ULONG Bytes)
 {
     volatile UCHAR *moving = __builtin_alloca(Bytes);
 
@@ -106,8 +99,7 @@ FrameRegister(_In_ PDEVICE_OBJECT Target, ULONG Bytes)
     return moving[0] == 1 && moving[Bytes - 1] == 2 ? status : STATUS_UNSUCCESSFUL;
 }
 
-static NTSTATUS
-CallDeep(VOID)
+static NTSTATUS CallDeep(VOID)
 {
     UNICODE_STRING name = RTL_CONSTANT_STRING(L"\\Device\\LoadTestHost");
     PFILE_OBJECT file;
@@ -122,8 +114,7 @@ CallDeep(VOID)
     return status;
 }
 
-static NTSTATUS
-LoadTestControl(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
+static NTSTATUS LoadTestControl(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
 {
     PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(Irp);
     NTSTATUS status;
@@ -152,8 +143,7 @@ LoadTestControl(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
     return status;
 }
 
-static NTSTATUS
-LoadTestCreateClose(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
+static NTSTATUS LoadTestCreateClose(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
 {
     UNREFERENCED_PARAMETER(DeviceObject);
     Irp->IoStatus.Status = STATUS_SUCCESS;
@@ -162,8 +152,7 @@ LoadTestCreateClose(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
     return STATUS_SUCCESS;
 }
 
-static VOID
-LoadTestUnload(_In_ PDRIVER_OBJECT DriverObject)
+static VOID LoadTestUnload(_In_ PDRIVER_OBJECT DriverObject)
 {
     IoDeleteDevice(DriverObject->DeviceObject);
 }
@@ -189,7 +178,8 @@ DriverEntry(_In_ PDRIVER_OBJECT DriverObject, _In_ PUNICODE_STRING RegistryPath)
     if (!NT_SUCCESS(status)) {
         return status;
     }
-    status = IoCreateDevice(DriverObject, 0, &name, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE, &device);
+    status = IoCreateDevice(DriverObject, 0, &name, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN,
+                            FALSE, &device);
     if (!NT_SUCCESS(status)) {
         return status;
     }

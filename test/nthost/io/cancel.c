@@ -184,7 +184,7 @@ NT_TEST(cancel_races_with_completion)
     unsigned outcomes[3] = {0};
     for (unsigned i = 0; i < 200 && !tap_failing(); i++) {
         struct fixture f;
-        tap_at("seed %llu", (unsigned long long)(tap_seed() + i));
+        tap_at("seed %lu", tap_seed() + i);
         need(fixture_start(&f, NT_DETERMINISTIC, tap_seed() + i, NULL));
         for (unsigned round = 0; round < 5; round++)
             run_race(&f, outcomes);
@@ -210,7 +210,7 @@ NT_TEST(close_races_with_a_request_and_a_signal)
     for (unsigned i = 0; i < 200 && !tap_failing(); i++) {
         struct fixture f;
         struct pending p;
-        tap_at("seed %llu", (unsigned long long)(tap_seed() + i));
+        tap_at("seed %lu", tap_seed() + i);
         need(fixture_start(&f, NT_DETERMINISTIC, tap_seed() + i, NULL));
         struct fixture other = f;
         is_status(io_open(f.client, "\\\\.\\IoTest", GENERIC_READ, &other.handle), STATUS_SUCCESS);
@@ -255,7 +255,7 @@ NT_TEST(death_races_with_completion)
     for (unsigned i = 0; i < 200 && !tap_failing(); i++) {
         struct fixture f;
         struct pending waits[3];
-        tap_at("seed %llu", (unsigned long long)(tap_seed() + i));
+        tap_at("seed %lu", tap_seed() + i);
         need(fixture_start(&f, NT_DETERMINISTIC, tap_seed() + i, NULL));
         struct fixture victim = {.client = io_client_create(IO_TOKEN_SYSTEM, 2000)};
         is_status(io_open(victim.client, "\\\\.\\IoTest", GENERIC_READ, &victim.handle),

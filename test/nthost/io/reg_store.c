@@ -73,7 +73,7 @@ static void write_log(const char *dir, const uint8_t *bytes, size_t size)
 static void read_log(const char *dir, struct log *log)
 {
     char path[128];
-    struct stat st;
+    struct stat st = {0};
     log_path(dir, path);
     int fd = open(path, O_RDONLY);
     ok(fd >= 0 && fstat(fd, &st) == 0);

@@ -66,6 +66,7 @@ static pid_t launch(const struct run *run, const char *socket, bool *ready)
 {
     char fd[16], byte[8] = "";
     int ends[2];
+    *ready = false;
     if (pipe(ends) != 0)
         return -1;
     pid_t pid = fork();
@@ -117,7 +118,7 @@ static void run_init(struct run *run)
 
 NT_TEST(nthost_starts_serves_and_stops)
 {
-    struct run run;
+    struct run run = {0};
     struct stat st;
     run_init(&run);
     need(run_start(&run));
@@ -134,7 +135,7 @@ NT_TEST(nthost_starts_serves_and_stops)
 
 NT_TEST(a_killed_nthost_leaves_nothing_in_the_way)
 {
-    struct run run;
+    struct run run = {0};
     run_init(&run);
     for (unsigned i = 0; i < 3; i++) {
         need(run_start(&run));
@@ -149,7 +150,7 @@ NT_TEST(a_killed_nthost_leaves_nothing_in_the_way)
 
 NT_TEST(state_and_socket_belong_to_one_nthost)
 {
-    struct run run;
+    struct run run = {0};
     char other[128];
     int status;
     bool ready;

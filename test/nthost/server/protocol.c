@@ -101,7 +101,9 @@ static unsigned threads(void)
 {
     unsigned count = 0;
     DIR *dir = opendir("/proc/self/task");
-    while (dir != NULL && readdir(dir) != NULL)
+    if (dir == NULL)
+        return 0;
+    while (readdir(dir) != NULL)
         count++;
     closedir(dir);
     return count;

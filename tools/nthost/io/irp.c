@@ -55,10 +55,15 @@ static void packet_destroy(struct irp_packet *packet)
     free(packet);
 }
 
+static void packet_release(struct irp_packet *packet, int count)
+{
+    if (atomic_fetch_sub(&packet->references, count) == count)
+        packet_destroy(packet);
+}
+
 void irp_packet_release(struct irp_packet *packet)
 {
-    if (atomic_fetch_sub(&packet->references, 1) == 1)
-        packet_destroy(packet);
+    packet_release(packet, 1);
 }
 
 /* Pages of its own, the IRP ending at a guard page. */
@@ -148,8 +153,7 @@ void irp_free(PIRP irp, const void *caller)
     }
     ob_dereference(packet->process);
     if (!vf_enabled) {
-        irp_packet_release(packet); /* ours */
-        irp_packet_release(packet);
+        packet_release(packet, 2); /* this function's, and the IRP's own */
         free((UCHAR *)irp - HEADER);
         return;
     }

@@ -143,7 +143,7 @@ static bool read_log(struct reg_store *store, reg_store_replay *replay, void *co
         return false;
     }
     size_t size = (size_t)st.st_size, done = 0;
-    uint8_t *log = aligned_alloc(8, padded(size) + 8);
+    uint8_t *log = calloc(1, padded(size) + 8);
     while (log != NULL && done < size) {
         ssize_t n = pread(store->fd, log + done, size - done, (off_t)done);
         if (n <= 0)
@@ -196,12 +196,14 @@ struct reg_store *reg_store_open(const char *dir, reg_store_replay *replay, void
 bool reg_store_append(struct reg_store *store, const void *payload, size_t bytes)
 {
     static const uint8_t zeros[8];
-    struct record record = {.magic = MAGIC,
-                            .bytes = (uint32_t)bytes,
-                            .sequence = store->sequence + 1,
-                            .durable = store->durable};
+    struct record record;
     if (store->broken || bytes > MAX_PAYLOAD)
         return false;
+    memset(&record, 0, sizeof(record));
+    record.magic = MAGIC;
+    record.bytes = (uint32_t)bytes;
+    record.sequence = store->sequence + 1;
+    record.durable = store->durable;
     record.own_check = record_check(0, &record, payload);
     record.check = record_check(store->check, &record, payload);
     struct iovec parts[3] = {{&record, sizeof(record)},

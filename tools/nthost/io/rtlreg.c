@@ -242,7 +242,7 @@ NTSTATUS NTAPI RtlQueryRegistryValues(ULONG RelativeTo, PCWSTR Path,
                 if (entry->QueryRoutine != NULL)
                     status = query_all(key, entry, Context);
             }
-        } else if (entry->Flags & RTL_QUERY_REGISTRY_NOVALUE) {
+        } else if (entry->Flags & RTL_QUERY_REGISTRY_NOVALUE && entry->QueryRoutine != NULL) {
             status = entry->QueryRoutine(NULL, REG_NONE, NULL, 0, Context, entry->EntryContext);
         } else if (entry->Name == NULL) {
             status = query_all(key, entry, Context);

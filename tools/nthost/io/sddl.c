@@ -13,6 +13,8 @@
 #define MAX_SUBAUTHORITIES 15
 #define MAX_ACES           64
 #define SDDL_TAG           'lddS'
+#define ACL_HEADER         8
+_Static_assert(sizeof(ACL) == ACL_HEADER, "ACL");
 
 struct text {
     const WCHAR *at, *end;
@@ -267,7 +269,7 @@ NTSTATUS security_from_sddl(PCUNICODE_STRING sddl, const GENERIC_MAPPING *mappin
                             PSECURITY_DESCRIPTOR *descriptor)
 {
     struct text text = {sddl->Buffer, sddl->Buffer + sddl->Length / sizeof(WCHAR)};
-    struct acl_builder acl = {calloc(1, sizeof(ACL)), sizeof(ACL), 0};
+    struct acl_builder acl = {calloc(1, ACL_HEADER), ACL_HEADER, 0};
     struct sid sid;
     USHORT control = 0;
     bool good = acl.data != NULL;

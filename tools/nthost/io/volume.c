@@ -274,7 +274,7 @@ static NTSTATUS open_file(PFILE_OBJECT object, const IO_STACK_LOCATION *stack,
     }
     if (!NT_SUCCESS(status))
         return status;
-    if (fstat(file->fd, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+    if (file->fd < 0 || fstat(file->fd, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
         return STATUS_ACCESS_DENIED;
     file->device = st.st_dev;
     file->inode = st.st_ino;
@@ -428,13 +428,12 @@ static NTSTATUS volume_query(PIRP irp, const IO_STACK_LOCATION *stack, struct vo
     return STATUS_SUCCESS;
 }
 
-static NTSTATUS rename_file(struct volume_file *file, PFILE_OBJECT object,
-                            const struct rename_information *info, ULONG length)
+static NTSTATUS rename_file(struct volume_file *file, const struct rename_information *info,
+                            ULONG length)
 {
     UNICODE_STRING target;
-    char name[256];
-    int parent;
-    (void)object;
+    char name[256] = "";
+    int parent = -1;
     if (length < offsetof(struct rename_information, name) ||
         info->bytes > length - offsetof(struct rename_information, name) || info->bytes > MAXUSHORT)
         return STATUS_INFO_LENGTH_MISMATCH;
@@ -450,7 +449,7 @@ static NTSTATUS rename_file(struct volume_file *file, PFILE_OBJECT object,
     NTSTATUS status = resolve(full ? root_fd : file->parent, &target, &parent, name);
     if (!NT_SUCCESS(status))
         return status;
-    if (name[0] == 0)
+    if (parent < 0 || name[0] == 0)
         status = STATUS_OBJECT_NAME_INVALID;
     else if (info->replace ? renameat(file->parent, file->name, parent, name)
                            : renameat2(file->parent, file->name, parent, name, RENAME_NOREPLACE))
@@ -493,7 +492,7 @@ static NTSTATUS volume_set(PIRP irp, const IO_STACK_LOCATION *stack, struct volu
         stack->FileObject->DeletePending = file->delete_on_close;
         return STATUS_SUCCESS;
     case FileRenameInformation:
-        return rename_file(file, stack->FileObject, in, length);
+        return rename_file(file, in, length);
     case FileBasicInformation:
         return length < sizeof(FILE_BASIC_INFORMATION) ? STATUS_INFO_LENGTH_MISMATCH
                                                        : STATUS_SUCCESS; /* times are Linux's */
@@ -511,6 +510,29 @@ static NTSTATUS volume_cleanup(struct volume_file *file)
     return STATUS_SUCCESS;
 }
 
+static NTSTATUS file_dispatch(PIRP irp, const IO_STACK_LOCATION *stack, struct volume_file *file)
+{
+    switch (stack->MajorFunction) {
+    case IRP_MJ_READ:
+        return volume_read(irp, stack, file);
+    case IRP_MJ_WRITE:
+        return volume_write(irp, stack, file);
+    case IRP_MJ_FLUSH_BUFFERS:
+        return volume_flush(file);
+    case IRP_MJ_QUERY_INFORMATION:
+        return volume_query(irp, stack, file);
+    case IRP_MJ_SET_INFORMATION:
+        return volume_set(irp, stack, file);
+    case IRP_MJ_CLEANUP:
+        return volume_cleanup(file);
+    case IRP_MJ_CLOSE:
+        free_file(file);
+        return STATUS_SUCCESS;
+    default:
+        return STATUS_INVALID_DEVICE_REQUEST;
+    }
+}
+
 static NTSTATUS NTAPI volume_dispatch(PDEVICE_OBJECT device, PIRP irp)
 {
     const IO_STACK_LOCATION *stack = IoGetCurrentIrpStackLocation(irp);
@@ -518,36 +540,12 @@ static NTSTATUS NTAPI volume_dispatch(PDEVICE_OBJECT device, PIRP irp)
     NTSTATUS status;
     UNREFERENCED_PARAMETER(device);
     irp->IoStatus.Information = 0;
-    switch (stack->MajorFunction) {
-    case IRP_MJ_CREATE:
+    if (stack->MajorFunction == IRP_MJ_CREATE && stack->FileObject != NULL)
         status = volume_create(irp, stack);
-        break;
-    case IRP_MJ_READ:
-        status = volume_read(irp, stack, file);
-        break;
-    case IRP_MJ_WRITE:
-        status = volume_write(irp, stack, file);
-        break;
-    case IRP_MJ_FLUSH_BUFFERS:
-        status = volume_flush(file);
-        break;
-    case IRP_MJ_QUERY_INFORMATION:
-        status = volume_query(irp, stack, file);
-        break;
-    case IRP_MJ_SET_INFORMATION:
-        status = volume_set(irp, stack, file);
-        break;
-    case IRP_MJ_CLEANUP:
-        status = volume_cleanup(file);
-        break;
-    case IRP_MJ_CLOSE:
-        free_file(file);
-        status = STATUS_SUCCESS;
-        break;
-    default:
+    else if (file == NULL) /* a request on the device alone */
         status = STATUS_INVALID_DEVICE_REQUEST;
-        break;
-    }
+    else
+        status = file_dispatch(irp, stack, file);
     irp->IoStatus.Status = status;
     IofCompleteRequest(irp, IO_NO_INCREMENT);
     return status;

@@ -277,7 +277,8 @@ static NTSTATUS submit_and_wait(HANDLE handle, PIO_STATUS_BLOCK iosb, UCHAR majo
 NTSTATUS NTAPI ZwFlushBuffersFile(HANDLE FileHandle, PIO_STATUS_BLOCK IoStatusBlock)
 {
     VF_ENTRY(PASSIVE_LEVEL);
-    return submit_and_wait(FileHandle, IoStatusBlock, IRP_MJ_FLUSH_BUFFERS, NULL, 0, 0);
+    return submit_and_wait(FileHandle, IoStatusBlock, IRP_MJ_FLUSH_BUFFERS, NULL, 0,
+                           FileBasicInformation);
 }
 NT_EXPORT(NTOSKRNL, ZwFlushBuffersFile);
 

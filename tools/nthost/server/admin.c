@@ -111,7 +111,7 @@ static void answer(const struct job *job)
     if (out != NULL) {
         status = carry_out(job, out, &error);
         if (!NT_SUCCESS(status)) {
-            rewind(out);
+            fseek(out, 0, SEEK_SET);
             put_error(out, &error);
         }
         fclose(out);

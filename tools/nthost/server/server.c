@@ -190,7 +190,7 @@ struct server *server_start(const char *path, char *error, size_t error_size)
         free(server);
         return NULL;
     }
-    strcpy(server->path, path);
+    snprintf(server->path, sizeof(server->path), "%s", path);
     pthread_mutex_init(&server->mutex, NULL);
     server->fd = -1;
     server->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

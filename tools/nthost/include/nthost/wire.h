@@ -10,35 +10,40 @@
 #pragma once
 #include <stdint.h>
 
-#define WIRE_MAGIC 0x5453544eu /* "NTST" */
-#define WIRE_VERSION 1
+#define WIRE_MAGIC       0x5453544eu /* "NTST" */
+#define WIRE_VERSION     1
 #define WIRE_MAX_PAYLOAD (16u << 20)
 
 enum wire_op {
-    WIRE_HELLO = 1,     /* arg0 = WIRE_MAGIC, arg1 = WIRE_VERSION; reply: payload = host description, JSON */
-    WIRE_OPEN = 2,      /* arg0 = access mask; payload = path, UTF-8; reply: info = handle */
-    WIRE_CLOSE = 3,     /* handle */
-    WIRE_IOCTL = 4,     /* handle, arg0 = code, arg1 = output bytes; payload = input (METHOD_IN_DIRECT: then the
-                           arg1 bytes of the output buffer, which the driver reads); reply: info = Information,
-                           payload = as much of the output as Windows would have written: METHOD_BUFFERED min(info,
-                           arg1) bytes unless the status is an error, METHOD_IN_DIRECT none, else arg1 bytes */
-    WIRE_CANCEL = 5,    /* handle, arg0/arg1 = low/high half of the tag to cancel, or 0: all of the handle */
-    WIRE_READ = 6,      /* handle, arg0 = bytes; payload = UINT64 offset; reply: info = bytes, payload = data */
-    WIRE_WRITE = 7,     /* handle; payload = UINT64 offset, data */
+    WIRE_HELLO =
+        1, /* arg0 = WIRE_MAGIC, arg1 = WIRE_VERSION; reply: payload = host description, JSON */
+    WIRE_OPEN = 2,  /* arg0 = access mask; payload = path, UTF-8; reply: info = handle */
+    WIRE_CLOSE = 3, /* handle */
+    WIRE_IOCTL = 4, /* handle, arg0 = code, arg1 = output bytes; payload = input (METHOD_IN_DIRECT:
+                       then the arg1 bytes of the output buffer, which the driver reads); reply:
+                       info = Information, payload = as much of the output as Windows would have
+                       written: METHOD_BUFFERED min(info, arg1) bytes unless the status is an error,
+                       METHOD_IN_DIRECT none, else arg1 bytes */
+    WIRE_CANCEL =
+        5, /* handle, arg0/arg1 = low/high half of the tag to cancel, or 0: all of the handle */
+    WIRE_READ =
+        6, /* handle, arg0 = bytes; payload = UINT64 offset; reply: info = bytes, payload = data */
+    WIRE_WRITE = 7, /* handle; payload = UINT64 offset, data */
     /* Administrators only. Failures carry {"file","line","rule","message"} as payload. */
-    WIRE_INSTALL = 16,  /* payload = INF path \0 image folder or empty \0 ".so" | ".sys" \0; reply: service name */
+    WIRE_INSTALL = 16,   /* payload = INF path \0 image folder or empty \0 ".so" | ".sys" \0; reply:
+                            service name */
     WIRE_UNINSTALL = 17, /* payload = service */
-    WIRE_START = 18,    /* payload = service */
-    WIRE_STOP = 19,     /* payload = service */
-    WIRE_LIST = 20,     /* payload = service or empty; reply: JSON (setup_list) */
-    WIRE_CHECK = 21,    /* payload = INF path; reply: JSON array of errors */
-    WIRE_ADAPTERS = 22  /* reply: JSON array: name, mac, link, filters, offloads, counters */
+    WIRE_START = 18,     /* payload = service */
+    WIRE_STOP = 19,      /* payload = service */
+    WIRE_LIST = 20,      /* payload = service or empty; reply: JSON (setup_list) */
+    WIRE_CHECK = 21,     /* payload = INF path; reply: JSON array of errors */
+    WIRE_ADAPTERS = 22   /* reply: JSON array: name, mac, link, filters, offloads, counters */
 };
 
 struct wire_request {
     uint32_t bytes; /* of payload */
     uint32_t op;
-    uint64_t tag;   /* not 0 */
+    uint64_t tag; /* not 0 */
     uint32_t handle;
     uint32_t arg0;
     uint32_t arg1;
