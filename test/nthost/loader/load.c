@@ -124,6 +124,11 @@ NT_TEST(unload_waits_for_the_last_close)
     is_status(io_open(client, "\\Device\\busy", GENERIC_READ, &handle), STATUS_SUCCESS);
     is_status(driver_unload(driver), STATUS_PENDING);
     is_status(io_open(client, "\\Device\\busy", GENERIC_READ, &another), STATUS_NO_SUCH_DEVICE);
+    char error[512];
+    PDRIVER_OBJECT again;
+    is_status(driver_load("busy", driver_path("loadtest"), &again, error, sizeof(error)),
+              STATUS_IMAGE_ALREADY_LOADED);
+    ok(strstr(error, "still in use") != NULL, "%s", error);
     is_status(io_ioctl(client, handle, LOADTEST_IOCTL_STATE, NULL, 0, &state, sizeof(state), NULL),
               STATUS_SUCCESS);
     is_status(io_close(client, handle), STATUS_SUCCESS);

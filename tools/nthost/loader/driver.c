@@ -111,6 +111,17 @@ static NTSTATUS call_entry(struct driver *driver)
     return status;
 }
 
+/* Unloading, but for files that are open. */
+static bool is_leaving(const char *service)
+{
+    bool leaving = false;
+    pthread_mutex_lock(&loaded_mutex);
+    for (const struct driver *driver = loaded; driver != NULL; driver = driver->next)
+        leaving = leaving || (strcmp(driver->service, service) == 0 && driver->unload_pending);
+    pthread_mutex_unlock(&loaded_mutex);
+    return leaving;
+}
+
 NTSTATUS driver_load(const char *service, const char *image_path, PDRIVER_OBJECT *out, char *error,
                      size_t error_size)
 {
@@ -123,8 +134,11 @@ NTSTATUS driver_load(const char *service, const char *image_path, PDRIVER_OBJECT
     struct driver *driver = driver_create(service);
     if (driver == NULL) {
         nt_leave();
-        snprintf(error, error_size, "a driver %s is loaded already, or there is no memory",
-                 service);
+        snprintf(error, error_size, "%s: %s", service,
+                 is_leaving(service)
+                     ? "the driver is still in use; it is unloaded when the last client has closed "
+                       "its device"
+                     : "a driver of that name is loaded already");
         image_unload(image);
         return STATUS_IMAGE_ALREADY_LOADED;
     }
