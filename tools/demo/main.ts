@@ -13,7 +13,7 @@ const nodes = 4;
 const shownClients = 8;
 const manyClients = 1000;
 /** Clients that ask all the time while the dispatcher fails. */
-const askingClients = 24;
+const askingClients = 8;
 
 const argv = yargs(hideBin(process.argv))
   .scriptName('npm run demo --')

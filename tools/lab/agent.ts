@@ -1,5 +1,6 @@
 // The program in the client machine: makes requests from many client addresses and measures how long each goes without an answer.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { setMaxListeners } from 'node:events';
 import { connect, isIPv6, type Socket } from 'node:net';
 import type {
   Answer,
@@ -29,13 +30,14 @@ async function fetchAll({
 }: FetchRequest): Promise<Fetched[]> {
   const results: Fetched[] = [];
   const get = kind === 'udp' ? udpGet : httpGet;
-  const queue = [...sources];
+  const queue = [...sources.entries()];
   const worker = async () => {
-    for (let source = queue.shift(); source !== undefined; source = queue.shift()) {
-      const asked = source;
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+      const [index, source] = item;
       const started = now();
-      const done = (server: string | null, error: string | null) =>
-        results.push({ source: asked, server, error, ms: now() - started });
+      const done = (server: string | null, error: string | null) => {
+        results[index] = { source, server, error, ms: now() - started };
+      };
       try {
         done(await get(target, source, timeoutMs), null);
       } catch (error) {
@@ -76,6 +78,7 @@ class Probe {
   private answered = 0;
 
   constructor(private readonly request: ProbeRequest) {
+    setMaxListeners(0, this.stopped.signal);
     for (const [index, source] of request.sources.entries()) {
       this.sources.set(source, { last: null, server: null, worst: null });
       // Spread evenly over the period, so that some attempt always starts soon.

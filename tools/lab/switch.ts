@@ -68,14 +68,14 @@ export class Switch {
     this.ports.add(machine.name);
   }
 
-  /** Forgets a machine whose namespace is gone, and its cable with it. */
-  unplugged(machine: string): void {
+  /** Takes a machine's cable away, with all that was done to it. */
+  unplug(machine: string): void {
+    this.namespace.run('ip', ['link', 'del', Switch.port(machine)]);
     this.ports.delete(machine);
-    this.impairments.delete(machine);
-    this.applyImpairments();
+    if (this.impairments.delete(machine)) this.applyImpairments();
   }
 
-  /** Whether the cable still exists: a killed machine's interfaces go a moment after its last process. */
+  /** Whether there is a cable to the machine. */
   hasPort(machine: string): boolean {
     const links = this.namespace.run('ip', ['-j', 'link', 'show']);
     return links.includes(`"ifname":"${Switch.port(machine)}"`);

@@ -66,7 +66,8 @@ const runs: Record<Part, () => Promise<void>> = {
         for (let run = 1; run <= argv.runs; run += 1) {
           const result = await failover(cluster, {
             failure,
-            clients: 16,
+            clients: 8,
+            kind: 'udp',
             family: run % 2 === 0 ? 'ipv6' : 'ipv4',
           });
           gaps.push(result.worstMs);
