@@ -125,6 +125,8 @@ const char *tap_driver_path(const char *folder, const char *name);
 /* All three hand an argument to the body. */
 #define expect_violation_with(rule, body, argument)                                                \
     tap_expect_with(TAP_VIOLATION, (rule), (body), (argument), __FILE__, __LINE__)
+#define expect_bugcheck_with(code, body, argument)                                                 \
+    tap_expect_with(TAP_BUGCHECK, (code), (body), (argument), __FILE__, __LINE__)
 #define expect_silence_with(body, argument)                                                        \
     tap_expect_with(TAP_SILENCE, NULL, (body), (argument), __FILE__, __LINE__)
 

@@ -223,7 +223,10 @@ static void ex_delete_body(void)
     sched_set_time_slip(8);
     PEX_TIMER timer = ExAllocateTimer(ex_routine, NULL, EX_TIMER_HIGH_RESOLUTION);
     nt_enter();
+    /* The callback runs on one processor, we are on the other: nothing else keeps them apart. */
+    KeSetSystemAffinityThreadEx(1);
     ExSetTimer(timer, -10, 10, NULL);
+    KeSetSystemAffinityThreadEx(2);
     for (unsigned i = sched_choose(20); i-- > 0;)
         sched_point();
     ExDeleteTimer(timer, TRUE, TRUE, NULL);
@@ -232,6 +235,7 @@ static void ex_delete_body(void)
     for (int i = 0; i < 20; i++)
         sched_point();
     is_int(fired.count, count);
+    KeRevertToUserAffinityThreadEx(0);
     nt_leave();
 }
 
@@ -353,6 +357,69 @@ static void exclusion(void)
 NT_TEST(dpcs_exclude_raised_threads)
 {
     each_scheduler(exclusion);
+}
+
+/* A passive thread does not get past a kernel call while DPCs run on its processor. */
+static volatile LONG in_dpc, dpc_runs, holder_stop;
+
+static VOID NTAPI long_routine(PKDPC dpc, PVOID context, PVOID a, PVOID b)
+{
+    UNREFERENCED_PARAMETER(dpc);
+    UNREFERENCED_PARAMETER(context);
+    UNREFERENCED_PARAMETER(a);
+    UNREFERENCED_PARAMETER(b);
+    ULONG64 until = interrupt_time() + 2 * MS;
+    InterlockedExchange(&in_dpc, 1);
+    while (interrupt_time() < until)
+        sched_point();
+    InterlockedExchange(&in_dpc, 0);
+    InterlockedIncrement(&dpc_runs);
+}
+
+static void held_body(void *context)
+{
+    LONG *held = context;
+    KEVENT event;
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    KeSetSystemAffinityThreadEx(2);
+    while (!holder_stop) {
+        LONG before = in_dpc, runs = dpc_runs;
+        KeSetEvent(&event, 0, FALSE);
+        if (before && in_dpc && dpc_runs == runs)
+            fail("a kernel call went through under a DPC of the thread's processor");
+        *held += before;
+    }
+    KeRevertToUserAffinityThreadEx(0);
+}
+
+static void holding(void)
+{
+    struct worker worker;
+    LONG held = 0;
+    KDPC dpc;
+    in_dpc = dpc_runs = holder_stop = 0;
+    KeInitializeDpc(&dpc, long_routine, NULL);
+    KeSetTargetProcessorDpc(&dpc, 1);
+    worker_start(&worker, held_body, &held);
+    nt_enter();
+    KeSetSystemAffinityThreadEx(1);
+    for (LONG i = 0; i < (sched_is_deterministic() ? 3 : 20); i++) {
+        KeInsertQueueDpc(&dpc, NULL, NULL);
+        while (dpc_runs <= i)
+            sched_point();
+    }
+    holder_stop = 1;
+    KeRevertToUserAffinityThreadEx(0);
+    nt_leave();
+    worker_join(&worker);
+}
+
+NT_TEST(passive_threads_are_held_while_dpcs_run)
+{
+    tap_start(NT_REALTIME, 0);
+    holding();
+    nt_stop();
+    each_seed(10, holding);
 }
 
 static volatile LONG generic[64], together;

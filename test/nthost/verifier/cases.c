@@ -72,6 +72,22 @@ void vf_case_register(struct vf_case *test)
     tap_register(registered);
 }
 
+/* Drivers that crash: bug checks, with the driver's name, with or without the verifier. */
+static void expect_crash(const char *driver, const char *code)
+{
+    struct vf_case test = {.driver = driver};
+    expect_bugcheck_with(code, run_bad, &test);
+    ok(strstr(tap_child_output(), driver) != NULL, "the driver is named:\n%s", tap_child_output());
+    expect_silence_with(run_good, &test);
+}
+
+NT_TEST(crashes_are_bug_checks)
+{
+    expect_crash("CorruptList", "0x00000139");
+    expect_crash("NullPointer", "0x00000050");
+    expect_crash("NullAtDispatch", "0x000000D1");
+}
+
 #define RULE_NAME(rule) #rule,
 static const char *const rules[] = {VF_RULES(RULE_NAME)};
 

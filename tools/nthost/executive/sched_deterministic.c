@@ -42,9 +42,11 @@ void __sanitizer_finish_switch_fiber(void *fake_stack, const void **bottom, size
 #define SWITCH_END(fake)                 ((void)(fake))
 #endif
 
-#define CLOCK_START       SCHED_TICK
-#define DAY               864000000000ull
-#define BUSY_WAIT_READS   64 /* clock readings in a row that make a busy wait */
+#define CLOCK_START         SCHED_TICK
+#define DAY                 864000000000ull
+#define BUSY_WAIT_READS     64 /* clock readings in a row by one fiber, or by all since they last */
+#define BUSY_WAIT_ALL_READS 1024 /* blocked, that make a busy wait; from then on each takes 1 us   \
+                                  */
 #define BUSY_WAIT_ADVANCE 10
 
 static struct {
@@ -62,7 +64,9 @@ static struct {
     uint64_t main_progress; /* clock when the main fiber last ran */
 
     struct nt_thread *clock_reader;
-    unsigned clock_reads;
+    uint64_t reader_switches;
+    unsigned clock_reads; /* by that fiber in a row */
+    unsigned all_reads;   /* by all since all blocked */
 
     uint64_t random;
     /* The seeded generator preempts once in `calm` switch points. Each run draws it: races want few
@@ -288,6 +292,7 @@ static void report_deadlock(const char *why)
 static void idle(void)
 {
     uint64_t due = next_due();
+    det.all_reads = 0;
     if (det.until_thread && due > det.until) {
         advance(det.until);
         make_ready(det.until_thread);
@@ -526,15 +531,16 @@ static void det_stall(struct nt_thread *self, uint64_t span)
     det_point(self);
 }
 
+/* A fiber that does nothing but read the clock waits for it; so do several that take turns. */
 static void det_time_was_read(struct nt_thread *self)
 {
-    static uint64_t switches;
-    if (det.clock_reader != self || switches != det.switches) {
+    if (det.clock_reader != self || det.reader_switches != det.switches) {
         det.clock_reader = self;
         det.clock_reads = 0;
-        switches = det.switches;
+        det.reader_switches = det.switches;
     }
-    if (++det.clock_reads >= BUSY_WAIT_READS)
+    det.all_reads++;
+    if (++det.clock_reads >= BUSY_WAIT_READS || det.all_reads >= BUSY_WAIT_ALL_READS)
         advance(det.clock + BUSY_WAIT_ADVANCE);
 }
 
@@ -564,6 +570,7 @@ static void det_start(const struct nt_options *options, struct nt_thread *self)
     det.ready_count = 0;
     det.until_thread = NULL;
     det.clock_reader = NULL;
+    det.all_reads = 0;
     det.random = options->seed * 0x2545f4914f6cdd1dull + 0x1234567;
     det.switches = det.trace = 0;
     det.slip = 0;
