@@ -38,6 +38,8 @@ static NTSTATUS OipRegisterFilter(_In_ PDRIVER_OBJECT DriverObject)
     filter.PauseHandler = OipFilterPause;
     filter.StatusHandler = OipFilterStatus;
     filter.NetPnPEventHandler = OipFilterNetPnPEvent;
+    filter.OidRequestHandler = OipFilterOidRequest;
+    filter.CancelOidRequestHandler = OipFilterCancelOidRequest;
     filter.OidRequestCompleteHandler = OipFilterOidRequestComplete;
     filter.ReceiveNetBufferListsHandler = OipReceive;
     filter.ReturnNetBufferListsHandler = OipReturn;

@@ -317,6 +317,7 @@ _Use_decl_annotations_ NDIS_STATUS OipFilterAttach(
     RtlCopyMemory(filter->Mac, AttachParameters->CurrentMacAddress, sizeof(filter->Mac));
     filter->Connected = AttachParameters->MediaConnectState != MediaConnectStateDisconnected;
     OipReadOffload(AttachParameters->DefaultOffloadConfiguration, &filter->Offload);
+    KeInitializeSpinLock(&filter->OidLock);
     KeInitializeEvent(&filter->OidDone, SynchronizationEvent, FALSE);
     filter->Sends = ExAllocateCacheAwareRundownProtection(NonPagedPoolNx, OIP_TAG_FILTER);
     if (filter->Sends == NULL)
@@ -462,52 +463,4 @@ _Use_decl_annotations_ NDIS_STATUS OipFilterNetPnPEvent(
         break;
     }
     return NdisFNetPnPEvent(filter->Handle, NetPnPEventNotification);
-}
-
-_Use_decl_annotations_ VOID OipFilterOidRequestComplete(
-    NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST Request, NDIS_STATUS Status)
-{
-    OIP_FILTER *filter = FilterModuleContext;
-
-    /* We pass no OID request through our handlers, so this is our own. */
-    NT_ASSERT(Request == &filter->Oid);
-    UNREFERENCED_PARAMETER(Request);
-    filter->OidStatus = Status;
-    KeSetEvent(&filter->OidDone, IO_NETWORK_INCREMENT, FALSE);
-}
-
-_Use_decl_annotations_ VOID OipFilterSetRsc(OIP_FILTER *Filter, BOOLEAN Disable)
-{
-    NDIS_OFFLOAD_PARAMETERS parameters = {0};
-    NDIS_OID_REQUEST *request = &Filter->Oid;
-    NDIS_STATUS status;
-
-    if (Filter->RscDisabled == Disable || (Disable && !Filter->Offload.Rsc4 && !Filter->Offload.Rsc6))
-    {
-        return;
-    }
-    parameters.Header.Type = NDIS_OBJECT_TYPE_DEFAULT;
-    parameters.Header.Revision = NDIS_OFFLOAD_PARAMETERS_REVISION_3;
-    parameters.Header.Size = NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3;
-    parameters.RscIPv4 =
-        Disable ? NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED : NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED;
-    parameters.RscIPv6 = parameters.RscIPv4;
-
-    RtlZeroMemory(request, sizeof(*request));
-    request->Header.Type = NDIS_OBJECT_TYPE_OID_REQUEST;
-    request->Header.Revision = NDIS_OID_REQUEST_REVISION_1;
-    request->Header.Size = NDIS_SIZEOF_OID_REQUEST_REVISION_1;
-    request->RequestType = NdisRequestSetInformation;
-    request->RequestId = (PVOID)Filter;
-    request->DATA.SET_INFORMATION.Oid = OID_TCP_OFFLOAD_PARAMETERS;
-    request->DATA.SET_INFORMATION.InformationBuffer = &parameters;
-    request->DATA.SET_INFORMATION.InformationBufferLength = sizeof(parameters);
-    status = NdisFOidRequest(Filter->Handle, request);
-    if (status == NDIS_STATUS_PENDING)
-    {
-        KeWaitForSingleObject(&Filter->OidDone, Executive, KernelMode, FALSE, NULL);
-        status = Filter->OidStatus;
-    }
-    /* An adapter that refuses goes on coalescing, and forward.c copes. */
-    Filter->RscDisabled = Disable && status == NDIS_STATUS_SUCCESS;
 }

@@ -36,7 +36,10 @@ struct OIP_FILTER
     BOOLEAN Leaving; /* an orderly pause or power-down is announced: be quiet */
     OIP_OFFLOAD Offload;
 
-    /* An OID request of our own is on its way (oid.c). ControlLock. */
+    KSPIN_LOCK OidLock;
+    PNDIS_OID_REQUEST OidClone; /* on its way down for the stack above; OidLock */
+
+    /* An OID request of our own (oid.c). ControlLock. */
     NDIS_OID_REQUEST Oid;
     KEVENT OidDone;
     NDIS_STATUS OidStatus;
@@ -49,6 +52,8 @@ FILTER_RESTART OipFilterRestart;
 FILTER_PAUSE OipFilterPause;
 FILTER_STATUS OipFilterStatus;
 FILTER_NET_PNP_EVENT OipFilterNetPnPEvent;
+FILTER_OID_REQUEST OipFilterOidRequest;
+FILTER_CANCEL_OID_REQUEST OipFilterCancelOidRequest;
 FILTER_OID_REQUEST_COMPLETE OipFilterOidRequestComplete;
 FILTER_RECEIVE_NET_BUFFER_LISTS OipReceive;
 FILTER_RETURN_NET_BUFFER_LISTS OipReturn;
