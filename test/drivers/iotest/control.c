@@ -138,8 +138,14 @@ IoTestControl(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
         return IoTestSignal(Irp);
     case IOTEST_IOCTL_LATER:
         return IoTestLater(DeviceObject, Irp);
-    case IOTEST_IOCTL_STATS:
-        return Answer(Irp, &request, &Globals.Stats, sizeof(Globals.Stats));
+    case IOTEST_IOCTL_STATS: {
+        /* Each counter by itself: others go on counting. */
+        ULONG stats[sizeof(Globals.Stats) / sizeof(ULONG)];
+        for (ULONG i = 0; i < ARRAYSIZE(stats); i++) {
+            stats[i] = (ULONG)InterlockedCompareExchange((LONG *)&Globals.Stats + i, 0, 0);
+        }
+        return Answer(Irp, &request, stats, sizeof(stats));
+    }
     case IOTEST_IOCTL_ATTACH:
         return IoTestComplete(Irp,
                               request.InputBytes < sizeof(ULONG)

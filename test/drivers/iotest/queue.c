@@ -14,14 +14,14 @@ static VOID QueueInsert(_In_ struct _IO_CSQ *Csq, _In_ PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Csq);
     InsertTailList(&Globals.QueueHead, &Irp->Tail.Overlay.ListEntry);
-    Globals.Stats.Waiting++;
+    InterlockedIncrement((LONG *)&Globals.Stats.Waiting);
 }
 
 static VOID QueueRemove(_In_ struct _IO_CSQ *Csq, _In_ PIRP Irp)
 {
     UNREFERENCED_PARAMETER(Csq);
     RemoveEntryList(&Irp->Tail.Overlay.ListEntry);
-    Globals.Stats.Waiting--;
+    InterlockedDecrement((LONG *)&Globals.Stats.Waiting);
 }
 
 /* The context is a file object, or NULL for any. */

@@ -28,8 +28,8 @@ static bool is_runtime_name(const char *name)
     static const char *const names[] = {"memcpy",          "memmove",        "memset",
                                         "memcmp",          "__cxa_finalize", "__gmon_start__",
                                         "__stack_chk_fail"};
-    static const char *const prefixes[] = {"__asan_",   "__ubsan_",        "__sanitizer_",
-                                           "__sancov_", "__odr_asan_gen_", "_ITM_"};
+    static const char *const prefixes[] = {
+        "__asan_", "__tsan_", "__ubsan_", "__sanitizer_", "__sancov_", "__odr_asan_gen_", "_ITM_"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(name, names[i]) == 0)
             return true;
