@@ -92,7 +92,6 @@ static NTSTATUS insert(PIO_CSQ csq, PIRP irp, PIO_CSQ_IRP_CONTEXT context, PVOID
     } else {
         irp->Tail.Overlay.DriverContext[3] = csq;
     }
-    csq->ReservePointer = NULL;
     csq->CsqAcquireLock(csq, &irql);
     if (csq->Type == IO_TYPE_CSQ_EX)
         status = ((PIO_CSQ_INSERT_IRP_EX)(PVOID)csq->CsqInsertIrp)(csq, irp, insert_context);
