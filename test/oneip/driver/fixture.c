@@ -43,7 +43,7 @@ void *cluster_bytes(const struct cluster *cluster, ULONG *bytes)
     const ONEIP_CONFIG *header = &cluster->header;
     size_t addresses = header->AddressCount * sizeof(ONEIP_ADDRESS);
     size_t members = header->MemberCount * sizeof(ONEIP_MEMBER);
-    size_t table = header->TableSlots ? (ONEIP_TABLE_SLOTS + 7) & ~7u : 0;
+    size_t table = cluster->table ? (ONEIP_TABLE_SLOTS + 7) & ~7u : 0;
     UINT8 *data = calloc(1, sizeof *header + addresses + members + table);
 
     *bytes = (ULONG)(sizeof *header + addresses + members + table);
@@ -71,6 +71,17 @@ void node_adapter_config(struct ndis_adapter_config *config)
     config->offload.Header.Type = NDIS_OBJECT_TYPE_OFFLOAD;
     config->offload.Header.Revision = NDIS_OFFLOAD_REVISION_3;
     config->offload.Header.Size = NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_3;
+}
+
+void node_packet_filter(struct node *node, ULONG filter)
+{
+    NDIS_OID_REQUEST request = {
+        .Header = {NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
+                   NDIS_SIZEOF_OID_REQUEST_REVISION_1},
+        .RequestType = NdisRequestSetInformation,
+        .DATA.SET_INFORMATION = {OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof filter, 0, 0}};
+
+    is_status(ndis_upper_oid(test_edge_adapter(node->edge), &request), NDIS_STATUS_SUCCESS);
 }
 
 bool node_start(struct node *node, uint64_t seed)
@@ -102,6 +113,8 @@ bool node_start_with(struct node *node, uint64_t seed, const struct ndis_adapter
         return false;
     node->edge = test_edge_create(adapter);
     ndis_adapter_start(test_edge_adapter(node->edge));
+    node_packet_filter(node, NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_BROADCAST |
+                                 NDIS_PACKET_TYPE_ALL_MULTICAST);
     node->client = io_client_create(IO_TOKEN_ADMINISTRATOR, 4711);
     return is_status(io_open(node->client, "\\\\.\\NtsOneIp", GENERIC_READ | GENERIC_WRITE,
                              &node->device),

@@ -27,8 +27,8 @@
 
 struct cluster {
     ONEIP_CONFIG header;
-    ONEIP_ADDRESS addresses[ONEIP_MAX_ADDRESSES];
-    ONEIP_MEMBER members[ONEIP_MAX_MEMBERS];
+    ONEIP_ADDRESS addresses[ONEIP_MAX_ADDRESSES + 1]; /* one too many, to be refused */
+    ONEIP_MEMBER members[ONEIP_MAX_MEMBERS + 1];
     const uint8_t *table; /* or NULL */
 };
 
@@ -58,6 +58,8 @@ bool node_start(struct node *node, uint64_t seed);
 bool node_start_with(struct node *node, uint64_t seed, const struct ndis_adapter_config *adapter);
 void node_adapter_config(struct ndis_adapter_config *config);
 void node_stop(struct node *node);
+/* NDIS_PACKET_TYPE_xxx; at first directed, broadcast and all multicast. */
+void node_packet_filter(struct node *node, ULONG filter);
 
 NTSTATUS node_ioctl(struct node *node, ULONG code, const void *input, ULONG input_bytes,
                     void *output, ULONG output_bytes, ULONG_PTR *information);
