@@ -65,6 +65,7 @@ struct ndis_adapter *ndis_adapter_create(const struct ndis_adapter_config *confi
     adapter->power = NdisDeviceStateD0;
     adapter->hardware = adapter->current = config->offload;
     set_names(adapter);
+    classkey_create(adapter);
     rundown_init(&adapter->sends);
     rundown_init(&adapter->receives);
     rundown_init(&adapter->calls);
@@ -107,6 +108,7 @@ void ndis_adapter_stop(struct ndis_adapter *adapter)
 void ndis_adapter_destroy(struct ndis_adapter *adapter)
 {
     ndis_adapter_stop(adapter);
+    classkey_remove(adapter);
     nt_enter();
     ndis_pnp_lock();
     KIRQL irql;

@@ -398,6 +398,7 @@ static PNET_BUFFER_LIST make_send(struct test_edge *edge, const struct test_fram
     NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo) =
         (PVOID)(ULONG_PTR)frame->checksum_flags;
     NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo) = (PVOID)(ULONG_PTR)frame->vlan;
+    NDIS_SET_NET_BUFFER_LIST_CANCEL_ID(nbl, (PVOID)(ULONG_PTR)(1 + sched_choose(4)));
     if (segmented) {
         NDIS_TCP_LARGE_SEND_OFFLOAD_NET_BUFFER_LIST_INFO lso = {.Value = NULL};
         lso.LsoV2Transmit.MSS = frame->mss;

@@ -247,9 +247,11 @@ NDIS_STATUS module_restart(struct ndis_module *module, PNDIS_RESTART_ATTRIBUTES 
     };
     module->waiting_restart = true;
     module->state = ModuleRestarting;
+    module->in_restart = nt_current();
     struct vf_call call = vf_call_begin_of("FilterRestart", module->driver->handlers.RestartHandler);
     NDIS_STATUS status = module->driver->handlers.RestartHandler(module->context, &parameters);
     vf_call_end(&call);
+    module->in_restart = NULL;
     if (status == NDIS_STATUS_PENDING)
         status = wait_done(module);
     else if (!module->waiting_restart)

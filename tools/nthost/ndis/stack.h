@@ -106,6 +106,8 @@ struct ndis_module {
     bool waiting_pause, waiting_restart;
     bool restart_queued;
     atomic_long held_sends, held_receives;             /* verifier: NBLs of others with the driver */
+    struct nt_thread *in_restart; /* calls FilterRestart just now */
+    atomic_long busy_receives; /* of these, at most so many are in a call of it just now */
     atomic_long originated_sends, originated_receives; /* verifier: its own that are out */
 };
 
@@ -260,3 +262,7 @@ enum tracked { TrackPool, TrackNbl, TrackMdl, TrackTimer, TrackWorkItem, TrackRw
 struct track_entry;
 struct track_entry *track_add(enum tracked kind, const void *object, const void *caller);
 void track_remove(struct track_entry *entry);
+
+/* classkey.c: the adapter's key of the network class in the registry. PASSIVE_LEVEL. */
+void classkey_create(const struct ndis_adapter *adapter);
+void classkey_remove(const struct ndis_adapter *adapter);

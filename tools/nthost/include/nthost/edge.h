@@ -130,7 +130,7 @@ struct test_frame {
 struct test_edge *test_edge_create(const struct ndis_adapter_config *config);
 struct ndis_adapter *test_edge_adapter(struct test_edge *edge);
 void test_edge_wire(struct test_edge *edge, const struct test_frame *const *frames, unsigned count); /* received from the wire, one batch */
-void test_edge_stack(struct test_edge *edge, const struct test_frame *const *frames, unsigned count); /* sent by the stack */
+void test_edge_stack(struct test_edge *edge, const struct test_frame *const *frames, unsigned count); /* sent by the stack, with cancel IDs 1 to 4 */
 struct test_frame *test_edge_take_wire(struct test_edge *edge);  /* next frame that went out; NULL none; free() it */
 struct test_frame *test_edge_take_stack(struct test_edge *edge); /* next frame that reached the stack */
 void test_edge_hold_sends(struct test_edge *edge, bool hold);    /* keep sends incomplete, to test pause */
