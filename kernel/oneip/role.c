@@ -253,7 +253,7 @@ static BOOLEAN OipPromote(
     OipExcuseMembers(Role, Now);
     Role->Gone = 0;
 
-    Role->AnnounceStep = 0;
+    Role->AnnounceStep = 1;
     Role->NextAnnounce = Now + OipAnnounceSteps[0];
     Actions->Announce = TRUE;
     OipMakeBeacon(Role, OipBeaconDispatcher, 0, OipOthers(Role), Actions);
