@@ -14,8 +14,9 @@ void each_seed(unsigned count, void (*body)(void))
 {
     count = FIBERS ? count : 0;
     for (unsigned i = 0; i < count && !tap_failing(); i++) {
-        tap_at("seed %llu", (unsigned long long)(tap_seed() + i));
-        tap_start(NT_DETERMINISTIC, tap_seed() + i);
+        unsigned long long seed = tap_seed() + i;
+        tap_at("seed %llu", seed);
+        tap_start(NT_DETERMINISTIC, seed);
         body();
         nt_stop();
     }

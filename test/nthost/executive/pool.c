@@ -171,13 +171,13 @@ static void special_many(void)
     start(true, true);
     static PVOID blocks[2000];
     for (int round = 0; round < 5; round++) {
-        for (int i = 0; i < 2000; i++) {
-            blocks[i] = ExAllocatePool2(i % 2 ? POOL_FLAG_NON_PAGED : POOL_FLAG_PAGED,
-                                        (SIZE_T)(i * 7 + 1), 'tseT');
+        for (SIZE_T i = 0; i < 2000; i++) {
+            blocks[i] =
+                ExAllocatePool2(i % 2 ? POOL_FLAG_NON_PAGED : POOL_FLAG_PAGED, i * 7 + 1, 'tseT');
             need(blocks[i] != NULL);
-            memset(blocks[i], i, (size_t)(i * 7 + 1));
+            memset(blocks[i], (int)i, i * 7 + 1);
         }
-        for (int i = 0; i < 2000; i++)
+        for (SIZE_T i = 0; i < 2000; i++)
             ExFreePoolWithTag(blocks[i], 'tseT');
     }
     nt_stop();

@@ -103,6 +103,8 @@ static void consume(DISPATCHER_HEADER *object, struct nt_thread *thread)
         }
         break;
     }
+    default:
+        break; /* stays signaled */
     }
 }
 

@@ -136,7 +136,7 @@ static void put_number(struct sink *sink, uint64_t value, bool negative, unsigne
     if (spec->zero && !spec->left && spec->precision < 0 && spec->width - prefix_count > least)
         least = spec->width - prefix_count;
     int zeros = least > count ? least - count : 0;
-    size_t length = (size_t)(prefix_count + zeros + count);
+    size_t length = (size_t)prefix_count + (size_t)zeros + (size_t)count;
     pad(sink, length, spec, true);
     for (int i = 0; i < prefix_count; i++)
         put_unit(sink, (unsigned char)prefix[i]);

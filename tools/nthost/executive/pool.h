@@ -13,8 +13,10 @@ enum pool_state { POOL_LIVE, POOL_FREED };
 
 struct pool_block {
     struct pool_block *hash_next;
-    LIST_ENTRY entry; /* live: all; freed: quarantine, oldest first */
-    char *memory;     /* the driver's */
+    LIST_ENTRY entry;      /* of all that live */
+    LIST_ENTRY in_page[2]; /* of those in one page, to find a block by an address inside it */
+    struct pool_block *next_freed; /* in quarantine, oldest first */
+    char *memory;                  /* the driver's */
     size_t bytes;
     ULONG tag;
     bool paged;

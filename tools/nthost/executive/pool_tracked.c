@@ -40,7 +40,12 @@ bool pool_special;
 
 static volatile uint32_t lock;
 static struct pool_block *buckets[BUCKETS];
-static LIST_ENTRY live = {&live, &live}, quarantine = {&quarantine, &quarantine};
+static LIST_ENTRY live = {&live, &live};
+/* Live blocks of up to a page: by the page in which they begin, and, where that is another, by the
+ * one in which they end. */
+static LIST_ENTRY pages[2][BUCKETS];
+static LIST_ENTRY large = {&large, &large}; /* and those above */
+static struct pool_block *quarantine_first, **quarantine_end = &quarantine_first;
 static unsigned quarantine_blocks;
 static size_t quarantine_bytes;
 static uint64_t next_sequence;
@@ -56,6 +61,49 @@ static struct pool_block *find(const void *memory)
     while (block && block->memory != memory)
         block = block->hash_next;
     return block;
+}
+
+static LIST_ENTRY *page_of(unsigned which, const volatile void *address)
+{
+    LIST_ENTRY *list = &pages[which][(uintptr_t)address / PAGE_SIZE * 0x9e3779b97f4a7c15ull >> 52];
+    if (!list->Flink)
+        InitializeListHead(list);
+    return list;
+}
+
+static void enter_pages(struct pool_block *block)
+{
+    const char *last = block->memory + (block->bytes ? block->bytes - 1 : 0);
+    bool small = block->bytes <= PAGE_SIZE;
+    InsertTailList(small ? page_of(0, block->memory) : &large, &block->in_page[0]);
+    InitializeListHead(&block->in_page[1]);
+    if (small && PAGE_ALIGN(last) != PAGE_ALIGN(block->memory))
+        InsertTailList(page_of(1, last), &block->in_page[1]);
+}
+
+static void leave_pages(struct pool_block *block)
+{
+    RemoveEntryList(&block->in_page[0]);
+    RemoveEntryList(&block->in_page[1]);
+}
+
+static struct pool_block *search(LIST_ENTRY *list, unsigned which, const volatile void *address)
+{
+    for (PLIST_ENTRY entry = list->Flink; entry != list; entry = entry->Flink) {
+        struct pool_block *block = CONTAINING_RECORD(entry - which, struct pool_block, in_page);
+        if ((uintptr_t)address - (uintptr_t)block->memory < block->bytes)
+            return block;
+    }
+    return NULL;
+}
+
+/* The live block that contains the address. */
+static struct pool_block *find_around(const volatile void *address)
+{
+    struct pool_block *block = search(page_of(0, address), 0, address);
+    if (!block)
+        block = search(page_of(1, address), 1, address);
+    return block ? block : search(&large, 0, address);
 }
 
 static void unhash(struct pool_block *block)
@@ -215,6 +263,7 @@ void *tracked_allocate(POOL_FLAGS flags, size_t bytes, ULONG tag, const void *ow
     block->hash_next = *bucket_of(block->memory);
     *bucket_of(block->memory) = block;
     InsertTailList(&live, &block->entry);
+    enter_pages(block);
     if (block->special)
         special_register(block);
     word_unlock(self, &lock);
@@ -225,8 +274,10 @@ void *tracked_allocate(POOL_FLAGS flags, size_t bytes, ULONG tag, const void *ow
 /* The oldest freed block leaves quarantine: nobody may have written to it. Under the lock. */
 static void leave_quarantine(void)
 {
-    struct pool_block *block =
-        CONTAINING_RECORD(RemoveHeadList(&quarantine), struct pool_block, entry);
+    struct pool_block *block = quarantine_first;
+    quarantine_first = block->next_freed;
+    if (!quarantine_first)
+        quarantine_end = &quarantine_first;
     quarantine_blocks--;
     quarantine_bytes -= block->bytes;
     unhash(block);
@@ -282,6 +333,7 @@ void tracked_free(void *memory, ULONG tag, const char *function)
 
     word_lock(self, &lock);
     RemoveEntryList(&block->entry);
+    leave_pages(block);
     block->state = POOL_FREED;
     capture(block->freed);
     if (block->special) {
@@ -290,7 +342,9 @@ void tracked_free(void *memory, ULONG tag, const char *function)
         memset(block->memory, FREED_PATTERN, block->bytes);
         POISON(block->memory, block->bytes);
     }
-    InsertTailList(&quarantine, &block->entry);
+    block->next_freed = NULL;
+    *quarantine_end = block;
+    quarantine_end = &block->next_freed;
     quarantine_blocks++;
     quarantine_bytes += block->bytes;
     while (quarantine_blocks > QUARANTINE_BLOCKS || quarantine_bytes > QUARANTINE_BYTES)
@@ -301,32 +355,19 @@ void tracked_free(void *memory, ULONG tag, const char *function)
 bool tracked_site(const volatile void *address, const void **start, uint64_t *site)
 {
     struct nt_thread *self = nt_self;
-    bool found = false;
-    const struct pool_block *special = special_block_of((const void *)address);
     word_lock(self, &lock);
-    if (special) {
-        *start = special->memory;
-        found = special->state == POOL_LIVE;
-    }
-    for (PLIST_ENTRY entry = live.Blink; entry != &live && !found; entry = entry->Blink) {
-        struct pool_block *block = CONTAINING_RECORD(entry, struct pool_block, entry);
-        if ((const volatile char *)address >= block->memory &&
-            (const volatile char *)address < block->memory + block->bytes) {
-            special = block;
-            found = true;
-        }
-    }
-    if (found) {
-        *start = special->memory;
+    const struct pool_block *block = find_around(address);
+    if (block) {
+        *start = block->memory;
         /* What is allocated in one place, with one tag and size, is of one kind. More frames would
          * tell apart what was only reached differently; the first one may be the driver's own
          * wrapper. */
-        *site = special->tag * 0x100000001b3ull ^ special->bytes;
-        for (unsigned i = 0; i < 3 && special->allocated[i]; i++)
-            *site = (*site ^ (uintptr_t)special->allocated[i]) * 0x100000001b3ull;
+        *site = block->tag * 0x100000001b3ull ^ block->bytes;
+        for (unsigned i = 0; i < 3 && block->allocated[i]; i++)
+            *site = (*site ^ (uintptr_t)block->allocated[i]) * 0x100000001b3ull;
     }
     word_unlock(self, &lock);
-    return found;
+    return block != NULL;
 }
 
 /* Leaks. One report names the first block, and how many there are with that tag and stack. */

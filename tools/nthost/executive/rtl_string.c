@@ -149,7 +149,7 @@ NTSTATUS NTAPI RtlHashUnicodeString(const UNICODE_STRING *String, BOOLEAN CaseIn
     if (!String || !HashValue || HashAlgorithm > 1)
         return STATUS_INVALID_PARAMETER;
     ULONG hash = 0; /* x65599, the default and only algorithm */
-    for (USHORT i = 0; i < String->Length / sizeof(WCHAR); i++)
+    for (size_t i = 0; i < String->Length / sizeof(WCHAR); i++)
         hash =
             hash * 65599 + (CaseInSensitive ? utf16_upcase(String->Buffer[i]) : String->Buffer[i]);
     *HashValue = hash;
@@ -196,7 +196,7 @@ static NTSTATUS map(PUNICODE_STRING destination, PCUNICODE_STRING source, BOOLEA
     } else if (source->Length > destination->MaximumLength) {
         return STATUS_BUFFER_OVERFLOW;
     }
-    for (USHORT i = 0; i < source->Length / sizeof(WCHAR); i++)
+    for (size_t i = 0; i < source->Length / sizeof(WCHAR); i++)
         destination->Buffer[i] = change(source->Buffer[i]);
     destination->Length = source->Length;
     return STATUS_SUCCESS;

@@ -42,11 +42,12 @@ void __sanitizer_finish_switch_fiber(void *fake_stack, const void **bottom, size
 #define SWITCH_END(fake)                 ((void)(fake))
 #endif
 
-#define CLOCK_START         SCHED_TICK
-#define DAY                 864000000000ull
-#define BUSY_WAIT_READS     64 /* clock readings in a row by one fiber, or by all since they last */
-#define BUSY_WAIT_ALL_READS 1024 /* blocked, that make a busy wait; from then on each takes 1 us   \
-                                  */
+#define CLOCK_START     SCHED_TICK
+#define DAY             864000000000ull
+#define BUSY_WAIT_READS 64 /* clock readings in a row by one fiber, or by all since they last */
+#define BUSY_WAIT_ALL_READS                                                                        \
+    1024 /* blocked, that make a busy wait; from then on each takes 1 us                           \
+          */
 #define BUSY_WAIT_ADVANCE 10
 
 static struct {
@@ -603,7 +604,7 @@ static void det_start(const struct nt_options *options, struct nt_thread *self)
 
 static void det_stop(struct nt_thread *self)
 {
-    struct nt_thread *processors[MAX_PROCESSORS];
+    struct nt_thread *processors[MAX_PROCESSORS] = {NULL};
     for (unsigned i = 0; i < vp_count; i++) {
         processors[i] = vps[i].thread;
         make_ready(processors[i]);

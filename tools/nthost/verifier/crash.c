@@ -3,8 +3,8 @@
  *
  * SIGSEGV at an address of special pool becomes the rule that was broken, with the block's stacks.
  * One at a list entry that another thread popped and freed is expected (executive/slist.c). Any
- * other fault in a driver is a bug check; one in the host goes to the handler that was there
- * before, a sanitizer's or the default.
+ * other fault in a driver, or in the host on a driver's behalf, is a bug check; one in the host
+ * alone goes to the handler that was there before, a sanitizer's or the default.
  */
 #include "../executive/pool.h"
 #include "../executive/slist.h"
@@ -59,8 +59,8 @@ static void chain(int number, siginfo_t *info, void *context)
     }
 }
 
-/* The registers in their UNWIND_INFO order (loader/image.h). */
-static void note_stack(const greg_t *registers)
+/* The registers in their UNWIND_INFO order (loader/image.h). Is a driver on the stack? */
+static bool note_stack(const greg_t *registers)
 {
     static const int order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
                                   REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
@@ -69,7 +69,13 @@ static void note_stack(const greg_t *registers)
     void *frames[40];
     for (unsigned i = 0; i < 16; i++)
         context.registers[i] = (uint64_t)registers[order[i]];
-    vf_report_stack(frames, image_backtrace_of(&context, frames, 40));
+    unsigned count = image_backtrace_of(&context, frames, 40);
+    vf_report_stack(frames, count);
+    for (unsigned i = 0; i < count; i++) {
+        if (image_of(frames[i]))
+            return true;
+    }
+    return false;
 }
 
 static void on_fault(int number, siginfo_t *info, void *context)
@@ -86,7 +92,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
         return;
     char where[160], message[256];
     vf_symbol(rip, where, sizeof where);
-    note_stack(registers);
+    bool driver = note_stack(registers);
     if (number == SIGSEGV) {
         const struct pool_block *block = special_block_of(address);
         if (block)
@@ -94,7 +100,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
         if (irp_explain_address(address, message, sizeof message))
             vf_violation(VfIrpTouchedAfterCompletion, "%s: %s", where, message);
     }
-    if (!image_of(rip)) {
+    if (!driver) {
         vf_report_stack(NULL, 0);
         chain(number, info, context);
         return;

@@ -2,12 +2,13 @@
 #include "bad.h"
 
 static volatile ULONG Sum;
+static volatile ULONG_PTR Member = 16; /* of an object that is not there */
 
 static VOID Run(VOID)
 {
     KIRQL irql;
     ULONG value = 7;
-    volatile ULONG *pointer = Bad ? NULL : &value;
+    volatile ULONG *pointer = Bad ? (volatile ULONG *)Member : &value;
 
     KeRaiseIrql(DISPATCH_LEVEL, &irql);
     Sum += *pointer;
