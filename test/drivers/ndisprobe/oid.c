@@ -65,6 +65,7 @@ VOID ProbeOidWork(PVOID WorkItemContext, NDIS_HANDLE NdisIoWorkItemHandle)
 
     UNREFERENCED_PARAMETER(NdisIoWorkItemHandle);
     KeAcquireSpinLock(&module->Lock, &irql);
+    module->OidQueued = FALSE;
     request = module->HeldOid;
     module->HeldOid = NULL;
     KeReleaseSpinLock(&module->Lock, irql);
@@ -83,7 +84,7 @@ _Use_decl_annotations_
 NDIS_STATUS ProbeOidRequest(NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST OidRequest)
 {
     PPROBE_MODULE module = FilterModuleContext;
-    BOOLEAN hold = ProbeDoes(PROBE_HOLD_OIDS);
+    BOOLEAN hold = ProbeDoes(PROBE_HOLD_OIDS), queue;
     KIRQL irql;
 
     ProbeNoteRequest(module, OidRequest);
@@ -93,8 +94,10 @@ NDIS_STATUS ProbeOidRequest(NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST O
     }
     KeAcquireSpinLock(&module->Lock, &irql);
     module->HeldOid = OidRequest;
+    queue = !hold && !module->OidQueued; /* it may still be, for a request that was cancelled */
+    module->OidQueued |= queue;
     KeReleaseSpinLock(&module->Lock, irql);
-    if (!hold)
+    if (queue)
     {
         ProbeEnter(module);
         NdisQueueIoWorkItem(module->OidWork, ProbeOidWork, module);

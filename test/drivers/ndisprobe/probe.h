@@ -37,7 +37,7 @@ typedef struct _PROBE_MODULE
     LONG Outstanding;
     KEVENT Idle;
     PNDIS_OID_REQUEST HeldOid; /* PROBE_HOLD_OIDS, PROBE_ASYNC_OIDS */
-    PNDIS_OID_REQUEST Clone;
+    BOOLEAN OidQueued; /* OidWork is queued */
     NDIS_STATUS RestartStatus;
 } PROBE_MODULE, *PPROBE_MODULE;
 

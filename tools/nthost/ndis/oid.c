@@ -118,13 +118,16 @@ static NDIS_STATUS call_target(struct ndis_node *node, PNDIS_OID_REQUEST request
     return status;
 }
 
-/* NULL: the source is being detached. */
+/* NULL: the source is being attached. */
 static struct ndis_node *next_below(struct ndis_adapter *adapter, const struct module_view *view,
                                     const struct ndis_node *source, bool direct)
 {
-    unsigned place = view->count;
-    if (source->module && (place = view_place(view, source->module)) == view->count)
-        return NULL;
+    unsigned place = source->module ? view_place(view, source->module) : view->count;
+    if (source->module && place == view->count) {
+        if (!source->module->leaving)
+            return NULL;
+        place = source->module->left_place;
+    }
     while (place-- > 0) {
         struct ndis_module *module = view->modules[place];
         if (direct ? module->driver->handlers.DirectOidRequestHandler

@@ -108,6 +108,8 @@ static void remove_module(struct ndis_adapter *adapter, unsigned place)
     memmove(adapter->modules + place, adapter->modules + place + 1,
             (adapter->module_count - place - 1) * sizeof(module));
     adapter->module_count--;
+    module->left_place = place;
+    module->leaving = true;
     stack_publish(adapter);
     rundown_wait(&module->node.oids.requests);
     module_detach(module);

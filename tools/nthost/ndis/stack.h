@@ -106,6 +106,8 @@ struct ndis_module {
     bool waiting_pause, waiting_restart;
     bool restart_queued;
     atomic_long held_sends, held_receives;             /* verifier: NBLs of others with the driver */
+    bool leaving;        /* out of sight, and its last OID requests still pass on from its old place */
+    unsigned left_place;
     struct nt_thread *in_restart; /* calls FilterRestart just now */
     atomic_long busy_receives; /* of these, at most so many are in a call of it just now */
     atomic_long originated_sends, originated_receives; /* verifier: its own that are out */
