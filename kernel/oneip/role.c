@@ -23,8 +23,8 @@
 
 /* After a promotion: announced at once, then after these, then every AnnounceInterval. A single
  * gratuitous ARP may be lost, or come before a switch has opened the port. */
-static const UINT64 OipAnnounceSteps[] = {
-    50 * OIP_MILLISECOND, 150 * OIP_MILLISECOND, 800 * OIP_MILLISECOND};
+static const UINT64 OipAnnounceSteps[] = {50 * OIP_MILLISECOND, 150 * OIP_MILLISECOND,
+                                          800 * OIP_MILLISECOND};
 
 static UINT64 OipLease(_In_ const OIP_ROLE *Role)
 {
@@ -64,8 +64,8 @@ static BOOLEAN OipFollows(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
            Now - Role->LastHeardDirect < OipSilence(Role);
 }
 
-static VOID OipSetState(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT32 State, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipSetState(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT32 State,
+                        _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     if (Role->State == State)
     {
@@ -90,16 +90,15 @@ static VOID OipLoseDispatcher(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now)
 }
 
 /* Listening, with no dispatcher known and the silence counted from now. */
-static VOID OipListen(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipListen(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     OipLoseDispatcher(Role, Now);
     OipSetState(Role, Now, OneIpRoleListening, Actions);
 }
 
 /* The same with nothing known of the cluster: after Start, or in another cluster. */
-static VOID OipListenAnew(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipListenAnew(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
+                          _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     Role->Starting = TRUE;
     Role->LastHeard = 0;
@@ -111,12 +110,10 @@ static VOID OipListenAnew(
 }
 
 /* A dispatcher is heard itself. */
-static VOID OipFollow(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member, _In_ const ONEIP_EPOCH *Epoch,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipFollow(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member,
+                      _In_ const ONEIP_EPOCH *Epoch, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
-    BOOLEAN another =
-        Role->Dispatcher != Member || OipEpochCompare(&Role->Epoch, Epoch) != 0;
+    BOOLEAN another = Role->Dispatcher != Member || OipEpochCompare(&Role->Epoch, Epoch) != 0;
 
     if (another)
     {
@@ -214,8 +211,8 @@ static BOOLEAN OipIsTurn(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
 }
 
 /* FALSE: no durable counter (R1); Actions ask for it. */
-static BOOLEAN OipPromote(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static BOOLEAN OipPromote(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
+                          _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     UINT64 counter = OipMax(Role->HighestCounter, Role->UsedCounter) + 1;
     UINT64 alive;
@@ -261,17 +258,16 @@ static BOOLEAN OipPromote(
     return TRUE;
 }
 
-static BOOLEAN OipTakeTurn(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static BOOLEAN OipTakeTurn(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
+                           _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     return OipIsTurn(Role, Now) && OipPromote(Role, Now, Actions);
 }
 
 /* A presence beacon. R8: it says whom this node follows, if it does, and for how long on whose
  * word; else it seeks. */
-static VOID OipMakePresence(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT8 Flags, _In_ UINT64 Targets,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipMakePresence(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT8 Flags,
+                            _In_ UINT64 Targets, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     if (Role->State == OneIpRoleListening)
     {
@@ -286,8 +282,8 @@ static VOID OipMakePresence(
 }
 
 /* R4. */
-static VOID OipStalled(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Gap, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipStalled(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Gap,
+                       _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     Role->Stalls += 1;
     Role->RunningSince = Now;
@@ -301,8 +297,8 @@ static VOID OipStalled(
     OipRoleEvent(Actions, OneIpEventStall, Role->LocalNode, Gap / OIP_MILLISECOND, &Role->Epoch);
 }
 
-static VOID OipAnnounceDue(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipAnnounceDue(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
+                           _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     /* R5: the other one has stepped down; whatever it announced last, we come after it. */
     if (Role->StaleHeard != 0 && Now - Role->StaleHeard >= 2 * Role->Interval)
@@ -328,8 +324,8 @@ static VOID OipAnnounceDue(
     }
 }
 
-static VOID OipDispatcherTick(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipDispatcherTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
+                              _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     if (OipUpdateAlive(Role, Now, Actions))
     {
@@ -342,8 +338,8 @@ static VOID OipDispatcherTick(
     Actions->Sent = Now;
 }
 
-static VOID OipFollowerTick(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipFollowerTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
+                            _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     UINT64 from = OipMax(Role->SilenceFrom, Role->LastHeard);
     UINT64 patience = Role->Resigned ? 0 : OipSilence(Role);
@@ -365,9 +361,9 @@ static VOID OipFollowerTick(
         OipSetState(Role, Now, OneIpRoleListening, Actions);
     }
 
-    OipMakePresence(
-        Role, Now, 0,
-        Role->Dispatcher == OIP_TABLE_NONE ? OipOthers(Role) : 1ULL << Role->Dispatcher, Actions);
+    OipMakePresence(Role, Now, 0,
+                    Role->Dispatcher == OIP_TABLE_NONE ? OipOthers(Role) : 1ULL << Role->Dispatcher,
+                    Actions);
 }
 
 /*
@@ -424,7 +420,7 @@ VOID OipRoleSent(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Sent)
 {
     UINT64 until = Sent + OipLease(Role);
 
-    /* Beacons that left after the lease was over renew nothing: somebody may be promoted already. */
+    /* Beacons that left after the lease was over renew nothing: somebody may act by now. */
     if (Role->State == OneIpRoleDispatcher && Sent >= Role->StateSince &&
         Now < OipHeldUntil(Role) && until > Role->ActingUntil)
     {
@@ -433,11 +429,10 @@ VOID OipRoleSent(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Sent)
 }
 
 /* R5, upper side: a dispatcher with a lower epoch than the one that we have or follow. */
-static VOID OipAnswerStale(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member, _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipAnswerStale(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member,
+                           _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
-    BOOLEAN answer =
-        Role->StaleAnswered == 0 || Now - Role->StaleAnswered >= Role->Interval / 4;
+    BOOLEAN answer = Role->StaleAnswered == 0 || Now - Role->StaleAnswered >= Role->Interval / 4;
 
     if (answer)
     {
@@ -466,8 +461,8 @@ static VOID OipAnswerStale(
 }
 
 /* R7. Does the dispatcher that is followed, and whose beacon this is, count as silent? */
-static BOOLEAN OipJudgeDeaf(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member, _In_ const OIP_BEACON *Beacon)
+static BOOLEAN OipJudgeDeaf(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member,
+                            _In_ const OIP_BEACON *Beacon)
 {
     if (!OipHearsNobody(Role, Member, Beacon))
     {
@@ -492,9 +487,8 @@ static BOOLEAN OipJudgeDeaf(
     return Role->Deaf;
 }
 
-static VOID OipHearDispatcher(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member, _In_ const OIP_BEACON *Beacon,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipHearDispatcher(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member,
+                              _In_ const OIP_BEACON *Beacon, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     LONG order = OipEpochCompare(&Beacon->Epoch, &Role->Epoch);
 
@@ -531,9 +525,8 @@ static VOID OipHearsay(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_B
     }
 }
 
-static VOID OipHearPresence(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member, _In_ const OIP_BEACON *Beacon,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipHearPresence(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member,
+                            _In_ const OIP_BEACON *Beacon, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     /* That others still follow what this node was before a restart is no news. */
     BOOLEAN follows = Beacon->HeardAgo != OIP_BEACON_UNHEARD &&
@@ -580,9 +573,8 @@ static VOID OipHearPresence(
     }
 }
 
-static VOID OipHearResignation(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member, _In_ const OIP_BEACON *Beacon,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipHearResignation(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member,
+                               _In_ const OIP_BEACON *Beacon, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     OipSeen(Role, Now, Member);
     if (Role->State == OneIpRoleBackup && Role->Dispatcher == Member)
@@ -595,13 +587,11 @@ static VOID OipHearResignation(
 }
 
 /* R10. A beacon of our own NodeId. */
-static VOID OipHearTwin(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipHearTwin(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
+                        _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     if (Beacon->Boot == Role->Boot ||
-        !OipReplayAccept(
-            &Role->Members[Role->Local].Replay, Beacon->Boot, Beacon->Sequence))
+        !OipReplayAccept(&Role->Members[Role->Local].Replay, Beacon->Boot, Beacon->Sequence))
     {
         return; /* our own, reflected, or a recording */
     }
@@ -620,9 +610,8 @@ static VOID OipHearTwin(
     }
 }
 
-BOOLEAN OipRoleBeacon(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
-    _Out_ OIP_ROLE_ACTIONS *Actions)
+BOOLEAN OipRoleBeacon(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
+                      _Out_ OIP_ROLE_ACTIONS *Actions)
 {
     ULONG member;
 
@@ -664,7 +653,7 @@ BOOLEAN OipRoleBeacon(
 
     if (Role->Resigned || Role->PrimaryWanted)
     {
-        (VOID)OipTakeTurn(Role, Now, Actions);
+        (VOID) OipTakeTurn(Role, Now, Actions);
     }
     if (Role->Yielding)
     {
@@ -684,10 +673,10 @@ VOID OipRoleInitialize(_Out_ OIP_ROLE *Role, _In_ UINT64 Boot, _In_ UINT64 Store
     Role->State = OneIpRoleNone;
 }
 
-VOID OipRoleConfigure(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
-    _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members, _In_ UINT64 TableDigest,
-    _In_ BOOLEAN ResetReplay, _Out_ OIP_ROLE_ACTIONS *Actions)
+VOID OipRoleConfigure(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
+                      _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members,
+                      _In_ UINT64 TableDigest, _In_ BOOLEAN ResetReplay,
+                      _Out_ OIP_ROLE_ACTIONS *Actions)
 {
     BOOLEAN renamed = Role->Configured && Role->LocalNode != Config->LocalNode;
 
@@ -731,8 +720,8 @@ VOID OipRoleStart(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTION
     OipWantReserve(Role, Actions);
 }
 
-VOID OipRoleStop(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Orderly, _Out_ OIP_ROLE_ACTIONS *Actions)
+VOID OipRoleStop(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Orderly,
+                 _Out_ OIP_ROLE_ACTIONS *Actions)
 {
     OipResetActions(Actions);
     if (Role->State == OneIpRoleNone)
@@ -743,8 +732,7 @@ VOID OipRoleStop(
     {
         if (Role->State == OneIpRoleDispatcher)
         {
-            OipMakeBeacon(
-                Role, OipBeaconResign, OIP_BEACON_LEAVING, OipOthers(Role), Actions);
+            OipMakeBeacon(Role, OipBeaconResign, OIP_BEACON_LEAVING, OipOthers(Role), Actions);
         }
         else
         {
@@ -766,8 +754,8 @@ VOID OipRoleUnconfigure(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_
     Role->Epoch.NodeId = 0;
 }
 
-OIP_PRIMARY_RESULT OipRoleSetPrimary(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions)
+OIP_PRIMARY_RESULT OipRoleSetPrimary(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
+                                     _Out_ OIP_ROLE_ACTIONS *Actions)
 {
     OipResetActions(Actions);
     if (Role->State == OneIpRoleNone)
@@ -796,8 +784,8 @@ OIP_PRIMARY_RESULT OipRoleSetPrimary(
     return OipPromote(Role, Now, Actions) ? OipPrimaryDone : OipPrimaryNotDurable;
 }
 
-VOID OipRoleSetVeto(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Veto, _Out_ OIP_ROLE_ACTIONS *Actions)
+VOID OipRoleSetVeto(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Veto,
+                    _Out_ OIP_ROLE_ACTIONS *Actions)
 {
     OipResetActions(Actions);
     Role->Vetoed = Veto;
@@ -813,14 +801,14 @@ VOID OipRoleSetVeto(
     }
 }
 
-VOID OipRoleCounterDurable(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Counter, _Out_ OIP_ROLE_ACTIONS *Actions)
+VOID OipRoleCounterDurable(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Counter,
+                           _Out_ OIP_ROLE_ACTIONS *Actions)
 {
     OipResetActions(Actions);
     Role->ReservedCounter = OipMax(Role->ReservedCounter, Counter);
     if (Role->Configured)
     {
-        (VOID)OipTakeTurn(Role, Now, Actions);
+        (VOID) OipTakeTurn(Role, Now, Actions);
         OipWantReserve(Role, Actions);
     }
 }

@@ -74,14 +74,15 @@
  *  R12 A vetoed node never dispatches, even if nobody else does.
  *
  * What follows for two acting nodes. Where every beacon is handled less than half an interval after
- * it was sent, or by a node that notices that it was held up, whoever held the role never acts beside
- * whoever followed because of its silence. Two that take it up at the same moment, neither having
- * heard of the other, act together for one beacon's way, and so do the old and the new one with
- * SetPrimary. In a partition one acts in each part, and within a few intervals after healing
+ * it was sent, or by a node that notices that it was held up, whoever held the role never acts
+ * beside whoever followed because of its silence. Two that take it up at the same moment, neither
+ * having heard of the other, act together for one beacon's way, and so do the old and the new one
+ * with SetPrimary. In a partition one acts in each part, and within a few intervals after healing
  * one in all.
  *
- * Ticks may be late by S - 1 intervals and nothing happens: the lease holds, nobody is promoted. With
- * S = 2 only by a quarter: more is a stall, and nodes that all stall all the time promote nobody.
+ * Ticks may be late by S - 1 intervals and nothing happens: the lease holds, nobody is promoted.
+ * With S = 2 only by a quarter: more is a stall, and nodes that all stall all the time promote
+ * nobody.
  *
  * All calls but OipRoleIsActing are serialised by the caller (a spin lock). IRQL <= DISPATCH_LEVEL.
  * No allocation. OIP_ROLE and OIP_ROLE_ACTIONS have several KB: embed them, never on a stack.
@@ -167,16 +168,16 @@ typedef struct OIP_ROLE
     UINT32 State; /* ONEIP_ROLE */
     UINT64 StateSince;
     BOOLEAN Vetoed;
-    BOOLEAN PrimaryWanted; /* SetPrimary, as soon as it is known what to be above of */
-    BOOLEAN Yielding;      /* R10 */
-    BOOLEAN Starting;      /* Listening since Start: the startup limit applies */
-    BOOLEAN Resigned;      /* the dispatcher gave up at SilenceFrom: no silence is needed */
-    BOOLEAN AliveKnown;    /* Liveness is the cluster's, not just the empty log */
-    BOOLEAN Deaf;          /* R7 applies to the dispatcher */
-    UINT32 Dispatcher;     /* index, OIP_TABLE_NONE when none is known */
-    ONEIP_EPOCH Epoch;     /* own while Dispatcher; else the one followed last; counter 0 none */
-    UINT64 HighestCounter; /* heard or used */
-    UINT64 UsedCounter;    /* by this node, or perhaps by it before it was loaded */
+    BOOLEAN PrimaryWanted;  /* SetPrimary, as soon as it is known what to be above of */
+    BOOLEAN Yielding;       /* R10 */
+    BOOLEAN Starting;       /* Listening since Start: the startup limit applies */
+    BOOLEAN Resigned;       /* the dispatcher gave up at SilenceFrom: no silence is needed */
+    BOOLEAN AliveKnown;     /* Liveness is the cluster's, not just the empty log */
+    BOOLEAN Deaf;           /* R7 applies to the dispatcher */
+    UINT32 Dispatcher;      /* index, OIP_TABLE_NONE when none is known */
+    ONEIP_EPOCH Epoch;      /* own while Dispatcher; else the one followed last; counter 0 none */
+    UINT64 HighestCounter;  /* heard or used */
+    UINT64 UsedCounter;     /* by this node, or perhaps by it before it was loaded */
     UINT64 ReservedCounter; /* durable */
     UINT64 Sequence;        /* of the last beacon made */
 
@@ -221,10 +222,10 @@ VOID OipRoleInitialize(_Out_ OIP_ROLE *Role, _In_ UINT64 Boot, _In_ UINT64 Store
  * cluster or its beacon key is another one; what was heard is forgotten, and a node that does not
  * dispatch listens as after Start.
  */
-VOID OipRoleConfigure(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
-    _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members, _In_ UINT64 TableDigest,
-    _In_ BOOLEAN ResetReplay, _Out_ OIP_ROLE_ACTIONS *Actions);
+VOID OipRoleConfigure(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
+                      _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members,
+                      _In_ UINT64 TableDigest, _In_ BOOLEAN ResetReplay,
+                      _Out_ OIP_ROLE_ACTIONS *Actions);
 
 /* CLEAR_CONFIG: stops silently; forgets members and epoch, but no counter. */
 VOID OipRoleUnconfigure(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions);
@@ -234,8 +235,8 @@ VOID OipRoleStart(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTION
 
 /* Orderly, before a pause or power-down: Actions carry the last beacon, resignation or farewell.
  * Else (FilterPause, media disconnect, adapter gone) in silence. Nothing if it is stopped. */
-VOID OipRoleStop(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Orderly, _Out_ OIP_ROLE_ACTIONS *Actions);
+VOID OipRoleStop(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Orderly,
+                 _Out_ OIP_ROLE_ACTIONS *Actions);
 
 /* Every beacon interval, while started. */
 VOID OipRoleTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions);
@@ -244,29 +245,28 @@ VOID OipRoleTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS
 VOID OipRoleSent(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Sent);
 
 /* A decoded beacon. FALSE: a replay, or of no other member. */
-BOOLEAN OipRoleBeacon(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
-    _Out_ OIP_ROLE_ACTIONS *Actions);
+BOOLEAN OipRoleBeacon(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
+                      _Out_ OIP_ROLE_ACTIONS *Actions);
 
 typedef enum OIP_PRIMARY_RESULT
 {
-    OipPrimaryDone = 0,       /* this node dispatches */
-    OipPrimaryPending = 1,    /* it will when it has heard the present epoch, or silence */
+    OipPrimaryDone = 0,    /* this node dispatches */
+    OipPrimaryPending = 1, /* it will when it has heard the present epoch, or silence */
     OipPrimaryVetoed = 2,
     OipPrimaryStopped = 3,    /* no adapter, paused, disconnected, or not configured */
     OipPrimaryNotDurable = 4, /* make Actions->Reserve durable, then call again */
     OipPrimaryYielding = 5    /* another machine has this NodeId */
 } OIP_PRIMARY_RESULT;
 
-OIP_PRIMARY_RESULT OipRoleSetPrimary(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_ACTIONS *Actions);
+OIP_PRIMARY_RESULT OipRoleSetPrimary(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
+                                     _Out_ OIP_ROLE_ACTIONS *Actions);
 
-VOID OipRoleSetVeto(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Veto, _Out_ OIP_ROLE_ACTIONS *Actions);
+VOID OipRoleSetVeto(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Veto,
+                    _Out_ OIP_ROLE_ACTIONS *Actions);
 
 /* Epoch counters up to Counter are on disk, flushed. */
-VOID OipRoleCounterDurable(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Counter, _Out_ OIP_ROLE_ACTIONS *Actions);
+VOID OipRoleCounterDurable(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Counter,
+                           _Out_ OIP_ROLE_ACTIONS *Actions);
 
 /* May this node dispatch, answer and announce now? Any IRQL, no lock. */
 FORCEINLINE BOOLEAN OipRoleIsActing(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)

@@ -24,9 +24,8 @@ VOID OipResetActions(_Out_ OIP_ROLE_ACTIONS *Actions)
     Actions->EventCount = 0;
 }
 
-VOID OipRoleEvent(
-    _Inout_ OIP_ROLE_ACTIONS *Actions, _In_ UINT32 Kind, _In_ UINT32 Node, _In_ UINT64 Value,
-    _In_ const ONEIP_EPOCH *Epoch)
+VOID OipRoleEvent(_Inout_ OIP_ROLE_ACTIONS *Actions, _In_ UINT32 Kind, _In_ UINT32 Node,
+                  _In_ UINT64 Value, _In_ const ONEIP_EPOCH *Epoch)
 {
     OIP_ROLE_EVENT *event;
 
@@ -73,9 +72,8 @@ UINT64 OipOthers(_In_ const OIP_ROLE *Role)
     return OipMemberSet(Role->MemberCount) & ~(1ULL << Role->Local);
 }
 
-VOID OipNoteMember(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member, _In_ const OIP_BEACON *Beacon,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+VOID OipNoteMember(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member,
+                   _In_ const OIP_BEACON *Beacon, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     OIP_ROLE_MEMBER *member = &Role->Members[Member];
     UINT64 bit = 1ULL << Member;
@@ -96,8 +94,7 @@ VOID OipNoteMember(
     if (member->Ahead && member->BehindEvent != Beacon->Generation)
     {
         member->BehindEvent = Beacon->Generation;
-        OipRoleEvent(
-            Actions, OneIpEventBehind, member->NodeId, Beacon->Generation, &Beacon->Epoch);
+        OipRoleEvent(Actions, OneIpEventBehind, member->NodeId, Beacon->Generation, &Beacon->Epoch);
     }
 }
 
@@ -148,9 +145,8 @@ UINT64 OipBelievedAlive(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
     return believed & ~Role->Gone;
 }
 
-static VOID OipAliveEvents(
-    _In_ const OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Up, _In_ UINT64 Down,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+static VOID OipAliveEvents(_In_ const OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Up,
+                           _In_ UINT64 Down, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     ULONG i;
 
@@ -166,15 +162,14 @@ static VOID OipAliveEvents(
         }
         if ((Down >> i & 1) != 0)
         {
-            OipRoleEvent(
-                Actions, OneIpEventMemberDown, Role->Members[i].NodeId,
-                OipRoleSilentMs(Role, Now, i), &Role->Epoch);
+            OipRoleEvent(Actions, OneIpEventMemberDown, Role->Members[i].NodeId,
+                         OipRoleSilentMs(Role, Now, i), &Role->Epoch);
         }
     }
 }
 
-VOID OipSetAlive(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Alive, _Inout_ OIP_ROLE_ACTIONS *Actions)
+VOID OipSetAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Alive,
+                 _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     UINT64 up = Alive & ~Role->Alive;
     UINT64 down = Role->Alive & ~Alive;
@@ -204,8 +199,7 @@ BOOLEAN OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE
     {
         const OIP_ROLE_MEMBER *member = &Role->Members[i];
 
-        if (i != Role->Local &&
-            (member->Left || Now - member->LastSeen > OipMemberLimit(Role, i)))
+        if (i != Role->Local && (member->Left || Now - member->LastSeen > OipMemberLimit(Role, i)))
         {
             alive &= ~(1ULL << i);
         }
@@ -214,9 +208,8 @@ BOOLEAN OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE
     return (alive & ~before) != 0;
 }
 
-VOID OipAdoptAlive(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+VOID OipAdoptAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
+                   _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     UINT64 before = Role->Alive;
 
@@ -253,16 +246,15 @@ VOID OipForgetAlive(_Inout_ OIP_ROLE *Role, _Inout_ OIP_ROLE_ACTIONS *Actions)
     }
 }
 
-BOOLEAN OipHearsNobody(
-    _In_ const OIP_ROLE *Role, _In_ ULONG Dispatcher, _In_ const OIP_BEACON *Beacon)
+BOOLEAN OipHearsNobody(_In_ const OIP_ROLE *Role, _In_ ULONG Dispatcher,
+                       _In_ const OIP_BEACON *Beacon)
 {
     return Beacon->MembersDigest == Role->MembersDigest && Role->MemberCount > 1 &&
            Beacon->Alive == 1ULL << Dispatcher;
 }
 
-VOID OipMakeBeacon(
-    _Inout_ OIP_ROLE *Role, _In_ UINT8 Kind, _In_ UINT8 Flags, _In_ UINT64 Targets,
-    _Inout_ OIP_ROLE_ACTIONS *Actions)
+VOID OipMakeBeacon(_Inout_ OIP_ROLE *Role, _In_ UINT8 Kind, _In_ UINT8 Flags, _In_ UINT64 Targets,
+                   _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     OIP_BEACON *beacon = &Actions->Beacon;
     UINT64 self = 1ULL << Role->Local;
@@ -290,8 +282,7 @@ VOID OipMakeBeacon(
 }
 
 /* What indexes mean: nodes, ranks and weights in their order. */
-static UINT64 OipMembersDigest(
-    _In_reads_(Count) const ONEIP_MEMBER *Members, _In_ ULONG Count)
+static UINT64 OipMembersDigest(_In_reads_(Count) const ONEIP_MEMBER *Members, _In_ ULONG Count)
 {
     static const OIP_SIP_KEY zero = {0, 0};
     OIP_SIP_STATE state;
@@ -322,9 +313,9 @@ static UINT64 OipMapSet(_In_ UINT64 Set, _In_reads_(ONEIP_MAX_MEMBERS) const UIN
     return mapped;
 }
 
-VOID OipChangeMembers(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
-    _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members, _In_ BOOLEAN Forget)
+VOID OipChangeMembers(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
+                      _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members,
+                      _In_ BOOLEAN Forget)
 {
     UINT8 map[ONEIP_MAX_MEMBERS];
     ULONG previous = Role->MemberCount;

@@ -20,9 +20,8 @@ FORCEINLINE UINT64 OipMax(_In_ UINT64 Left, _In_ UINT64 Right)
 
 VOID OipResetActions(_Out_ OIP_ROLE_ACTIONS *Actions);
 
-VOID OipRoleEvent(
-    _Inout_ OIP_ROLE_ACTIONS *Actions, _In_ UINT32 Kind, _In_ UINT32 Node, _In_ UINT64 Value,
-    _In_ const ONEIP_EPOCH *Epoch);
+VOID OipRoleEvent(_Inout_ OIP_ROLE_ACTIONS *Actions, _In_ UINT32 Kind, _In_ UINT32 Node,
+                  _In_ UINT64 Value, _In_ const ONEIP_EPOCH *Epoch);
 
 /* A member's beacon interval, or our own if that is longer. */
 UINT64 OipMemberInterval(_In_ const OIP_ROLE *Role, _In_ ULONG Member);
@@ -34,9 +33,8 @@ UINT64 OipMemberLimit(_In_ const OIP_ROLE *Role, _In_ ULONG Member);
 UINT64 OipOthers(_In_ const OIP_ROLE *Role);
 
 /* An authentic beacon of a member came in: what it says of itself. */
-VOID OipNoteMember(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member, _In_ const OIP_BEACON *Beacon,
-    _Inout_ OIP_ROLE_ACTIONS *Actions);
+VOID OipNoteMember(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member,
+                   _In_ const OIP_BEACON *Beacon, _Inout_ OIP_ROLE_ACTIONS *Actions);
 
 /* It counts as a sign of life. (One of a dispatcher with a lower epoch does not: if it were well
  * it would have heard us.) */
@@ -49,30 +47,28 @@ VOID OipExcuseMembers(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now);
 UINT64 OipBelievedAlive(_In_ const OIP_ROLE *Role, _In_ UINT64 Now);
 
 /* The dispatcher's alone: makes Alive the set of the living, in the log, with events. */
-VOID OipSetAlive(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Alive, _Inout_ OIP_ROLE_ACTIONS *Actions);
+VOID OipSetAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Alive,
+                 _Inout_ OIP_ROLE_ACTIONS *Actions);
 
 /* The dispatcher's tick: who fell silent, left or returned. TRUE: somebody returned. */
 BOOLEAN OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions);
 
 /* The dispatcher's word, where its configuration has the same members. */
-VOID OipAdoptAlive(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
-    _Inout_ OIP_ROLE_ACTIONS *Actions);
+VOID OipAdoptAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
+                   _Inout_ OIP_ROLE_ACTIONS *Actions);
 
 /* Nothing is known; all count as alive. */
 VOID OipForgetAlive(_Inout_ OIP_ROLE *Role, _Inout_ OIP_ROLE_ACTIONS *Actions);
 
 /* Does a dispatcher's beacon say that it hears none of the others? */
-BOOLEAN OipHearsNobody(
-    _In_ const OIP_ROLE *Role, _In_ ULONG Dispatcher, _In_ const OIP_BEACON *Beacon);
+BOOLEAN OipHearsNobody(_In_ const OIP_ROLE *Role, _In_ ULONG Dispatcher,
+                       _In_ const OIP_BEACON *Beacon);
 
 /* Makes the beacon of an action. */
-VOID OipMakeBeacon(
-    _Inout_ OIP_ROLE *Role, _In_ UINT8 Kind, _In_ UINT8 Flags, _In_ UINT64 Targets,
-    _Inout_ OIP_ROLE_ACTIONS *Actions);
+VOID OipMakeBeacon(_Inout_ OIP_ROLE *Role, _In_ UINT8 Kind, _In_ UINT8 Flags, _In_ UINT64 Targets,
+                   _Inout_ OIP_ROLE_ACTIONS *Actions);
 
 /* Members[], and everything that is by index, for another configuration. Forget: what was heard. */
-VOID OipChangeMembers(
-    _Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
-    _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members, _In_ BOOLEAN Forget);
+VOID OipChangeMembers(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_CONFIG *Config,
+                      _In_reads_(Config->MemberCount) const ONEIP_MEMBER *Members,
+                      _In_ BOOLEAN Forget);

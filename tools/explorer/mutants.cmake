@@ -112,5 +112,10 @@ explorer_mutant(no-return roster.c
 
 # The dead stay in the table.
 explorer_mutant(immortal roster.c
-"            (member->Left || Now - member->LastSeen > OipMemberLimit(Role, i)))\n"
-"            member->Left)\n")
+"(member->Left || Now - member->LastSeen > OipMemberLimit(Role, i))"
+"member->Left")
+
+# R1: an epoch that was heard is used again.
+explorer_mutant(ignores-epochs role.c
+"    UINT64 counter = OipMax(Role->HighestCounter, Role->UsedCounter) + 1;\n"
+"    UINT64 counter = Role->UsedCounter + 1;\n")
