@@ -7,7 +7,7 @@ import { builtFile } from '../../tools/lab/built.js';
 import { median } from '../../tools/bench/measure.js';
 import { until } from '../../tools/lab/process.js';
 import { Switch } from '../../tools/lab/switch.js';
-import { everyHostIsWell, startCluster } from './cluster.js';
+import { everyHostIsWell, startCluster, timing } from './cluster.js';
 
 const clients = 1000;
 const weights = [1, 2, 3, 4];
@@ -15,6 +15,12 @@ const cluster = await startCluster({ clients, weights });
 const { lab, address } = cluster;
 const { client, lan } = lab;
 const dispatcher = await cluster.settled();
+
+async function takeovers(): Promise<number> {
+  const all = await Promise.all(cluster.nodes.map((node) => cluster.status(node)));
+  return all.reduce((total, one) => total + Number(one.takeovers), 0);
+}
+const takeoversBefore = await takeovers();
 
 /** Where the dispatcher's driver sends a client. */
 async function chosenServer(source: string, target: string): Promise<string> {
@@ -169,6 +175,10 @@ t.test('connections that are open keep their server', async (t) => {
   const after = await client.ask({ op: 'streams-state' });
   t.ok(states.length === 50 && after.every(({ open, error }) => open && error === null));
   await client.ask({ op: 'streams-stop' });
+});
+
+t.test('all that without a takeover', timing, async (t) => {
+  t.equal((await takeovers()) - takeoversBefore, 0);
 });
 
 t.ok(everyHostIsWell(cluster), 'the driver hosts are well');

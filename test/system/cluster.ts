@@ -8,6 +8,9 @@ export const timing = process.env.NTS_UNPRIVILEGED
   ? { skip: 'timing: real-time scheduling is not permitted to an ordinary user' }
   : {};
 
+// A whole file takes longer than tap's limit; the test command has its own.
+t.setTimeout(0);
+
 export interface Setup extends Partial<ClusterOptions> {
   nodes?: number;
   clients?: number;

@@ -91,6 +91,8 @@ export class DriverHost {
   }
 
   thaw(): void {
+    // nsenter stops when what it runs is stopped.
+    this.running.child.kill('SIGCONT');
     process.kill(this.pid, 'SIGCONT');
   }
 

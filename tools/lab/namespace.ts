@@ -14,6 +14,8 @@ export interface Running {
 }
 
 export class Namespace {
+  private readonly children = new Set<ChildProcess>();
+
   private constructor(
     readonly name: string,
     private readonly holder: ChildProcess,
@@ -89,6 +91,8 @@ export class Namespace {
   /** Starts a program and finds its process number. */
   async spawn(command: string, args: string[], options: SpawnOptions = {}): Promise<Running> {
     const child = spawn('nsenter', this.enter(command, args), options);
+    this.children.add(child);
+    child.once('exit', () => this.children.delete(child));
     const pid = await until(`${command} in ${this.name}`, () => {
       if (child.exitCode !== null)
         throw new LabError(`${command} in ${this.name} ended with ${child.exitCode}`);
@@ -105,6 +109,8 @@ export class Namespace {
   async kill(): Promise<void> {
     if (this.holder.exitCode === null && this.holder.signalCode === null)
       process.kill(this.pid, 'SIGKILL');
+    // One that stopped with its program would not see that it is gone, and keep a trace of it in the namespace.
+    for (const child of this.children) child.kill('SIGKILL');
     await ended(this.holder);
   }
 }

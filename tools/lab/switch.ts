@@ -27,6 +27,7 @@ export class Switch {
   private readonly impairments = new Map<string, Impairment>();
   private readonly ports = new Set<string>();
   private readonly relays = new Map<string, Running>();
+  private readonly counting = new Set<string>();
   private sink = false;
 
   private constructor(readonly namespace: Namespace) {}
@@ -72,6 +73,7 @@ export class Switch {
   unplug(machine: string): void {
     this.namespace.run('ip', ['link', 'del', Switch.port(machine)]);
     this.ports.delete(machine);
+    this.counting.delete(machine);
     if (this.impairments.delete(machine)) this.applyImpairments();
   }
 
@@ -167,7 +169,7 @@ export class Switch {
   }
 
   /**
-   * Counts, on the wire and by the kernel, the frames that a machine sends with this IP source address.
+   * Counts from now on, on the wire and by the kernel, the TCP and UDP frames that a machine sends with this IP source address.
    * A mirror to an interface that is down is an action that counts and does nothing else, and that every kernel has.
    */
   countFrom(machine: string, addresses: { ipv4: string; ipv6: string }): void {
@@ -177,10 +179,15 @@ export class Switch {
       this.sink = true;
     }
     const count = 'action mirred egress mirror dev sink';
+    const filter = `filter add dev ${port} ingress protocol`;
+    if (this.counting.has(machine)) this.namespace.tc(`qdisc del dev ${port} clsact`);
+    this.counting.add(machine);
     this.namespace.tc(
-      `qdisc replace dev ${port} clsact`,
-      `filter add dev ${port} ingress protocol ip prio 1 u32 match ip src ${addresses.ipv4}/32 ${count}`,
-      `filter add dev ${port} ingress protocol ipv6 prio 2 u32 match ip6 src ${addresses.ipv6}/128 ${count}`,
+      `qdisc add dev ${port} clsact`,
+      ...[6, 17].flatMap((protocol) => [
+        `${filter} ip prio 1 u32 match ip src ${addresses.ipv4}/32 match ip protocol ${protocol} 0xff ${count}`,
+        `${filter} ipv6 prio 2 u32 match ip6 src ${addresses.ipv6}/128 match ip6 protocol ${protocol} 0xff ${count}`,
+      ]),
     );
   }
 
