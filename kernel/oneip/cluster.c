@@ -149,14 +149,13 @@ static VOID OipMakeEffective(_Inout_ OIP_CONFIGURATION *Config)
 {
     UINT8 *table = Config->Tables[Config->Effective == Config->Tables[0]];
     UINT8 list[ONEIP_MAX_MEMBERS];
-    ULONG listCount = OipModuloList(
-        Config->Members, Config->Header.MemberCount,
-        OipLivenessAlive(&Oip.Role.Liveness, Config->Header.MemberCount), list);
+    ULONG listCount =
+        OipModuloList(Config->Members, Config->Header.MemberCount,
+                      OipLivenessAlive(&Oip.Role.Liveness, Config->Header.MemberCount), list);
     LOCK_STATE_EX lockState;
 
-    OipTableEffective(
-        Config->Base, Config->Members, Config->Header.MemberCount, &Oip.Role.Liveness, table,
-        &Config->Scratch);
+    OipTableEffective(Config->Base, Config->Members, Config->Header.MemberCount, &Oip.Role.Liveness,
+                      table, &Config->Scratch);
 
     NdisAcquireRWLockWrite(Oip.DataLock, &lockState, NDIS_RWL_AT_DISPATCH_LEVEL);
     Config->Effective = table;
@@ -171,8 +170,7 @@ static BOOLEAN OipAppendBeacons(_In_ const OIP_CONFIGURATION *Config, _Inout_ OI
     UINT8 payload[OIP_BEACON_BYTES];
     UINT64 targets = Oip.Actions.Targets;
 
-    OipBeaconEncode(
-        &Oip.Actions.Beacon, Config->Header.ClusterId, &Config->BeaconKey, payload);
+    OipBeaconEncode(&Oip.Actions.Beacon, Config->Header.ClusterId, &Config->BeaconKey, payload);
     for (ULONG member = 0; targets != 0; member++, targets >>= 1)
     {
         PNET_BUFFER_LIST nbl;
@@ -343,8 +341,8 @@ _Use_decl_annotations_ static VOID OipTick(PEX_TIMER Timer, PVOID Context)
     }
 }
 
-_Use_decl_annotations_ VOID OipClusterBeacon(
-    OIP_FILTER *Filter, const UCHAR *Payload, const UCHAR *SourceMac)
+_Use_decl_annotations_ VOID OipClusterBeacon(OIP_FILTER *Filter, const UCHAR *Payload,
+                                             const UCHAR *SourceMac)
 {
     OIP_BEACON beacon;
     UINT32 sender = 0;
@@ -355,9 +353,9 @@ _Use_decl_annotations_ VOID OipClusterBeacon(
     if (Oip.Bound == Filter && Oip.Config != NULL && Oip.Started)
     {
         UINT64 now = OipNow();
-        OIP_BEACON_RESULT result = OipBeaconDecode(
-            Payload, OIP_BEACON_BYTES, Oip.Config->Header.ClusterId, &Oip.Config->BeaconKey,
-            &beacon, &sender);
+        OIP_BEACON_RESULT result =
+            OipBeaconDecode(Payload, OIP_BEACON_BYTES, Oip.Config->Header.ClusterId,
+                            &Oip.Config->BeaconKey, &beacon, &sender);
 
         if (result == OipBeaconOk && OipRoleBeacon(&Oip.Role, now, &beacon, &Oip.Actions))
         {
@@ -412,9 +410,8 @@ static VOID OipLockAll(_Out_ PKIRQL Irql, _Out_ PLOCK_STATE_EX LockState)
 }
 
 /* Releases the data path, updates the role, releases RoleLock and sends through Filter. */
-static VOID OipUpdateAndUnlock(
-    _In_opt_ OIP_FILTER *Filter, _In_ BOOLEAN Orderly, _In_ KIRQL Irql,
-    _In_ PLOCK_STATE_EX LockState)
+static VOID OipUpdateAndUnlock(_In_opt_ OIP_FILTER *Filter, _In_ BOOLEAN Orderly, _In_ KIRQL Irql,
+                               _In_ PLOCK_STATE_EX LockState)
 {
     OIP_SENDS sends;
 
@@ -475,9 +472,8 @@ _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLE
     RtlFillMemory(map, sizeof(map), OIP_TABLE_NONE);
     if (old != NULL && Config != NULL)
     {
-        OipTableMap(
-            old->Members, old->Header.MemberCount, Config->Members, Config->Header.MemberCount,
-            map);
+        OipTableMap(old->Members, old->Header.MemberCount, Config->Members,
+                    Config->Header.MemberCount, map);
     }
 
     OipSendsBegin(&sends);
@@ -493,9 +489,8 @@ _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLE
     }
     else
     {
-        OipRoleConfigure(
-            &Oip.Role, OipNow(), &Config->Header, Config->Members, Config->BaseDigest, ResetReplay,
-            &Oip.Actions);
+        OipRoleConfigure(&Oip.Role, OipNow(), &Config->Header, Config->Members, Config->BaseDigest,
+                         ResetReplay, &Oip.Actions);
         Config->Effective = NULL;
         OipMakeEffective(Config);
         Oip.Actions.TableChanged = FALSE;
@@ -630,6 +625,29 @@ _Use_decl_annotations_ static VOID OipReserveWork(PDEVICE_OBJECT Device, PVOID C
     } while (OipWorkAgain(Context, &seen));
 }
 
+/* A filter whose adapter has not been asked for what is wanted now, claimed for that; or NULL. */
+static OIP_FILTER *OipClaimRsc(_Out_ BOOLEAN *Disable)
+{
+    OIP_FILTER *claimed = NULL;
+
+    OipControlLock();
+    for (PLIST_ENTRY entry = Oip.Filters.Flink; entry != &Oip.Filters && claimed == NULL;
+         entry = entry->Flink)
+    {
+        OIP_FILTER *filter = CONTAINING_RECORD(entry, OIP_FILTER, Link);
+
+        *Disable = filter == Oip.Bound && OipRoleIsActing(&Oip.Role, OipNow());
+        if (filter->RscAsked != *Disable)
+        {
+            filter->RscAsked = *Disable;
+            KeClearEvent(&filter->OidIdle);
+            claimed = filter;
+        }
+    }
+    OipControlUnlock();
+    return claimed;
+}
+
 _Use_decl_annotations_ static VOID OipRscWork(PDEVICE_OBJECT Device, PVOID Context)
 {
     ULONG seen = 1;
@@ -637,15 +655,14 @@ _Use_decl_annotations_ static VOID OipRscWork(PDEVICE_OBJECT Device, PVOID Conte
     UNREFERENCED_PARAMETER(Device);
     do
     {
-        OipControlLock();
-        for (PLIST_ENTRY entry = Oip.Filters.Flink; entry != &Oip.Filters; entry = entry->Flink)
-        {
-            OIP_FILTER *filter = CONTAINING_RECORD(entry, OIP_FILTER, Link);
+        OIP_FILTER *filter;
+        BOOLEAN disable;
 
-            OipFilterSetRsc(
-                filter, filter == Oip.Bound && OipRoleIsActing(&Oip.Role, OipNow()));
+        while ((filter = OipClaimRsc(&disable)) != NULL)
+        {
+            OipFilterSetRsc(filter, disable);
+            KeSetEvent(&filter->OidIdle, IO_NO_INCREMENT, FALSE);
         }
-        OipControlUnlock();
     } while (OipWorkAgain(Context, &seen));
 }
 
@@ -753,8 +770,8 @@ _Use_decl_annotations_ VOID OipClusterStatus(ONEIP_STATUS *Status, ONEIP_MEMBER_
             Members[i].Alive = i == config->Local || (Oip.Role.Alive >> i & 1) != 0;
             Members[i].SilentMs = i == config->Local ? 0 : OipRoleSilentMs(&Oip.Role, now, i);
             Members[i].Slots = slots[i];
-            Members[i].Generation = i == config->Local ? config->Header.Generation
-                                                       : Oip.Role.Members[i].Generation;
+            Members[i].Generation =
+                i == config->Local ? config->Header.Generation : Oip.Role.Members[i].Generation;
             OipStatsMember(i, &Members[i].Frames, &Members[i].Bytes);
         }
     }

@@ -59,12 +59,12 @@ typedef struct OIP_GLOBALS
     OIP_CONFIGURATION *Config; /* NULL: not configured */
     OIP_FILTER *Bound;         /* the filter on the cluster's adapter, or NULL */
 
-    OIP_ROLE Role;             /* RoleLock */
-    OIP_ROLE_ACTIONS Actions;  /* RoleLock: of the call in progress */
-    BOOLEAN Started;           /* RoleLock: the role and its timer run */
-    UINT64 ReserveWanted;      /* RoleLock: epoch counter to make durable */
-    UINT64 KeyEventAt;         /* RoleLock: when a BeaconKey event was last raised */
-    UINT32 AdapterState;       /* RoleLock: last one that an event told */
+    OIP_ROLE Role;            /* RoleLock */
+    OIP_ROLE_ACTIONS Actions; /* RoleLock: of the call in progress */
+    BOOLEAN Started;          /* RoleLock: the role and its timer run */
+    UINT64 ReserveWanted;     /* RoleLock: epoch counter to make durable */
+    UINT64 KeyEventAt;        /* RoleLock: when a BeaconKey event was last raised */
+    UINT32 AdapterState;      /* RoleLock: last one that an event told */
     PEX_TIMER Timer;
 
     volatile LONG AnnounceWanted; /* the data path saw another's claim */
@@ -90,22 +90,23 @@ VOID OipClusterConfigure(_In_opt_ OIP_CONFIGURATION *Config, _In_ BOOLEAN ResetR
  * A filter module came, went or changed. These set the field under the locks that guard it, find
  * the cluster's adapter anew and start or stop the role accordingly.
  */
-VOID OipClusterAttach(_In_ OIP_FILTER *Filter);  /* ControlLock */
-VOID OipClusterDetach(_In_ OIP_FILTER *Filter);  /* ControlLock; Filter is paused */
+VOID OipClusterAttach(_In_ OIP_FILTER *Filter); /* ControlLock */
+VOID OipClusterDetach(_In_ OIP_FILTER *Filter); /* ControlLock; Filter is paused */
 VOID OipClusterRunning(_In_ OIP_FILTER *Filter, _In_ BOOLEAN Running); /* IRQL <= DISPATCH_LEVEL */
 VOID OipClusterConnected(_In_ OIP_FILTER *Filter, _In_ BOOLEAN Connected);
 VOID OipClusterLeaving(_In_ OIP_FILTER *Filter, _In_ BOOLEAN Leaving);
 VOID OipClusterOffload(_In_ OIP_FILTER *Filter, _In_ const OIP_OFFLOAD *Offload);
 
 /* A frame of our EtherType, without its Ethernet header. DISPATCH_LEVEL, no locks held. */
-VOID OipClusterBeacon(
-    _In_ OIP_FILTER *Filter, _In_reads_bytes_(OIP_BEACON_BYTES) const UCHAR *Payload,
-    _In_ const UCHAR *SourceMac);
+VOID OipClusterBeacon(_In_ OIP_FILTER *Filter,
+                      _In_reads_bytes_(OIP_BEACON_BYTES) const UCHAR *Payload,
+                      _In_ const UCHAR *SourceMac);
 
 /* Control, PASSIVE_LEVEL, ControlLock. */
 ONEIP_REASON OipClusterSetPrimary(VOID);
 VOID OipClusterSetVeto(_In_ BOOLEAN Veto);
-VOID OipClusterStatus(_Out_ ONEIP_STATUS *Status, _Out_writes_(ONEIP_MAX_MEMBERS) ONEIP_MEMBER_STATUS *Members);
+VOID OipClusterStatus(_Out_ ONEIP_STATUS *Status,
+                      _Out_writes_(ONEIP_MAX_MEMBERS) ONEIP_MEMBER_STATUS *Members);
 
 /* Interrupt time in 100 ns. Any IRQL. */
 FORCEINLINE UINT64 OipNow(VOID)
@@ -121,7 +122,8 @@ FORCEINLINE ULONG OipMacSlot(_In_reads_(6) const UCHAR *Mac)
     return (Mac[5] ^ (Mac[4] * 37U)) & (OIP_MAC_SLOTS - 1);
 }
 
-FORCEINLINE ULONG OipMemberByMac(_In_ const OIP_CONFIGURATION *Config, _In_reads_(6) const UCHAR *Mac)
+FORCEINLINE ULONG OipMemberByMac(_In_ const OIP_CONFIGURATION *Config,
+                                 _In_reads_(6) const UCHAR *Mac)
 {
     for (ULONG slot = OipMacSlot(Mac);; slot = (slot + 1) & (OIP_MAC_SLOTS - 1))
     {
@@ -135,7 +137,8 @@ FORCEINLINE ULONG OipMemberByMac(_In_ const OIP_CONFIGURATION *Config, _In_reads
 }
 
 /* Is it a cluster address? Its bytes may be unaligned. */
-FORCEINLINE BOOLEAN OipIsClusterIpv4(_In_ const OIP_CONFIGURATION *Config, _In_reads_(4) const UCHAR *Address)
+FORCEINLINE BOOLEAN OipIsClusterIpv4(_In_ const OIP_CONFIGURATION *Config,
+                                     _In_reads_(4) const UCHAR *Address)
 {
     UINT32 wanted = *(const UNALIGNED UINT32 *)Address;
 
@@ -149,7 +152,8 @@ FORCEINLINE BOOLEAN OipIsClusterIpv4(_In_ const OIP_CONFIGURATION *Config, _In_r
     return FALSE;
 }
 
-FORCEINLINE BOOLEAN OipIsClusterIpv6(_In_ const OIP_CONFIGURATION *Config, _In_reads_(16) const UCHAR *Address)
+FORCEINLINE BOOLEAN OipIsClusterIpv6(_In_ const OIP_CONFIGURATION *Config,
+                                     _In_reads_(16) const UCHAR *Address)
 {
     for (ULONG i = 0; i < Config->Ipv6Count; i++)
     {
@@ -165,7 +169,6 @@ FORCEINLINE BOOLEAN OipIsClusterIpv6(_In_ const OIP_CONFIGURATION *Config, _In_r
  * The member that serves a client, OIP_TABLE_NONE if no live one has a weight. Ports in network
  * order, zero where there are none. *Slot: of the table, MAXULONG with modulo. DataLock (shared).
  */
-ULONG OipChooseMember(
-    _In_ const OIP_CONFIGURATION *Config, _In_ UCHAR Family, _In_ const UCHAR *Client,
-    _In_ const UCHAR *Cluster, _In_ UCHAR Protocol, _In_ USHORT ClientPort,
-    _In_ USHORT ClusterPort, _Out_ ULONG *Slot);
+ULONG OipChooseMember(_In_ const OIP_CONFIGURATION *Config, _In_ UCHAR Family,
+                      _In_ const UCHAR *Client, _In_ const UCHAR *Cluster, _In_ UCHAR Protocol,
+                      _In_ USHORT ClientPort, _In_ USHORT ClusterPort, _Out_ ULONG *Slot);

@@ -20,7 +20,8 @@ static BOOLEAN OipAllZero(_In_reads_bytes_(Bytes) const VOID *Data, _In_ SIZE_T 
     return any == 0;
 }
 
-/* RFC 1122, 3.2.1.3; RFC 6890: an address that a host can have. Loopback is none that a LAN sees. */
+/* RFC 1122, 3.2.1.3; RFC 6890: an address that a host can have. Loopback is none that a LAN sees.
+ */
 static BOOLEAN OipIsUnicast(_In_ UINT32 Family, _In_ const UINT8 *Address)
 {
     if (Family == OneIpFamilyIpv4)
@@ -32,9 +33,8 @@ static BOOLEAN OipIsUnicast(_In_ UINT32 Family, _In_ const UINT8 *Address)
            !(OipAllZero(Address, 10) && Address[10] == 0xFF && Address[11] == 0xFF);
 }
 
-static BOOLEAN OipHasAddress(
-    _In_reads_(Count) const ONEIP_ADDRESS *Addresses, _In_ ULONG Count, _In_ UINT32 Family,
-    _In_ const UINT8 *Address)
+static BOOLEAN OipHasAddress(_In_reads_(Count) const ONEIP_ADDRESS *Addresses, _In_ ULONG Count,
+                             _In_ UINT32 Family, _In_ const UINT8 *Address)
 {
     for (ULONG i = 0; i < Count; i++)
     {
@@ -58,74 +58,64 @@ static BOOLEAN OipHasAddress(
         }                                                                                          \
     } while (0)
 
-static BOOLEAN OipCheckHeader(
-    _In_ const ONEIP_CONFIG *Header, _In_ ULONG Bytes, _Out_ OIP_FAULT *Fault)
+static BOOLEAN OipCheckHeader(_In_ const ONEIP_CONFIG *Header, _In_ ULONG Bytes,
+                              _Out_ OIP_FAULT *Fault)
 {
     OIP_REFUSE(Header->Version != ONEIP_CONTRACT_VERSION, OneIpReasonVersion, 0);
-    OIP_REFUSE(
-        Header->AddressCount == 0 || Header->AddressCount > ONEIP_MAX_ADDRESSES,
-        OneIpReasonAddressCount, 0);
-    OIP_REFUSE(
-        Header->MemberCount == 0 || Header->MemberCount > ONEIP_MAX_MEMBERS, OneIpReasonMemberCount,
-        0);
-    OIP_REFUSE(
-        Header->TableSlots != 0 && Header->TableSlots != ONEIP_TABLE_SLOTS, OneIpReasonTable, 0);
-    OIP_REFUSE(
-        Header->Size != Bytes ||
-            Bytes != sizeof(*Header) + Header->AddressCount * sizeof(ONEIP_ADDRESS) +
-                         Header->MemberCount * sizeof(ONEIP_MEMBER) +
-                         (Header->TableSlots != 0 ? OIP_TABLE_BYTES : 0),
-        OneIpReasonSize, 0);
+    OIP_REFUSE(Header->AddressCount == 0 || Header->AddressCount > ONEIP_MAX_ADDRESSES,
+               OneIpReasonAddressCount, 0);
+    OIP_REFUSE(Header->MemberCount == 0 || Header->MemberCount > ONEIP_MAX_MEMBERS,
+               OneIpReasonMemberCount, 0);
+    OIP_REFUSE(Header->TableSlots != 0 && Header->TableSlots != ONEIP_TABLE_SLOTS, OneIpReasonTable,
+               0);
+    OIP_REFUSE(Header->Size != Bytes ||
+                   Bytes != sizeof(*Header) + Header->AddressCount * sizeof(ONEIP_ADDRESS) +
+                                Header->MemberCount * sizeof(ONEIP_MEMBER) +
+                                (Header->TableSlots != 0 ? OIP_TABLE_BYTES : 0),
+               OneIpReasonSize, 0);
     OIP_REFUSE(Header->Reserved != 0, OneIpReasonReserved, 0);
     OIP_REFUSE(Header->Generation == 0, OneIpReasonGeneration, 0);
-    OIP_REFUSE(
-        OipAllZero(Header->BeaconKey, sizeof(Header->BeaconKey)), OneIpReasonBeaconKey, 0);
-    OIP_REFUSE(
-        Header->BeaconMilliseconds < ONEIP_MIN_BEACON_MS ||
-            Header->BeaconMilliseconds > ONEIP_MAX_BEACON_MS,
-        OneIpReasonBeaconInterval, 0);
-    OIP_REFUSE(
-        Header->SilenceBeacons < ONEIP_MIN_SILENCE_BEACONS ||
-            Header->SilenceBeacons > ONEIP_MAX_SILENCE_BEACONS,
-        OneIpReasonSilence, 0);
-    OIP_REFUSE(
-        Header->AnnounceSeconds == 0 || Header->AnnounceSeconds > ONEIP_MAX_ANNOUNCE_SECONDS,
-        OneIpReasonAnnounce, 0);
-    OIP_REFUSE(
-        Header->Affinity != OneIpAffinityClient && Header->Affinity != OneIpAffinityFiveTuple,
-        OneIpReasonAffinity, 0);
-    OIP_REFUSE(
-        Header->Dispatch != OneIpDispatchTable && Header->Dispatch != OneIpDispatchModulo,
-        OneIpReasonDispatch, 0);
+    OIP_REFUSE(OipAllZero(Header->BeaconKey, sizeof(Header->BeaconKey)), OneIpReasonBeaconKey, 0);
+    OIP_REFUSE(Header->BeaconMilliseconds < ONEIP_MIN_BEACON_MS ||
+                   Header->BeaconMilliseconds > ONEIP_MAX_BEACON_MS,
+               OneIpReasonBeaconInterval, 0);
+    OIP_REFUSE(Header->SilenceBeacons < ONEIP_MIN_SILENCE_BEACONS ||
+                   Header->SilenceBeacons > ONEIP_MAX_SILENCE_BEACONS,
+               OneIpReasonSilence, 0);
+    OIP_REFUSE(Header->AnnounceSeconds == 0 || Header->AnnounceSeconds > ONEIP_MAX_ANNOUNCE_SECONDS,
+               OneIpReasonAnnounce, 0);
+    OIP_REFUSE(Header->Affinity != OneIpAffinityClient &&
+                   Header->Affinity != OneIpAffinityFiveTuple,
+               OneIpReasonAffinity, 0);
+    OIP_REFUSE(Header->Dispatch != OneIpDispatchTable && Header->Dispatch != OneIpDispatchModulo,
+               OneIpReasonDispatch, 0);
     return TRUE;
 }
 
-static BOOLEAN OipCheckAddresses(
-    _In_reads_(Count) const ONEIP_ADDRESS *Addresses, _In_ ULONG Count, _Out_ OIP_FAULT *Fault)
+static BOOLEAN OipCheckAddresses(_In_reads_(Count) const ONEIP_ADDRESS *Addresses, _In_ ULONG Count,
+                                 _Out_ OIP_FAULT *Fault)
 {
     for (ULONG i = 0; i < Count; i++)
     {
         const ONEIP_ADDRESS *address = &Addresses[i];
 
-        OIP_REFUSE(
-            address->Family != OneIpFamilyIpv4 && address->Family != OneIpFamilyIpv6,
-            OneIpReasonAddress, i);
-        OIP_REFUSE(
-            address->Reserved != 0 ||
-                (address->Family == OneIpFamilyIpv4 && !OipAllZero(address->Address + 4, 12)),
-            OneIpReasonReserved, i);
+        OIP_REFUSE(address->Family != OneIpFamilyIpv4 && address->Family != OneIpFamilyIpv6,
+                   OneIpReasonAddress, i);
+        OIP_REFUSE(address->Reserved != 0 || (address->Family == OneIpFamilyIpv4 &&
+                                              !OipAllZero(address->Address + 4, 12)),
+                   OneIpReasonReserved, i);
         OIP_REFUSE(!OipIsUnicast(address->Family, address->Address), OneIpReasonAddress, i);
-        OIP_REFUSE(
-            OipHasAddress(Addresses, i, address->Family, address->Address), OneIpReasonAddressTwice,
-            i);
+        OIP_REFUSE(OipHasAddress(Addresses, i, address->Family, address->Address),
+                   OneIpReasonAddressTwice, i);
     }
     return TRUE;
 }
 
 /* A member's own address of one family: present if needed, and nobody else's. */
-static BOOLEAN OipCheckMemberAddress(
-    _In_ UINT32 Family, _In_reads_(Count) const ONEIP_ADDRESS *Addresses, _In_ ULONG Count,
-    _In_ const ONEIP_MEMBER *Members, _In_ ULONG Index)
+static BOOLEAN OipCheckMemberAddress(_In_ UINT32 Family,
+                                     _In_reads_(Count) const ONEIP_ADDRESS *Addresses,
+                                     _In_ ULONG Count, _In_ const ONEIP_MEMBER *Members,
+                                     _In_ ULONG Index)
 {
     SIZE_T offset = Family == OneIpFamilyIpv4 ? FIELD_OFFSET(ONEIP_MEMBER, Ipv4)
                                               : FIELD_OFFSET(ONEIP_MEMBER, Ipv6);
@@ -155,9 +145,9 @@ static BOOLEAN OipCheckMemberAddress(
     return TRUE;
 }
 
-static BOOLEAN OipCheckMembers(
-    _In_ const ONEIP_CONFIG *Header, _In_ const ONEIP_ADDRESS *Addresses,
-    _In_ const ONEIP_MEMBER *Members, _Out_ ULONG *Local, _Out_ OIP_FAULT *Fault)
+static BOOLEAN OipCheckMembers(_In_ const ONEIP_CONFIG *Header, _In_ const ONEIP_ADDRESS *Addresses,
+                               _In_ const ONEIP_MEMBER *Members, _Out_ ULONG *Local,
+                               _Out_ OIP_FAULT *Fault)
 {
     ULONG weight = 0;
 
@@ -166,26 +156,22 @@ static BOOLEAN OipCheckMembers(
     {
         const ONEIP_MEMBER *member = &Members[i];
 
-        OIP_REFUSE(
-            !OipAllZero(member->Reserved, sizeof(member->Reserved)), OneIpReasonReserved, i);
+        OIP_REFUSE(!OipAllZero(member->Reserved, sizeof(member->Reserved)), OneIpReasonReserved, i);
         OIP_REFUSE(member->NodeId == 0 || member->NodeId == MAXULONG, OneIpReasonNodeId, i);
         OIP_REFUSE(member->Weight > ONEIP_MAX_WEIGHT, OneIpReasonWeight, i);
-        OIP_REFUSE(
-            (member->Mac[0] & 1) != 0 || OipAllZero(member->Mac, sizeof(member->Mac)),
-            OneIpReasonMac, i);
+        OIP_REFUSE((member->Mac[0] & 1) != 0 || OipAllZero(member->Mac, sizeof(member->Mac)),
+                   OneIpReasonMac, i);
         for (ULONG j = 0; j < i; j++)
         {
             OIP_REFUSE(Members[j].NodeId == member->NodeId, OneIpReasonNodeId, i);
             OIP_REFUSE(Members[j].Rank == member->Rank, OneIpReasonRank, i);
-            OIP_REFUSE(
-                RtlEqualMemory(Members[j].Mac, member->Mac, sizeof(member->Mac)), OneIpReasonMac,
-                i);
+            OIP_REFUSE(RtlEqualMemory(Members[j].Mac, member->Mac, sizeof(member->Mac)),
+                       OneIpReasonMac, i);
         }
         OIP_REFUSE(
-            !OipCheckMemberAddress(
-                OneIpFamilyIpv4, Addresses, Header->AddressCount, Members, i) ||
-                !OipCheckMemberAddress(
-                    OneIpFamilyIpv6, Addresses, Header->AddressCount, Members, i),
+            !OipCheckMemberAddress(OneIpFamilyIpv4, Addresses, Header->AddressCount, Members, i) ||
+                !OipCheckMemberAddress(OneIpFamilyIpv6, Addresses, Header->AddressCount, Members,
+                                       i),
             OneIpReasonMemberAddress, i);
         weight += member->Weight;
         if (member->NodeId == Header->LocalNode)
@@ -227,26 +213,26 @@ static VOID OipIndexConfiguration(_Inout_ OIP_CONFIGURATION *Config)
 }
 
 /* Same content as what is in force? The table counts where the input brings one. */
-static BOOLEAN OipSameConfiguration(
-    _In_ const OIP_CONFIGURATION *Old, _In_ const ONEIP_CONFIG *Header,
-    _In_ const ONEIP_ADDRESS *Addresses, _In_ const ONEIP_MEMBER *Members,
-    _In_opt_ const UINT8 *Table)
+static BOOLEAN OipSameConfiguration(_In_ const OIP_CONFIGURATION *Old,
+                                    _In_ const ONEIP_CONFIG *Header,
+                                    _In_ const ONEIP_ADDRESS *Addresses,
+                                    _In_ const ONEIP_MEMBER *Members, _In_opt_ const UINT8 *Table)
 {
     const ONEIP_CONFIG *old = &Old->Header;
 
     return old->Generation == Header->Generation &&
-           RtlEqualMemory(
-               old->ClusterId, Header->ClusterId,
-               FIELD_OFFSET(ONEIP_CONFIG, TableSlots) - FIELD_OFFSET(ONEIP_CONFIG, ClusterId)) &&
-           RtlEqualMemory(
-               Old->Addresses, Addresses, Header->AddressCount * sizeof(*Addresses)) &&
+           RtlEqualMemory(old->ClusterId, Header->ClusterId,
+                          FIELD_OFFSET(ONEIP_CONFIG, TableSlots) -
+                              FIELD_OFFSET(ONEIP_CONFIG, ClusterId)) &&
+           RtlEqualMemory(Old->Addresses, Addresses, Header->AddressCount * sizeof(*Addresses)) &&
            RtlEqualMemory(Old->Members, Members, Header->MemberCount * sizeof(*Members)) &&
            (Table == NULL || RtlEqualMemory(Old->Base, Table, sizeof(Old->Base)));
 }
 
-_Use_decl_annotations_ NTSTATUS OipConfigBuild(
-    const VOID *Input, ULONG Bytes, const OIP_CONFIGURATION *Old, OIP_CONFIGURATION **Config,
-    BOOLEAN *ResetReplay, OIP_FAULT *Fault)
+_Use_decl_annotations_ NTSTATUS OipConfigBuild(const VOID *Input, ULONG Bytes,
+                                               const OIP_CONFIGURATION *Old,
+                                               OIP_CONFIGURATION **Config, BOOLEAN *ResetReplay,
+                                               OIP_FAULT *Fault)
 {
     const ONEIP_CONFIG *header = Input;
     const ONEIP_ADDRESS *addresses = (const ONEIP_ADDRESS *)(header + 1);
@@ -322,17 +308,14 @@ _Use_decl_annotations_ NTSTATUS OipConfigBuild(
 
         if (Old != NULL)
         {
-            OipTableMap(
-                Old->Members, Old->Header.MemberCount, members, header->MemberCount, map);
+            OipTableMap(Old->Members, Old->Header.MemberCount, members, header->MemberCount, map);
         }
-        (VOID)OipTableMove(
-            Old == NULL ? NULL : Old->Base, map, members, header->MemberCount, made->Base,
-            &made->Scratch);
+        (VOID) OipTableMove(Old == NULL ? NULL : Old->Base, map, members, header->MemberCount,
+                            made->Base, &made->Scratch);
     }
     made->BaseDigest = OipTableDigest(made->Base);
-    *ResetReplay =
-        Old != NULL && (!RtlEqualMemory(Old->Header.BeaconKey, header->BeaconKey, 16) ||
-                        !RtlEqualMemory(Old->Header.ClusterId, header->ClusterId, 16));
+    *ResetReplay = Old != NULL && (!RtlEqualMemory(Old->Header.BeaconKey, header->BeaconKey, 16) ||
+                                   !RtlEqualMemory(Old->Header.ClusterId, header->ClusterId, 16));
     *Config = made;
     return STATUS_SUCCESS;
 }

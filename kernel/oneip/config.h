@@ -18,14 +18,14 @@ typedef struct OIP_FAULT
  * STATUS_SUCCESS: *Config is the caller's, to be put in force or freed with OIP_TAG_CONFIG; NULL
  * where the input equals what is in force. Else *Fault tells why.
  */
-NTSTATUS OipConfigBuild(
-    _In_reads_bytes_(Bytes) const VOID *Input, _In_ ULONG Bytes,
-    _In_opt_ const OIP_CONFIGURATION *Old, _Outptr_result_maybenull_ OIP_CONFIGURATION **Config,
-    _Out_ BOOLEAN *ResetReplay, _Out_ OIP_FAULT *Fault);
+NTSTATUS OipConfigBuild(_In_reads_bytes_(Bytes) const VOID *Input, _In_ ULONG Bytes,
+                        _In_opt_ const OIP_CONFIGURATION *Old,
+                        _Outptr_result_maybenull_ OIP_CONFIGURATION **Config,
+                        _Out_ BOOLEAN *ResetReplay, _Out_ OIP_FAULT *Fault);
 
 /* Bytes that OipConfigWrite writes. */
 ULONG OipConfigBytes(_In_ const OIP_CONFIGURATION *Config);
 
 /* Header, arrays and base table, as SET_CONFIG takes them but for the beacon key. */
-VOID OipConfigWrite(
-    _In_ const OIP_CONFIGURATION *Config, _Out_writes_bytes_(OipConfigBytes(Config)) VOID *Output);
+VOID OipConfigWrite(_In_ const OIP_CONFIGURATION *Config,
+                    _Out_writes_bytes_(OipConfigBytes(Config)) VOID *Output);

@@ -65,8 +65,8 @@ static NTSTATUS OipSetConfig(_Inout_ OIP_CALL *Call)
 {
     OIP_CONFIGURATION *config;
     BOOLEAN resetReplay;
-    NTSTATUS status = OipConfigBuild(
-        Call->Buffer, Call->InputBytes, Oip.Config, &config, &resetReplay, &Call->Fault);
+    NTSTATUS status = OipConfigBuild(Call->Buffer, Call->InputBytes, Oip.Config, &config,
+                                     &resetReplay, &Call->Fault);
 
     if (NT_SUCCESS(status) && config != NULL)
     {
@@ -182,9 +182,9 @@ static NTSTATUS OipLookup(_Inout_ OIP_CALL *Call)
     }
 
     NdisAcquireRWLockRead(Oip.DataLock, &lockState, 0);
-    member = OipChooseMember(
-        config, (UCHAR)lookup.Client.Family, lookup.Client.Address, lookup.Cluster.Address,
-        (UCHAR)lookup.Protocol, lookup.ClientPort, lookup.ClusterPort, &slot);
+    member = OipChooseMember(config, (UCHAR)lookup.Client.Family, lookup.Client.Address,
+                             lookup.Cluster.Address, (UCHAR)lookup.Protocol, lookup.ClientPort,
+                             lookup.ClusterPort, &slot);
     NdisReleaseRWLock(Oip.DataLock, &lockState);
 
     result->NodeId = member == OIP_TABLE_NONE ? 0 : config->Members[member].NodeId;
@@ -228,8 +228,8 @@ static const struct
     {ONEIP_IOCTL_GET_REFUSAL, 0, 0, sizeof(ONEIP_REFUSAL), OipGetRefusal},
 };
 
-static VOID OipRemember(
-    _Inout_ OIP_HANDLE *Handle, _In_ ULONG Code, _In_ NTSTATUS Status, _In_ const OIP_FAULT *Fault)
+static VOID OipRemember(_Inout_ OIP_HANDLE *Handle, _In_ ULONG Code, _In_ NTSTATUS Status,
+                        _In_ const OIP_FAULT *Fault)
 {
     KIRQL irql;
 
@@ -305,7 +305,7 @@ _Use_decl_annotations_ static NTSTATUS OipDeviceControl(PDEVICE_OBJECT DeviceObj
     {
         OipRemember(call.Handle, code, status, &call.Fault);
     }
-    (VOID)OipComplete(Irp, status, NT_SUCCESS(status) ? call.Written : 0);
+    (VOID) OipComplete(Irp, status, NT_SUCCESS(status) ? call.Written : 0);
     return pending ? STATUS_PENDING : status;
 }
 

@@ -12,7 +12,8 @@ DRIVER_INITIALIZE DriverEntry;
 static DRIVER_UNLOAD OipUnload;
 
 #define OIP_FRIENDLY_NAME L"ntswift ONE-IP"
-#define OIP_UNIQUE_NAME L"{eb6ab5bd-257b-4853-b661-d6c49f85a3ac}" /* NetCfgInstanceId in oneip.inf */
+#define OIP_UNIQUE_NAME                                                                            \
+    L"{eb6ab5bd-257b-4853-b661-d6c49f85a3ac}" /* NetCfgInstanceId in oneip.inf */
 #define OIP_SERVICE_NAME L"NtsOneIp"
 
 static NTSTATUS OipRegisterFilter(_In_ PDRIVER_OBJECT DriverObject)
@@ -45,8 +46,8 @@ static NTSTATUS OipRegisterFilter(_In_ PDRIVER_OBJECT DriverObject)
     filter.ReturnNetBufferListsHandler = OipReturn;
     filter.SendNetBufferListsHandler = OipSend;
     filter.SendNetBufferListsCompleteHandler = OipSendComplete;
-    return NdisFRegisterFilterDriver(
-        DriverObject, (NDIS_HANDLE)DriverObject, &filter, &Oip.FilterDriver);
+    return NdisFRegisterFilterDriver(DriverObject, (NDIS_HANDLE)DriverObject, &filter,
+                                     &Oip.FilterDriver);
 }
 
 /* In the reverse order of DriverEntry; what was not made is passed over. */
@@ -65,8 +66,8 @@ static VOID OipDestroy(VOID)
     OipStatsDestroy();
 }
 
-_Use_decl_annotations_ NTSTATUS DriverEntry(
-    PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+_Use_decl_annotations_ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject,
+                                            PUNICODE_STRING RegistryPath)
 {
     NTSTATUS status;
 

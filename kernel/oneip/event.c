@@ -144,9 +144,8 @@ NTSTATUS OipEventsCreate(VOID)
     RtlZeroMemory(&Events, sizeof(Events));
     KeInitializeSpinLock(&Events.Lock);
     InitializeListHead(&Events.Waiting);
-    return IoCsqInitializeEx(
-        &Events.Queue, OipCsqInsert, OipCsqRemove, OipCsqPeekNext, OipCsqAcquire, OipCsqRelease,
-        OipCsqCompleteCanceled);
+    return IoCsqInitializeEx(&Events.Queue, OipCsqInsert, OipCsqRemove, OipCsqPeekNext,
+                             OipCsqAcquire, OipCsqRelease, OipCsqCompleteCanceled);
 }
 
 _Use_decl_annotations_ VOID OipEventRaise(const ONEIP_EVENT *Event)

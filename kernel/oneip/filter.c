@@ -25,8 +25,8 @@
     L"{4D36E972-E325-11CE-BFC1-08002BE10318}"
 
 /* Is Name in the REG_MULTI_SZ? Without regard to case. */
-static BOOLEAN OipMultiSzContains(
-    _In_reads_bytes_(Bytes) PCWSTR List, _In_ ULONG Bytes, _In_ PCWSTR Name)
+static BOOLEAN OipMultiSzContains(_In_reads_bytes_(Bytes) PCWSTR List, _In_ ULONG Bytes,
+                                  _In_ PCWSTR Name)
 {
     UNICODE_STRING wanted;
     ULONG count = Bytes / sizeof(WCHAR);
@@ -52,13 +52,12 @@ static BOOLEAN OipMultiSzContains(
     return FALSE;
 }
 
-static NTSTATUS OipOpenSubkey(
-    _In_opt_ HANDLE Parent, _In_ PCUNICODE_STRING Name, _Out_ PHANDLE Key)
+static NTSTATUS OipOpenSubkey(_In_opt_ HANDLE Parent, _In_ PCUNICODE_STRING Name, _Out_ PHANDLE Key)
 {
     OBJECT_ATTRIBUTES attributes;
 
-    InitializeObjectAttributes(
-        &attributes, (PUNICODE_STRING)Name, OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE, Parent, NULL);
+    InitializeObjectAttributes(&attributes, (PUNICODE_STRING)Name,
+                               OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE, Parent, NULL);
     return ZwOpenKey(Key, KEY_READ, &attributes);
 }
 
@@ -77,9 +76,8 @@ static PKEY_VALUE_PARTIAL_INFORMATION OipReadKeyValue(_In_ HANDLE Key, _In_ PCWS
         return NULL;
     }
     information = ExAllocatePool2(POOL_FLAG_PAGED, bytes, OIP_TAG_FILTER);
-    if (information != NULL &&
-        !NT_SUCCESS(ZwQueryValueKey(
-            Key, &name, KeyValuePartialInformation, information, bytes, &bytes)))
+    if (information != NULL && !NT_SUCCESS(ZwQueryValueKey(Key, &name, KeyValuePartialInformation,
+                                                           information, bytes, &bytes)))
     {
         ExFreePoolWithTag(information, OIP_TAG_FILTER);
         information = NULL;
@@ -145,8 +143,8 @@ static UINT64 OipBindingRefusal(_In_ PCUNICODE_STRING MiniportName)
     }
     for (ULONG index = 0;; index++)
     {
-        NTSTATUS status = ZwEnumerateKey(
-            classKey, index, KeyBasicInformation, &sub, sizeof(sub), &bytes);
+        NTSTATUS status =
+            ZwEnumerateKey(classKey, index, KeyBasicInformation, &sub, sizeof(sub), &bytes);
         PKEY_VALUE_PARTIAL_INFORMATION id;
         UNICODE_STRING name;
         HANDLE adapter;
@@ -175,8 +173,8 @@ static UINT64 OipBindingRefusal(_In_ PCUNICODE_STRING MiniportName)
             guid.Length = guid.MaximumLength = (USHORT)(id->DataLength - sizeof(WCHAR));
             if (guid.Length != 0 && guid.Length <= MiniportName->Length)
             {
-                end.Buffer = MiniportName->Buffer +
-                             (MiniportName->Length - guid.Length) / sizeof(WCHAR);
+                end.Buffer =
+                    MiniportName->Buffer + (MiniportName->Length - guid.Length) / sizeof(WCHAR);
                 end.Length = end.MaximumLength = guid.Length;
                 if (RtlEqualUnicodeString(&guid, &end, TRUE))
                 {
@@ -287,9 +285,9 @@ static VOID OipFreeFilter(_In_ OIP_FILTER *Filter)
     ExFreePoolWithTag(Filter, OIP_TAG_FILTER);
 }
 
-_Use_decl_annotations_ NDIS_STATUS OipFilterAttach(
-    NDIS_HANDLE NdisFilterHandle, NDIS_HANDLE FilterDriverContext,
-    PNDIS_FILTER_ATTACH_PARAMETERS AttachParameters)
+_Use_decl_annotations_ NDIS_STATUS OipFilterAttach(NDIS_HANDLE NdisFilterHandle,
+                                                   NDIS_HANDLE FilterDriverContext,
+                                                   PNDIS_FILTER_ATTACH_PARAMETERS AttachParameters)
 {
     NDIS_FILTER_ATTRIBUTES attributes = {0};
     OIP_FILTER *filter;
@@ -318,6 +316,7 @@ _Use_decl_annotations_ NDIS_STATUS OipFilterAttach(
     filter->Connected = AttachParameters->MediaConnectState != MediaConnectStateDisconnected;
     OipReadOffload(AttachParameters->DefaultOffloadConfiguration, &filter->Offload);
     KeInitializeSpinLock(&filter->OidLock);
+    KeInitializeEvent(&filter->OidIdle, NotificationEvent, TRUE);
     KeInitializeEvent(&filter->OidDone, SynchronizationEvent, FALSE);
     filter->Sends = ExAllocateCacheAwareRundownProtection(NonPagedPoolNx, OIP_TAG_FILTER);
     if (filter->Sends == NULL)
@@ -354,6 +353,7 @@ _Use_decl_annotations_ VOID OipFilterDetach(NDIS_HANDLE FilterModuleContext)
     OipControlLock();
     OipClusterDetach(filter);
     OipControlUnlock();
+    KeWaitForSingleObject(&filter->OidIdle, Executive, KernelMode, FALSE, NULL);
     OipFreeFilter(filter);
 }
 
@@ -372,8 +372,8 @@ static ULONG OipRestartMtu(_In_ const NDIS_FILTER_RESTART_PARAMETERS *Parameters
     return OIP_DEFAULT_MTU;
 }
 
-_Use_decl_annotations_ NDIS_STATUS OipFilterRestart(
-    NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_RESTART_PARAMETERS RestartParameters)
+_Use_decl_annotations_ NDIS_STATUS
+OipFilterRestart(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_RESTART_PARAMETERS RestartParameters)
 {
     OIP_FILTER *filter = FilterModuleContext;
     NDIS_STATUS status;
@@ -389,8 +389,8 @@ _Use_decl_annotations_ NDIS_STATUS OipFilterRestart(
     return status;
 }
 
-_Use_decl_annotations_ NDIS_STATUS OipFilterPause(
-    NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_PAUSE_PARAMETERS PauseParameters)
+_Use_decl_annotations_ NDIS_STATUS OipFilterPause(NDIS_HANDLE FilterModuleContext,
+                                                  PNDIS_FILTER_PAUSE_PARAMETERS PauseParameters)
 {
     OIP_FILTER *filter = FilterModuleContext;
 
@@ -403,8 +403,8 @@ _Use_decl_annotations_ NDIS_STATUS OipFilterPause(
     return NDIS_STATUS_SUCCESS;
 }
 
-_Use_decl_annotations_ VOID OipFilterStatus(
-    NDIS_HANDLE FilterModuleContext, PNDIS_STATUS_INDICATION StatusIndication)
+_Use_decl_annotations_ VOID OipFilterStatus(NDIS_HANDLE FilterModuleContext,
+                                            PNDIS_STATUS_INDICATION StatusIndication)
 {
     OIP_FILTER *filter = FilterModuleContext;
 
@@ -415,8 +415,7 @@ _Use_decl_annotations_ VOID OipFilterStatus(
         {
             const NDIS_LINK_STATE *link = StatusIndication->StatusBuffer;
 
-            OipClusterConnected(
-                filter, link->MediaConnectState != MediaConnectStateDisconnected);
+            OipClusterConnected(filter, link->MediaConnectState != MediaConnectStateDisconnected);
         }
         break;
     case NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG:
@@ -455,8 +454,8 @@ _Use_decl_annotations_ NDIS_STATUS OipFilterNetPnPEvent(
     case NetEventSetPower:
         if (event->Buffer != NULL && event->BufferLength >= sizeof(NDIS_DEVICE_POWER_STATE))
         {
-            OipClusterLeaving(
-                filter, *(const NDIS_DEVICE_POWER_STATE *)event->Buffer != NdisDeviceStateD0);
+            OipClusterLeaving(filter,
+                              *(const NDIS_DEVICE_POWER_STATE *)event->Buffer != NdisDeviceStateD0);
         }
         break;
     default:

@@ -16,7 +16,7 @@ typedef struct OIP_OFFLOAD
     ULONG LsoMin4; /* fewest segments */
     ULONG LsoMax6;
     ULONG LsoMin6;
-    BOOLEAN Rsc4;  /* receive segment coalescing is on */
+    BOOLEAN Rsc4; /* receive segment coalescing is on */
     BOOLEAN Rsc6;
 } OIP_OFFLOAD;
 
@@ -39,10 +39,12 @@ struct OIP_FILTER
     KSPIN_LOCK OidLock;
     PNDIS_OID_REQUEST OidClone; /* on its way down for the stack above; OidLock */
 
-    /* An OID request of our own (oid.c). ControlLock. */
+    /* An OID request of our own (oid.c): one at a time, by the work item of cluster.c. */
     NDIS_OID_REQUEST Oid;
     KEVENT OidDone;
     NDIS_STATUS OidStatus;
+    KEVENT OidIdle;      /* FilterDetach waits for it */
+    BOOLEAN RscAsked;    /* what we asked for last: TRUE, off; ControlLock */
     BOOLEAN RscDisabled; /* by us, to be restored */
 };
 
@@ -60,6 +62,6 @@ FILTER_RETURN_NET_BUFFER_LISTS OipReturn;
 FILTER_SEND_NET_BUFFER_LISTS OipSend;
 FILTER_SEND_NET_BUFFER_LISTS_COMPLETE OipSendComplete;
 
-/* Asks the adapter for receive segment coalescing off, or back as it was. ControlLock,
- * PASSIVE_LEVEL; waits for the adapter. */
+/* Asks the adapter for receive segment coalescing off, or back as it was; waits for it. One at a
+ * time, PASSIVE_LEVEL, without ControlLock: a pause must be able to go on meanwhile. */
 VOID OipFilterSetRsc(_Inout_ OIP_FILTER *Filter, _In_ BOOLEAN Disable);

@@ -28,8 +28,8 @@
 /* Longest Ethernet, IP and TCP headers with all options. */
 #define OIP_MAX_HEADERS (OIP_ETHERNET_BYTES + 60 + 60)
 
-_Use_decl_annotations_ PNET_BUFFER_LIST OipAllocateSend(
-    OIP_FILTER *Filter, ULONG Bytes, UCHAR **Data)
+_Use_decl_annotations_ PNET_BUFFER_LIST OipAllocateSend(OIP_FILTER *Filter, ULONG Bytes,
+                                                        UCHAR **Data)
 {
     PNET_BUFFER_LIST nbl;
     PNET_BUFFER nb;
@@ -86,15 +86,16 @@ static BOOLEAN OipOffersChecksum(_In_ const OIP_OFFLOAD *Offload, _In_ const OIP
 /*
  * Gives a segment of TransportBytes at Transport a right checksum: by the adapter, or here.
  */
-static VOID OipFixTransportChecksum(
-    _In_ const OIP_OFFLOAD *Offload, _In_ PNET_BUFFER_LIST Nbl, _In_ const OIP_FRAME *Frame,
-    _Inout_updates_bytes_(TransportBytes) UCHAR *Transport, _In_ ULONG TransportBytes)
+static VOID OipFixTransportChecksum(_In_ const OIP_OFFLOAD *Offload, _In_ PNET_BUFFER_LIST Nbl,
+                                    _In_ const OIP_FRAME *Frame,
+                                    _Inout_updates_bytes_(TransportBytes) UCHAR *Transport,
+                                    _In_ ULONG TransportBytes)
 {
     NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info;
     UCHAR *checksum =
         Transport + (Frame->Protocol == OIP_PROTOCOL_TCP ? OIP_TCP_CHECKSUM : OIP_UDP_CHECKSUM);
-    UINT64 sum = OipSumPseudoHeader(
-        Frame->Family, Frame->Source, Frame->Destination, Frame->Protocol, TransportBytes);
+    UINT64 sum = OipSumPseudoHeader(Frame->Family, Frame->Source, Frame->Destination,
+                                    Frame->Protocol, TransportBytes);
     USHORT folded;
 
     if (OipOffersChecksum(Offload, Frame))
@@ -134,16 +135,16 @@ static BOOLEAN OipChecksumVouched(_In_ PNET_BUFFER_LIST Nbl, _In_ const OIP_FRAM
                                                : info.Receive.UdpChecksumSucceeded != 0;
 }
 
-static VOID OipAddress(
-    _Out_writes_bytes_(12) UCHAR *Ethernet, _In_ const UCHAR *TargetMac, _In_ const UCHAR *OwnMac)
+static VOID OipAddress(_Out_writes_bytes_(12) UCHAR *Ethernet, _In_ const UCHAR *TargetMac,
+                       _In_ const UCHAR *OwnMac)
 {
     RtlCopyMemory(Ethernet, TargetMac, 6);
     RtlCopyMemory(Ethernet + 6, OwnMac, 6);
 }
 
-static ONEIP_DROP OipForwardCopy(
-    _In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl, _In_ PNET_BUFFER Nb,
-    _In_ const OIP_FRAME *Frame, _In_ const UCHAR *TargetMac, _Inout_ OIP_SENDS *Sends)
+static ONEIP_DROP OipForwardCopy(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
+                                 _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
+                                 _In_ const UCHAR *TargetMac, _Inout_ OIP_SENDS *Sends)
 {
     UCHAR *data;
     PNET_BUFFER_LIST copy = OipAllocateSend(Filter, Frame->Length, &data);
@@ -163,9 +164,8 @@ static ONEIP_DROP OipForwardCopy(
         !(Frame->Protocol == OIP_PROTOCOL_UDP &&
           OipRead16(data + Frame->TransportOffset + OIP_UDP_CHECKSUM) == 0))
     {
-        OipFixTransportChecksum(
-            &Filter->Offload, copy, Frame, data + Frame->TransportOffset,
-            OIP_ETHERNET_BYTES + Frame->NetworkBytes - Frame->TransportOffset);
+        OipFixTransportChecksum(&Filter->Offload, copy, Frame, data + Frame->TransportOffset,
+                                OIP_ETHERNET_BYTES + Frame->NetworkBytes - Frame->TransportOffset);
     }
     OipSendsAppend(Sends, copy);
     return OneIpDropReasons;
@@ -175,9 +175,9 @@ static ONEIP_DROP OipForwardCopy(
  * Lends the payload from the original: our buffer holds the first HeaderBytes, the rest is the
  * original's MDLs. NULL: no memory.
  */
-static PNET_BUFFER_LIST OipCloneBehindHeaders(
-    _In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl, _In_ PNET_BUFFER Nb,
-    _In_ const OIP_FRAME *Frame, _In_ ULONG HeaderBytes, _Out_ UCHAR **Data)
+static PNET_BUFFER_LIST OipCloneBehindHeaders(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
+                                              _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
+                                              _In_ ULONG HeaderBytes, _Out_ UCHAR **Data)
 {
     PNET_BUFFER_LIST clone;
     PNET_BUFFER nb;
@@ -222,10 +222,10 @@ static PNET_BUFFER_LIST OipCloneBehindHeaders(
 }
 
 /* Sizes of a TCP frame that is to be cut up. FALSE: it cannot be. */
-static BOOLEAN OipSegmentSizes(
-    _In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl, _In_ const OIP_FRAME *Frame,
-    _In_reads_bytes_(HeadBytes) const UCHAR *Head, _In_ ULONG HeadBytes, _Out_ ULONG *HeaderBytes,
-    _Out_ ULONG *Mss)
+static BOOLEAN OipSegmentSizes(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
+                               _In_ const OIP_FRAME *Frame,
+                               _In_reads_bytes_(HeadBytes) const UCHAR *Head, _In_ ULONG HeadBytes,
+                               _Out_ ULONG *HeaderBytes, _Out_ ULONG *Mss)
 {
     ULONG headers;
     ULONG room;
@@ -236,8 +236,8 @@ static BOOLEAN OipSegmentSizes(
     {
         return FALSE;
     }
-    headers = Frame->TransportOffset +
-              (Head[Frame->TransportOffset + OIP_TCP_DATA_OFFSET] >> 4) * 4UL;
+    headers =
+        Frame->TransportOffset + (Head[Frame->TransportOffset + OIP_TCP_DATA_OFFSET] >> 4) * 4UL;
     if (headers < Frame->TransportOffset + (ULONG)OIP_TCP_BYTES || headers > HeadBytes ||
         headers >= OIP_ETHERNET_BYTES + Frame->NetworkBytes ||
         headers >= OIP_ETHERNET_BYTES + Filter->Mtu)
@@ -253,9 +253,9 @@ static BOOLEAN OipSegmentSizes(
 }
 
 /* One segment's own headers: RFC 9293 and 3168 (CWR goes with the first, FIN and PSH the last). */
-static VOID OipFixSegmentHeaders(
-    _In_ const OIP_FRAME *Frame, _Inout_ UCHAR *Data, _In_ ULONG HeaderBytes, _In_ ULONG Offset,
-    _In_ ULONG Bytes, _In_ ULONG Index, _In_ BOOLEAN Last)
+static VOID OipFixSegmentHeaders(_In_ const OIP_FRAME *Frame, _Inout_ UCHAR *Data,
+                                 _In_ ULONG HeaderBytes, _In_ ULONG Offset, _In_ ULONG Bytes,
+                                 _In_ ULONG Index, _In_ BOOLEAN Last)
 {
     UCHAR *ip = Data + OIP_ETHERNET_BYTES;
     UCHAR *tcp = Data + Frame->TransportOffset;
@@ -271,9 +271,8 @@ static VOID OipFixSegmentHeaders(
     }
     else
     {
-        OipWrite16(
-            ip + OIP_IPV6_PAYLOAD_LENGTH,
-            HeaderBytes - OIP_ETHERNET_BYTES - OIP_IPV6_BYTES + Bytes);
+        OipWrite16(ip + OIP_IPV6_PAYLOAD_LENGTH,
+                   HeaderBytes - OIP_ETHERNET_BYTES - OIP_IPV6_BYTES + Bytes);
     }
 
     OipWrite32(tcp + OIP_TCP_SEQUENCE, OipRead32(tcp + OIP_TCP_SEQUENCE) + Offset);
@@ -287,9 +286,10 @@ static VOID OipFixSegmentHeaders(
     }
 }
 
-static ONEIP_DROP OipForwardSegments(
-    _In_ OIP_FILTER *Filter, _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
-    _In_ const UCHAR *TargetMac, _In_ ULONG HeaderBytes, _In_ ULONG Mss, _Inout_ OIP_SENDS *Sends)
+static ONEIP_DROP OipForwardSegments(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER Nb,
+                                     _In_ const OIP_FRAME *Frame, _In_ const UCHAR *TargetMac,
+                                     _In_ ULONG HeaderBytes, _In_ ULONG Mss,
+                                     _Inout_ OIP_SENDS *Sends)
 {
     ULONG payload = OIP_ETHERNET_BYTES + Frame->NetworkBytes - HeaderBytes;
     ULONG segments = (payload + Mss - 1) / Mss;
@@ -313,12 +313,11 @@ static ONEIP_DROP OipForwardSegments(
         {
             break;
         }
-        if (NdisCopyFromNetBufferToNetBuffer(
-                NET_BUFFER_LIST_FIRST_NB(segment), 0, HeaderBytes, Nb, 0, &copiedHeaders) !=
-                NDIS_STATUS_SUCCESS ||
-            NdisCopyFromNetBufferToNetBuffer(
-                NET_BUFFER_LIST_FIRST_NB(segment), HeaderBytes, bytes, Nb, HeaderBytes + offset,
-                &copiedPayload) != NDIS_STATUS_SUCCESS ||
+        if (NdisCopyFromNetBufferToNetBuffer(NET_BUFFER_LIST_FIRST_NB(segment), 0, HeaderBytes, Nb,
+                                             0, &copiedHeaders) != NDIS_STATUS_SUCCESS ||
+            NdisCopyFromNetBufferToNetBuffer(NET_BUFFER_LIST_FIRST_NB(segment), HeaderBytes, bytes,
+                                             Nb, HeaderBytes + offset,
+                                             &copiedPayload) != NDIS_STATUS_SUCCESS ||
             copiedHeaders != HeaderBytes || copiedPayload != bytes)
         {
             OipFreeSend(segment);
@@ -326,11 +325,10 @@ static ONEIP_DROP OipForwardSegments(
         }
 
         OipAddress(data, TargetMac, Filter->Mac);
-        OipFixSegmentHeaders(
-            Frame, data, HeaderBytes, offset, bytes, index, offset + bytes == payload);
-        OipFixTransportChecksum(
-            &Filter->Offload, segment, Frame, data + Frame->TransportOffset,
-            HeaderBytes - Frame->TransportOffset + bytes);
+        OipFixSegmentHeaders(Frame, data, HeaderBytes, offset, bytes, index,
+                             offset + bytes == payload);
+        OipFixTransportChecksum(&Filter->Offload, segment, Frame, data + Frame->TransportOffset,
+                                HeaderBytes - Frame->TransportOffset + bytes);
         OipSendsAppend(Sends, segment);
     }
 
@@ -356,10 +354,10 @@ static ONEIP_DROP OipForwardSegments(
     return OneIpDropReasons;
 }
 
-static ONEIP_DROP OipForwardLarge(
-    _In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl, _In_ PNET_BUFFER Nb,
-    _In_ const OIP_FRAME *Frame, _In_ const UCHAR *TargetMac, _In_ BOOLEAN Resources,
-    _Inout_ OIP_SENDS *Sends, _Out_ BOOLEAN *Kept)
+static ONEIP_DROP OipForwardLarge(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
+                                  _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
+                                  _In_ const UCHAR *TargetMac, _In_ BOOLEAN Resources,
+                                  _Inout_ OIP_SENDS *Sends, _Out_ BOOLEAN *Kept)
 {
     BOOLEAN ipv4 = Frame->Family == OneIpFamilyIpv4;
     ULONG lsoMax = ipv4 ? Filter->Offload.LsoMax4 : Filter->Offload.LsoMax6;
@@ -399,25 +397,25 @@ static ONEIP_DROP OipForwardLarge(
     OipAddress(data, TargetMac, Filter->Mac);
     /* LSOv2 wants the pseudo-header's sum without the length, which differs from segment to
      * segment. */
-    OipWrite16(
-        data + Frame->TransportOffset + OIP_TCP_CHECKSUM,
-        OipSumFold(OipSumPseudoHeader(
-            Frame->Family, Frame->Source, Frame->Destination, Frame->Protocol, 0)));
+    OipWrite16(data + Frame->TransportOffset + OIP_TCP_CHECKSUM,
+               OipSumFold(OipSumPseudoHeader(Frame->Family, Frame->Source, Frame->Destination,
+                                             Frame->Protocol, 0)));
     lso.Value = NULL;
     lso.LsoV2Transmit.Type = NDIS_TCP_LARGE_SEND_OFFLOAD_V2_TYPE;
     lso.LsoV2Transmit.MSS = mss;
     lso.LsoV2Transmit.TcpHeaderOffset = Frame->TransportOffset;
-    lso.LsoV2Transmit.IPVersion = ipv4 ? NDIS_TCP_LARGE_SEND_OFFLOAD_IPv4
-                                       : NDIS_TCP_LARGE_SEND_OFFLOAD_IPv6;
+    lso.LsoV2Transmit.IPVersion =
+        ipv4 ? NDIS_TCP_LARGE_SEND_OFFLOAD_IPv4 : NDIS_TCP_LARGE_SEND_OFFLOAD_IPv6;
     NET_BUFFER_LIST_INFO(clone, TcpLargeSendNetBufferListInfo) = lso.Value;
     OipSendsAppend(Sends, clone);
     *Kept = TRUE;
     return OneIpDropReasons;
 }
 
-_Use_decl_annotations_ ONEIP_DROP OipForward(
-    OIP_FILTER *Filter, PNET_BUFFER_LIST Nbl, PNET_BUFFER Nb, const OIP_FRAME *Frame,
-    const UCHAR *TargetMac, BOOLEAN Resources, OIP_SENDS *Sends, BOOLEAN *Kept)
+_Use_decl_annotations_ ONEIP_DROP OipForward(OIP_FILTER *Filter, PNET_BUFFER_LIST Nbl,
+                                             PNET_BUFFER Nb, const OIP_FRAME *Frame,
+                                             const UCHAR *TargetMac, BOOLEAN Resources,
+                                             OIP_SENDS *Sends, BOOLEAN *Kept)
 {
     PNET_BUFFER_LIST *last = Sends->Last;
     ONEIP_DROP drop;
@@ -471,8 +469,8 @@ _Use_decl_annotations_ VOID OipSubmit(OIP_FILTER *Filter, OIP_SENDS *Sends)
 
     if (Sends->First != NULL)
     {
-        NdisFSendNetBufferLists(
-            Filter->Handle, Sends->First, NDIS_DEFAULT_PORT_NUMBER, NDIS_SEND_FLAGS_DISPATCH_LEVEL);
+        NdisFSendNetBufferLists(Filter->Handle, Sends->First, NDIS_DEFAULT_PORT_NUMBER,
+                                NDIS_SEND_FLAGS_DISPATCH_LEVEL);
     }
     if (surplus != 0)
     {
@@ -480,7 +478,8 @@ _Use_decl_annotations_ VOID OipSubmit(OIP_FILTER *Filter, OIP_SENDS *Sends)
     }
 }
 
-_Use_decl_annotations_ VOID OipSendsCompleted(OIP_FILTER *Filter, PNET_BUFFER_LIST Nbls, ULONG Flags)
+_Use_decl_annotations_ VOID OipSendsCompleted(OIP_FILTER *Filter, PNET_BUFFER_LIST Nbls,
+                                              ULONG Flags)
 {
     BOOLEAN dispatch = NDIS_TEST_SEND_COMPLETE_AT_DISPATCH_LEVEL(Flags);
     PNET_BUFFER_LIST originals = NULL;
@@ -508,8 +507,8 @@ _Use_decl_annotations_ VOID OipSendsCompleted(OIP_FILTER *Filter, PNET_BUFFER_LI
 
     if (originals != NULL)
     {
-        NdisFReturnNetBufferLists(
-            Filter->Handle, originals, dispatch ? NDIS_RETURN_FLAGS_DISPATCH_LEVEL : 0);
+        NdisFReturnNetBufferLists(Filter->Handle, originals,
+                                  dispatch ? NDIS_RETURN_FLAGS_DISPATCH_LEVEL : 0);
     }
     if (failed != 0)
     {

@@ -17,7 +17,8 @@ typedef struct OIP_SENDS
     PNET_BUFFER_LIST *Last;
     ULONG Count;
     ULONG Credit;
-    UINT64 Sent; /* the role's: to be confirmed when these are with the adapter (role.h, R3); or 0 */
+    UINT64
+        Sent; /* the role's: to be confirmed when these are with the adapter (role.h, R3); or 0 */
 } OIP_SENDS;
 
 /* In the context area of every own NBL. */
@@ -32,8 +33,9 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) OIP_SEND_CONTEXT
  * Makes an own NBL with Bytes of contiguous data (at most Filter->BufferBytes), to be written by
  * the caller. NULL: no memory. IRQL <= DISPATCH_LEVEL.
  */
-_Must_inspect_result_ PNET_BUFFER_LIST OipAllocateSend(
-    _In_ OIP_FILTER *Filter, _In_ ULONG Bytes, _Outptr_result_bytebuffer_(Bytes) UCHAR **Data);
+_Must_inspect_result_ PNET_BUFFER_LIST OipAllocateSend(_In_ OIP_FILTER *Filter, _In_ ULONG Bytes,
+                                                       _Outptr_result_bytebuffer_(Bytes)
+                                                           UCHAR **Data);
 VOID OipFreeSend(_In_ PNET_BUFFER_LIST Nbl);
 
 FORCEINLINE VOID OipSendsAppend(_Inout_ OIP_SENDS *Sends, _In_ PNET_BUFFER_LIST Nbl)
@@ -50,10 +52,11 @@ FORCEINLINE VOID OipSendsAppend(_Inout_ OIP_SENDS *Sends, _In_ PNET_BUFFER_LIST 
  * Returns OneIpDropReasons for success, else why the frame is lost; then Sends is as before.
  * Under DataLock (shared), at DISPATCH_LEVEL.
  */
-_Must_inspect_result_ ONEIP_DROP OipForward(
-    _In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl, _In_ PNET_BUFFER Nb,
-    _In_ const OIP_FRAME *Frame, _In_reads_bytes_(6) const UCHAR *TargetMac,
-    _In_ BOOLEAN Resources, _Inout_ OIP_SENDS *Sends, _Out_ BOOLEAN *Kept);
+_Must_inspect_result_ ONEIP_DROP OipForward(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
+                                            _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
+                                            _In_reads_bytes_(6) const UCHAR *TargetMac,
+                                            _In_ BOOLEAN Resources, _Inout_ OIP_SENDS *Sends,
+                                            _Out_ BOOLEAN *Kept);
 
 /* Begins a batch; it has no credit yet. */
 FORCEINLINE VOID OipSendsBegin(_Out_ OIP_SENDS *Sends)
@@ -69,8 +72,8 @@ FORCEINLINE VOID OipSendsBegin(_Out_ OIP_SENDS *Sends)
  * Makes sure of credit for Count more. FALSE: the filter pauses or is paused, nothing may be made.
  * IRQL <= DISPATCH_LEVEL.
  */
-_Must_inspect_result_ BOOLEAN OipSendsReserve(
-    _In_ OIP_FILTER *Filter, _In_ ULONG Count, _Inout_ OIP_SENDS *Sends);
+_Must_inspect_result_ BOOLEAN OipSendsReserve(_In_ OIP_FILTER *Filter, _In_ ULONG Count,
+                                              _Inout_ OIP_SENDS *Sends);
 
 /* Sends the batch and gives back what is left of its credit. Without locks, at DISPATCH_LEVEL. */
 VOID OipSubmit(_In_ OIP_FILTER *Filter, _Inout_ OIP_SENDS *Sends);

@@ -20,26 +20,26 @@
 #include "stats.h"
 
 /* ARP over Ethernet for IPv4: offsets in the frame. */
-#define ARP_BYTES 42
-#define ARP_FIXED 14
-#define ARP_OPERATION 20
+#define ARP_BYTES      42
+#define ARP_FIXED      14
+#define ARP_OPERATION  20
 #define ARP_SENDER_MAC 22
-#define ARP_SENDER_IP 28
+#define ARP_SENDER_IP  28
 #define ARP_TARGET_MAC 32
-#define ARP_TARGET_IP 38
-#define ARP_REQUEST 1
-#define ARP_REPLY 2
+#define ARP_TARGET_IP  38
+#define ARP_REQUEST    1
+#define ARP_REPLY      2
 
 /* NDP: offsets from the ICMPv6 header. RFC 4861, section 4. */
-#define ND_ROUTER_SOLICITATION 133
-#define ND_NEIGHBOR_SOLICITATION 135
+#define ND_ROUTER_SOLICITATION    133
+#define ND_NEIGHBOR_SOLICITATION  135
 #define ND_NEIGHBOR_ADVERTISEMENT 136
-#define ND_TARGET 8
-#define ND_NEIGHBOR_BYTES 24
-#define ND_TARGET_LINK_ADDRESS 2
-#define ND_FLAG_SOLICITED 0x40
-#define ND_FLAG_OVERRIDE 0x20
-#define ND_ADVERTISEMENT_BYTES (ND_NEIGHBOR_BYTES + 8)
+#define ND_TARGET                 8
+#define ND_NEIGHBOR_BYTES         24
+#define ND_TARGET_LINK_ADDRESS    2
+#define ND_FLAG_SOLICITED         0x40
+#define ND_FLAG_OVERRIDE          0x20
+#define ND_ADVERTISEMENT_BYTES    (ND_NEIGHBOR_BYTES + 8)
 
 #define OIP_CONFLICT_INTERVAL 10000000LL /* at most one event a second */
 
@@ -59,19 +59,19 @@ static BOOLEAN OipIsZero(_In_reads_bytes_(Bytes) const UCHAR *Data, _In_ ULONG B
     return any == 0;
 }
 
-static VOID OipMakeEthernet(
-    _Out_writes_bytes_(OIP_ETHERNET_BYTES) UCHAR *Data, _In_ const UCHAR *TargetMac,
-    _In_ const UCHAR *OwnMac, _In_ USHORT EtherType)
+static VOID OipMakeEthernet(_Out_writes_bytes_(OIP_ETHERNET_BYTES) UCHAR *Data,
+                            _In_ const UCHAR *TargetMac, _In_ const UCHAR *OwnMac,
+                            _In_ USHORT EtherType)
 {
     RtlCopyMemory(Data, TargetMac, 6);
     RtlCopyMemory(Data + 6, OwnMac, 6);
     OipWrite16(Data + 12, EtherType);
 }
 
-static BOOLEAN OipAppendArp(
-    _In_ OIP_FILTER *Filter, _In_ USHORT Operation, _In_ const UCHAR *EthernetTarget,
-    _In_ const UCHAR *SenderIp, _In_ const UCHAR *TargetMac, _In_ const UCHAR *TargetIp,
-    _Inout_ OIP_SENDS *Sends)
+static BOOLEAN OipAppendArp(_In_ OIP_FILTER *Filter, _In_ USHORT Operation,
+                            _In_ const UCHAR *EthernetTarget, _In_ const UCHAR *SenderIp,
+                            _In_ const UCHAR *TargetMac, _In_ const UCHAR *TargetIp,
+                            _Inout_ OIP_SENDS *Sends)
 {
     UCHAR *data;
     PNET_BUFFER_LIST nbl;
@@ -102,18 +102,16 @@ static VOID OipSumIcmpv6(_Inout_ UCHAR *Ip, _In_ ULONG IcmpBytes)
     UCHAR *icmp = Ip + OIP_IPV6_BYTES;
 
     OipWrite16(icmp + 2, 0);
-    OipWrite16(
-        icmp + 2,
-        (USHORT)~OipSumFold(
-            OipSumPseudoHeader(
-                OneIpFamilyIpv6, Ip + OIP_IPV6_SOURCE, Ip + OIP_IPV6_DESTINATION,
-                OIP_PROTOCOL_ICMPV6, IcmpBytes) +
-            OipSum(icmp, IcmpBytes)));
+    OipWrite16(icmp + 2,
+               (USHORT)~OipSumFold(OipSumPseudoHeader(OneIpFamilyIpv6, Ip + OIP_IPV6_SOURCE,
+                                                      Ip + OIP_IPV6_DESTINATION,
+                                                      OIP_PROTOCOL_ICMPV6, IcmpBytes) +
+                                   OipSum(icmp, IcmpBytes)));
 }
 
-static BOOLEAN OipAppendAdvertisement(
-    _In_ OIP_FILTER *Filter, _In_ const UCHAR *EthernetTarget, _In_ const UCHAR *Destination,
-    _In_ const UCHAR *Address, _In_ UCHAR Flags, _Inout_ OIP_SENDS *Sends)
+static BOOLEAN OipAppendAdvertisement(_In_ OIP_FILTER *Filter, _In_ const UCHAR *EthernetTarget,
+                                      _In_ const UCHAR *Destination, _In_ const UCHAR *Address,
+                                      _In_ UCHAR Flags, _Inout_ OIP_SENDS *Sends)
 {
     UCHAR *data;
     UCHAR *ip;
@@ -124,8 +122,8 @@ static BOOLEAN OipAppendAdvertisement(
     {
         return FALSE;
     }
-    nbl = OipAllocateSend(
-        Filter, OIP_ETHERNET_BYTES + OIP_IPV6_BYTES + ND_ADVERTISEMENT_BYTES, &data);
+    nbl = OipAllocateSend(Filter, OIP_ETHERNET_BYTES + OIP_IPV6_BYTES + ND_ADVERTISEMENT_BYTES,
+                          &data);
     if (nbl == NULL)
     {
         return FALSE;
@@ -153,8 +151,8 @@ static BOOLEAN OipAppendAdvertisement(
 }
 
 /* Another machine claims a cluster address. */
-static VOID OipConflict(
-    _In_ UINT32 Family, _In_ const UCHAR *Address, _In_ const UCHAR *Mac, _In_ BOOLEAN Acting)
+static VOID OipConflict(_In_ UINT32 Family, _In_ const UCHAR *Address, _In_ const UCHAR *Mac,
+                        _In_ BOOLEAN Acting)
 {
     LONG64 now = (LONG64)OipNow();
     LONG64 last = Oip.ConflictAt;
@@ -179,16 +177,17 @@ static VOID OipConflict(
     }
 }
 
-static OIP_VERDICT OipReceiveArp(
-    _In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config, _In_ const OIP_FRAME *Frame,
-    _In_ BOOLEAN Acting, _Inout_ OIP_SENDS *Sends, _Out_ ONEIP_DROP *Drop)
+static OIP_VERDICT OipReceiveArp(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
+                                 _In_ const OIP_FRAME *Frame, _In_ BOOLEAN Acting,
+                                 _Inout_ OIP_SENDS *Sends, _Out_ ONEIP_DROP *Drop)
 {
     const UCHAR *arp = Frame->Head;
     BOOLEAN senderIsCluster;
     USHORT operation;
 
     *Drop = OneIpDropNeighbor;
-    if (Frame->HeadBytes < ARP_BYTES || !RtlEqualMemory(arp + ARP_FIXED, ArpFixed, sizeof(ArpFixed)))
+    if (Frame->HeadBytes < ARP_BYTES ||
+        !RtlEqualMemory(arp + ARP_FIXED, ArpFixed, sizeof(ArpFixed)))
     {
         return OipVerdictPass;
     }
@@ -203,23 +202,22 @@ static OIP_VERDICT OipReceiveArp(
     operation = OipRead16(arp + ARP_OPERATION);
     if (senderIsCluster || OipIsZero(arp + ARP_SENDER_IP, 4))
     {
-        /* A claim or, without a sender, a probe; members' own are the dispatcher's announcements. */
+        /* A claim or, without a sender, a probe; members' own are the dispatcher's announcements.
+         */
         if (OipMemberByMac(Config, arp + ARP_SENDER_MAC) != OIP_TABLE_NONE)
         {
             return OipVerdictDrop;
         }
-        OipConflict(
-            OneIpFamilyIpv4, senderIsCluster ? arp + ARP_SENDER_IP : arp + ARP_TARGET_IP,
-            arp + ARP_SENDER_MAC, Acting);
+        OipConflict(OneIpFamilyIpv4, senderIsCluster ? arp + ARP_SENDER_IP : arp + ARP_TARGET_IP,
+                    arp + ARP_SENDER_MAC, Acting);
     }
     if (operation != ARP_REQUEST || !OipIsClusterIpv4(Config, arp + ARP_TARGET_IP) || !Acting)
     {
         return OipVerdictDrop;
     }
 
-    if (!OipAppendArp(
-            Filter, ARP_REPLY, arp + ARP_SENDER_MAC, arp + ARP_TARGET_IP, arp + ARP_SENDER_MAC,
-            arp + ARP_SENDER_IP, Sends))
+    if (!OipAppendArp(Filter, ARP_REPLY, arp + ARP_SENDER_MAC, arp + ARP_TARGET_IP,
+                      arp + ARP_SENDER_MAC, arp + ARP_SENDER_IP, Sends))
     {
         *Drop = OneIpDropNoMemory;
         return OipVerdictDrop;
@@ -243,15 +241,16 @@ static const UCHAR *OipNdp(_In_ const OIP_FRAME *Frame, _Out_ ULONG *Bytes)
         return NULL;
     }
     icmp = Frame->Head + Frame->TransportOffset;
-    *Bytes = OIP_MIN(Frame->HeadBytes - Frame->TransportOffset, Frame->NetworkBytes - OIP_IPV6_BYTES);
+    *Bytes =
+        OIP_MIN(Frame->HeadBytes - Frame->TransportOffset, Frame->NetworkBytes - OIP_IPV6_BYTES);
     return icmp[0] >= ND_ROUTER_SOLICITATION && icmp[0] <= ND_NEIGHBOR_ADVERTISEMENT && icmp[1] == 0
                ? icmp
                : NULL;
 }
 
-static OIP_VERDICT OipReceiveNdp(
-    _In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config, _In_ const OIP_FRAME *Frame,
-    _In_ BOOLEAN Acting, _Inout_ OIP_SENDS *Sends, _Out_ ONEIP_DROP *Drop)
+static OIP_VERDICT OipReceiveNdp(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
+                                 _In_ const OIP_FRAME *Frame, _In_ BOOLEAN Acting,
+                                 _Inout_ OIP_SENDS *Sends, _Out_ ONEIP_DROP *Drop)
 {
     ULONG bytes;
     const UCHAR *icmp = OipNdp(Frame, &bytes);
@@ -277,10 +276,9 @@ static OIP_VERDICT OipReceiveNdp(
     /* A message that Head holds whole is checked; a longer one (RFC 3971's signatures) is trusted
      * as far as any ARP is. */
     if (bytes == Frame->NetworkBytes - OIP_IPV6_BYTES &&
-        OipSumFold(
-            OipSumPseudoHeader(
-                OneIpFamilyIpv6, Frame->Source, Frame->Destination, OIP_PROTOCOL_ICMPV6, bytes) +
-            OipSum(icmp, bytes)) != 0xFFFF)
+        OipSumFold(OipSumPseudoHeader(OneIpFamilyIpv6, Frame->Source, Frame->Destination,
+                                      OIP_PROTOCOL_ICMPV6, bytes) +
+                   OipSum(icmp, bytes)) != 0xFFFF)
     {
         *Drop = OneIpDropMalformed;
         return OipVerdictDrop;
@@ -302,11 +300,10 @@ static OIP_VERDICT OipReceiveNdp(
     }
 
     /* RFC 4861, 7.2.4: to all nodes, unsolicited, where the solicitation has no source. */
-    appended = probe ? OipAppendAdvertisement(
-                           Filter, AllNodesMac, AllNodes, target, ND_FLAG_OVERRIDE, Sends)
-                     : OipAppendAdvertisement(
-                           Filter, sourceMac, Frame->Source, target,
-                           ND_FLAG_SOLICITED | ND_FLAG_OVERRIDE, Sends);
+    appended = probe ? OipAppendAdvertisement(Filter, AllNodesMac, AllNodes, target,
+                                              ND_FLAG_OVERRIDE, Sends)
+                     : OipAppendAdvertisement(Filter, sourceMac, Frame->Source, target,
+                                              ND_FLAG_SOLICITED | ND_FLAG_OVERRIDE, Sends);
     if (!appended)
     {
         *Drop = OneIpDropNoMemory;
@@ -316,9 +313,10 @@ static OIP_VERDICT OipReceiveNdp(
     return OipVerdictConsume;
 }
 
-_Use_decl_annotations_ OIP_VERDICT OipNeighborReceive(
-    OIP_FILTER *Filter, const OIP_CONFIGURATION *Config, const OIP_FRAME *Frame, BOOLEAN Acting,
-    OIP_SENDS *Sends, ONEIP_DROP *Drop)
+_Use_decl_annotations_ OIP_VERDICT OipNeighborReceive(OIP_FILTER *Filter,
+                                                      const OIP_CONFIGURATION *Config,
+                                                      const OIP_FRAME *Frame, BOOLEAN Acting,
+                                                      OIP_SENDS *Sends, ONEIP_DROP *Drop)
 {
     return Frame->EtherType == OIP_ETHERTYPE_ARP
                ? OipReceiveArp(Filter, Config, Frame, Acting, Sends, Drop)
@@ -330,7 +328,8 @@ static OIP_VERDICT OipSendArp(_In_ const OIP_CONFIGURATION *Config, _In_ const O
     const UCHAR *arp = Frame->Head;
     USHORT operation;
 
-    if (Frame->HeadBytes < ARP_BYTES || !RtlEqualMemory(arp + ARP_FIXED, ArpFixed, sizeof(ArpFixed)))
+    if (Frame->HeadBytes < ARP_BYTES ||
+        !RtlEqualMemory(arp + ARP_FIXED, ArpFixed, sizeof(ArpFixed)))
     {
         return OipVerdictPass;
     }
@@ -379,16 +378,16 @@ static OIP_VERDICT OipSendNdp(_In_ const OIP_CONFIGURATION *Config, _In_ const O
     }
 }
 
-_Use_decl_annotations_ OIP_VERDICT OipNeighborSend(
-    const OIP_CONFIGURATION *Config, const OIP_FRAME *Frame, ONEIP_DROP *Drop)
+_Use_decl_annotations_ OIP_VERDICT OipNeighborSend(const OIP_CONFIGURATION *Config,
+                                                   const OIP_FRAME *Frame, ONEIP_DROP *Drop)
 {
     *Drop = OneIpDropSpoofed;
     return Frame->EtherType == OIP_ETHERTYPE_ARP ? OipSendArp(Config, Frame)
                                                  : OipSendNdp(Config, Frame);
 }
 
-_Use_decl_annotations_ VOID OipNeighborRewrite(
-    const OIP_CONFIGURATION *Config, UCHAR *Data, ULONG Bytes)
+_Use_decl_annotations_ VOID OipNeighborRewrite(const OIP_CONFIGURATION *Config, UCHAR *Data,
+                                               ULONG Bytes)
 {
     const ONEIP_MEMBER *local = &Config->Members[Config->Local];
     UCHAR *ip = Data + OIP_ETHERNET_BYTES;
@@ -404,8 +403,8 @@ _Use_decl_annotations_ VOID OipNeighborRewrite(
     OipSumIcmpv6(ip, OipRead16(ip + OIP_IPV6_PAYLOAD_LENGTH));
 }
 
-_Use_decl_annotations_ ULONG OipNeighborAnnounce(
-    OIP_FILTER *Filter, const OIP_CONFIGURATION *Config, OIP_SENDS *Sends)
+_Use_decl_annotations_ ULONG OipNeighborAnnounce(OIP_FILTER *Filter,
+                                                 const OIP_CONFIGURATION *Config, OIP_SENDS *Sends)
 {
     ULONG count = 0;
 
@@ -416,14 +415,13 @@ _Use_decl_annotations_ ULONG OipNeighborAnnounce(
         if (address->Family == OneIpFamilyIpv4)
         {
             /* RFC 5227, 3: a request is understood more widely than a reply. */
-            count += OipAppendArp(
-                Filter, ARP_REQUEST, Broadcast, address->Address, Broadcast, address->Address,
-                Sends);
+            count += OipAppendArp(Filter, ARP_REQUEST, Broadcast, address->Address, Broadcast,
+                                  address->Address, Sends);
         }
         else
         {
-            count += OipAppendAdvertisement(
-                Filter, AllNodesMac, AllNodes, address->Address, ND_FLAG_OVERRIDE, Sends);
+            count += OipAppendAdvertisement(Filter, AllNodesMac, AllNodes, address->Address,
+                                            ND_FLAG_OVERRIDE, Sends);
         }
     }
     return count;

@@ -51,8 +51,8 @@ static VOID OipFinishClone(_In_ OIP_FILTER *Filter, _In_ PNDIS_OID_REQUEST Clone
     NdisFreeCloneOidRequest(Filter->Handle, Clone);
 }
 
-_Use_decl_annotations_ NDIS_STATUS OipFilterOidRequest(
-    NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST Request)
+_Use_decl_annotations_ NDIS_STATUS OipFilterOidRequest(NDIS_HANDLE FilterModuleContext,
+                                                       PNDIS_OID_REQUEST Request)
 {
     OIP_FILTER *filter = FilterModuleContext;
     PNDIS_OID_REQUEST clone;
@@ -78,8 +78,8 @@ _Use_decl_annotations_ NDIS_STATUS OipFilterOidRequest(
     return status;
 }
 
-_Use_decl_annotations_ VOID OipFilterCancelOidRequest(
-    NDIS_HANDLE FilterModuleContext, PVOID RequestId)
+_Use_decl_annotations_ VOID OipFilterCancelOidRequest(NDIS_HANDLE FilterModuleContext,
+                                                      PVOID RequestId)
 {
     OIP_FILTER *filter = FilterModuleContext;
     BOOLEAN ours;
@@ -94,8 +94,9 @@ _Use_decl_annotations_ VOID OipFilterCancelOidRequest(
     }
 }
 
-_Use_decl_annotations_ VOID OipFilterOidRequestComplete(
-    NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST Request, NDIS_STATUS Status)
+_Use_decl_annotations_ VOID OipFilterOidRequestComplete(NDIS_HANDLE FilterModuleContext,
+                                                        PNDIS_OID_REQUEST Request,
+                                                        NDIS_STATUS Status)
 {
     OIP_FILTER *filter = FilterModuleContext;
 
@@ -117,7 +118,8 @@ _Use_decl_annotations_ VOID OipFilterSetRsc(OIP_FILTER *Filter, BOOLEAN Disable)
     NDIS_OID_REQUEST *request = &Filter->Oid;
     NDIS_STATUS status;
 
-    if (Filter->RscDisabled == Disable || (Disable && !Filter->Offload.Rsc4 && !Filter->Offload.Rsc6))
+    if (Filter->RscDisabled == Disable ||
+        (Disable && !Filter->Offload.Rsc4 && !Filter->Offload.Rsc6))
     {
         return;
     }

@@ -41,11 +41,11 @@
 #define OIP_DRIVER_VERSION ((1u << 16) | 0u)
 
 /* Pool tags, read backwards by tools. */
-#define OIP_TAG_FILTER 'fIpO'
-#define OIP_TAG_CONFIG 'cIpO'
-#define OIP_TAG_PACKET 'pIpO'
+#define OIP_TAG_FILTER  'fIpO'
+#define OIP_TAG_CONFIG  'cIpO'
+#define OIP_TAG_PACKET  'pIpO'
 #define OIP_TAG_CONTROL 'tIpO'
-#define OIP_TAG_STATS 'sIpO'
+#define OIP_TAG_STATS   'sIpO'
 
 #define OIP_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define OIP_MAX(a, b) ((a) > (b) ? (a) : (b))

@@ -102,9 +102,8 @@ _Use_decl_annotations_ VOID OipParseFrame(PNET_BUFFER Nb, UCHAR *Storage, OIP_FR
     {
         return;
     }
-    transportBytes = OIP_MIN(
-        Frame->HeadBytes - Frame->TransportOffset,
-        Frame->NetworkBytes + OIP_ETHERNET_BYTES - Frame->TransportOffset);
+    transportBytes = OIP_MIN(Frame->HeadBytes - Frame->TransportOffset,
+                             Frame->NetworkBytes + OIP_ETHERNET_BYTES - Frame->TransportOffset);
     Frame->HasPorts = (Frame->Protocol == OIP_PROTOCOL_TCP && transportBytes >= OIP_TCP_BYTES) ||
                       (Frame->Protocol == OIP_PROTOCOL_UDP && transportBytes >= OIP_UDP_BYTES);
 }
@@ -160,9 +159,9 @@ _Use_decl_annotations_ USHORT OipSumFold(UINT64 Sum)
     return RtlUshortByteSwap((USHORT)Sum);
 }
 
-_Use_decl_annotations_ UINT64 OipSumPseudoHeader(
-    UCHAR Family, const UCHAR *Source, const UCHAR *Destination, UCHAR Protocol,
-    ULONG TransportBytes)
+_Use_decl_annotations_ UINT64 OipSumPseudoHeader(UCHAR Family, const UCHAR *Source,
+                                                 const UCHAR *Destination, UCHAR Protocol,
+                                                 ULONG TransportBytes)
 {
     ULONG bytes = Family == OneIpFamilyIpv4 ? 4 : 16;
     UCHAR tail[8];

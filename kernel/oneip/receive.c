@@ -36,16 +36,17 @@ typedef struct OIP_BATCH
 /* FilterReceive runs on whatever stack the miniport has left. */
 C_ASSERT(sizeof(OIP_BATCH) <= 2048);
 
-_Use_decl_annotations_ ULONG OipChooseMember(
-    const OIP_CONFIGURATION *Config, UCHAR Family, const UCHAR *Client, const UCHAR *Cluster,
-    UCHAR Protocol, USHORT ClientPort, USHORT ClusterPort, ULONG *Slot)
+_Use_decl_annotations_ ULONG OipChooseMember(const OIP_CONFIGURATION *Config, UCHAR Family,
+                                             const UCHAR *Client, const UCHAR *Cluster,
+                                             UCHAR Protocol, USHORT ClientPort, USHORT ClusterPort,
+                                             ULONG *Slot)
 {
     UINT64 hash;
 
     if (Config->Header.Affinity == OneIpAffinityFiveTuple)
     {
-        hash = OipHashFiveTuple(
-            &Config->HashKey, Family, Client, Cluster, Protocol, ClientPort, ClusterPort);
+        hash = OipHashFiveTuple(&Config->HashKey, Family, Client, Cluster, Protocol, ClientPort,
+                                ClusterPort);
     }
     else if (Family == OneIpFamilyIpv4)
     {
@@ -66,9 +67,8 @@ _Use_decl_annotations_ ULONG OipChooseMember(
     return Config->Effective[*Slot];
 }
 
-static OIP_VERDICT OipReceiveBeacon(
-    _Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
-    _Out_ ONEIP_DROP *Drop)
+static OIP_VERDICT OipReceiveBeacon(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER Nb,
+                                    _In_ const OIP_FRAME *Frame, _Out_ ONEIP_DROP *Drop)
 {
     UCHAR storage[OIP_ETHERNET_BYTES + OIP_BEACON_BYTES];
     const UCHAR *data;
@@ -87,16 +87,16 @@ static OIP_VERDICT OipReceiveBeacon(
         return OipVerdictDrop;
     }
     RtlCopyMemory(Batch->Beacons[Batch->BeaconCount].SourceMac, data + 6, 6);
-    RtlCopyMemory(
-        Batch->Beacons[Batch->BeaconCount].Payload, data + OIP_ETHERNET_BYTES, OIP_BEACON_BYTES);
+    RtlCopyMemory(Batch->Beacons[Batch->BeaconCount].Payload, data + OIP_ETHERNET_BYTES,
+                  OIP_BEACON_BYTES);
     Batch->BeaconCount++;
     return OipVerdictConsume;
 }
 
 /* A frame for a cluster address. *Kept: the NBL is lent to a frame on its way. */
-static OIP_VERDICT OipDispatch(
-    _Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbl, _In_ PNET_BUFFER Nb,
-    _In_ const OIP_FRAME *Frame, _Out_ ONEIP_DROP *Drop, _Out_ BOOLEAN *Kept)
+static OIP_VERDICT OipDispatch(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbl,
+                               _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
+                               _Out_ ONEIP_DROP *Drop, _Out_ BOOLEAN *Kept)
 {
     const OIP_CONFIGURATION *config = Batch->Config;
     OIP_COUNTERS *counters = Batch->Counters;
@@ -136,10 +136,10 @@ static OIP_VERDICT OipDispatch(
     }
     else
     {
-        member = OipChooseMember(
-            config, Frame->Family, Frame->Source, Frame->Destination, Frame->Protocol,
-            Frame->HasPorts ? *(const UNALIGNED USHORT *)ports : 0,
-            Frame->HasPorts ? *(const UNALIGNED USHORT *)(ports + 2) : 0, &slot);
+        member =
+            OipChooseMember(config, Frame->Family, Frame->Source, Frame->Destination,
+                            Frame->Protocol, Frame->HasPorts ? *(const UNALIGNED USHORT *)ports : 0,
+                            Frame->HasPorts ? *(const UNALIGNED USHORT *)(ports + 2) : 0, &slot);
         if (member == OIP_TABLE_NONE)
         {
             *Drop = OneIpDropNoMember;
@@ -155,9 +155,8 @@ static OIP_VERDICT OipDispatch(
         return OipVerdictPass;
     }
 
-    *Drop = OipForward(
-        Batch->Filter, Nbl, Nb, Frame, config->Members[member].Mac, Batch->Resources,
-        &Batch->Sends, Kept);
+    *Drop = OipForward(Batch->Filter, Nbl, Nb, Frame, config->Members[member].Mac, Batch->Resources,
+                       &Batch->Sends, Kept);
     if (*Drop != OneIpDropReasons)
     {
         return OipVerdictDrop;
@@ -170,8 +169,8 @@ static OIP_VERDICT OipDispatch(
 }
 
 /* TRUE: pass up. */
-static BOOLEAN OipReceiveFrame(
-    _Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbl, _In_ PNET_BUFFER Nb, _Out_ BOOLEAN *Kept)
+static BOOLEAN OipReceiveFrame(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbl,
+                               _In_ PNET_BUFFER Nb, _Out_ BOOLEAN *Kept)
 {
     UCHAR storage[OIP_HEAD_BYTES];
     OIP_FRAME frame;
@@ -196,8 +195,8 @@ static BOOLEAN OipReceiveFrame(
         {
             return TRUE;
         }
-        verdict = OipNeighborReceive(
-            Batch->Filter, Batch->Config, &frame, Batch->Acting, &Batch->Sends, &drop);
+        verdict = OipNeighborReceive(Batch->Filter, Batch->Config, &frame, Batch->Acting,
+                                     &Batch->Sends, &drop);
         if (verdict == OipVerdictPass)
         {
             if (!OipIsClusterIpv6(Batch->Config, frame.Destination))
@@ -209,8 +208,8 @@ static BOOLEAN OipReceiveFrame(
         }
         break;
     case OIP_ETHERTYPE_ARP:
-        verdict = OipNeighborReceive(
-            Batch->Filter, Batch->Config, &frame, Batch->Acting, &Batch->Sends, &drop);
+        verdict = OipNeighborReceive(Batch->Filter, Batch->Config, &frame, Batch->Acting,
+                                     &Batch->Sends, &drop);
         break;
     case OIP_BEACON_ETHERTYPE:
         verdict = OipReceiveBeacon(Batch, Nb, &frame, &drop);
@@ -233,8 +232,8 @@ static BOOLEAN OipReceiveFrame(
 }
 
 /* TRUE: pass the NBL up. *Kept: it comes back when what was made of it has been sent. */
-static BOOLEAN OipReceiveNbl(
-    _Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbl, _Out_ BOOLEAN *Kept)
+static BOOLEAN OipReceiveNbl(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbl,
+                             _Out_ BOOLEAN *Kept)
 {
     PNET_BUFFER nb = NET_BUFFER_LIST_FIRST_NB(Nbl);
     BOOLEAN pass = OipReceiveFrame(Batch, Nbl, nb, Kept);
@@ -256,9 +255,9 @@ static BOOLEAN OipReceiveNbl(
     return pass;
 }
 
-static VOID OipIndicateRun(
-    _In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST First, _In_ PNET_BUFFER_LIST Last,
-    _In_ NDIS_PORT_NUMBER Port, _In_ ULONG Count, _In_ ULONG Flags)
+static VOID OipIndicateRun(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST First,
+                           _In_ PNET_BUFFER_LIST Last, _In_ NDIS_PORT_NUMBER Port, _In_ ULONG Count,
+                           _In_ ULONG Flags)
 {
     PNET_BUFFER_LIST next = NET_BUFFER_LIST_NEXT_NBL(Last);
 
@@ -278,9 +277,8 @@ typedef struct OIP_PASS
     ULONG Count;
 } OIP_PASS;
 
-static VOID OipReceiveOwned(
-    _Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbls, _Out_ OIP_PASS *Pass,
-    _Out_ OIP_PASS *Return)
+static VOID OipReceiveOwned(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbls,
+                            _Out_ OIP_PASS *Pass, _Out_ OIP_PASS *Return)
 {
     Pass->First = Return->First = NULL;
     Pass->Last = &Pass->First;
@@ -304,8 +302,7 @@ static VOID OipReceiveOwned(
     }
 }
 
-static VOID OipBatchBegin(
-    _Out_ OIP_BATCH *Batch, _In_ OIP_FILTER *Filter, _In_ BOOLEAN Resources)
+static VOID OipBatchBegin(_Out_ OIP_BATCH *Batch, _In_ OIP_FILTER *Filter, _In_ BOOLEAN Resources)
 {
     Batch->Filter = Filter;
     Batch->Config = Oip.Config;
@@ -326,9 +323,8 @@ static VOID OipBatchEnd(_Inout_ OIP_BATCH *Batch)
 }
 
 /* With RESOURCES: NBLs one after the other, each decided under the lock, runs passed up outside. */
-static VOID OipReceiveLent(
-    _In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbls, _In_ NDIS_PORT_NUMBER Port,
-    _In_ ULONG Flags)
+static VOID OipReceiveLent(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbls,
+                           _In_ NDIS_PORT_NUMBER Port, _In_ ULONG Flags)
 {
     PNET_BUFFER_LIST runFirst = NULL;
     PNET_BUFFER_LIST runLast = NULL;
@@ -372,9 +368,9 @@ static VOID OipReceiveLent(
     }
 }
 
-_Use_decl_annotations_ VOID OipReceive(
-    NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST NetBufferLists, NDIS_PORT_NUMBER PortNumber,
-    ULONG NumberOfNetBufferLists, ULONG ReceiveFlags)
+_Use_decl_annotations_ VOID OipReceive(NDIS_HANDLE FilterModuleContext,
+                                       PNET_BUFFER_LIST NetBufferLists, NDIS_PORT_NUMBER PortNumber,
+                                       ULONG NumberOfNetBufferLists, ULONG ReceiveFlags)
 {
     OIP_FILTER *filter = FilterModuleContext;
     KIRQL irql = DISPATCH_LEVEL;
@@ -391,8 +387,8 @@ _Use_decl_annotations_ VOID OipReceive(
 
     if (NDIS_TEST_RECEIVE_CANNOT_PEND(ReceiveFlags))
     {
-        OipReceiveLent(
-            filter, NetBufferLists, PortNumber, ReceiveFlags | NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+        OipReceiveLent(filter, NetBufferLists, PortNumber,
+                       ReceiveFlags | NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
     }
     else
     {
@@ -417,14 +413,12 @@ _Use_decl_annotations_ VOID OipReceive(
         }
         if (back.First != NULL)
         {
-            NdisFReturnNetBufferLists(
-                filter->Handle, back.First, NDIS_RETURN_FLAGS_DISPATCH_LEVEL);
+            NdisFReturnNetBufferLists(filter->Handle, back.First, NDIS_RETURN_FLAGS_DISPATCH_LEVEL);
         }
         if (pass.First != NULL)
         {
-            NdisFIndicateReceiveNetBufferLists(
-                filter->Handle, pass.First, PortNumber, pass.Count,
-                ReceiveFlags | NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+            NdisFIndicateReceiveNetBufferLists(filter->Handle, pass.First, PortNumber, pass.Count,
+                                               ReceiveFlags | NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
         }
     }
 
@@ -434,10 +428,10 @@ _Use_decl_annotations_ VOID OipReceive(
     }
 }
 
-_Use_decl_annotations_ VOID OipReturn(
-    NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST NetBufferLists, ULONG ReturnFlags)
+_Use_decl_annotations_ VOID OipReturn(NDIS_HANDLE FilterModuleContext,
+                                      PNET_BUFFER_LIST NetBufferLists, ULONG ReturnFlags)
 {
     /* We indicate nothing of our own, so all of these are the miniport's. */
-    NdisFReturnNetBufferLists(
-        ((OIP_FILTER *)FilterModuleContext)->Handle, NetBufferLists, ReturnFlags);
+    NdisFReturnNetBufferLists(((OIP_FILTER *)FilterModuleContext)->Handle, NetBufferLists,
+                              ReturnFlags);
 }

@@ -32,8 +32,8 @@ static NTSTATUS OipReadValue(_In_ PCWSTR Name, _Out_ UINT64 *Value)
 
     *Value = 0;
     RtlInitUnicodeString(&name, Name);
-    status = ZwQueryValueKey(
-        Key, &name, KeyValuePartialInformation, &buffer, sizeof(buffer), &bytes);
+    status =
+        ZwQueryValueKey(Key, &name, KeyValuePartialInformation, &buffer, sizeof(buffer), &bytes);
     if (status == STATUS_OBJECT_NAME_NOT_FOUND)
     {
         return STATUS_SUCCESS;
@@ -56,8 +56,8 @@ _Use_decl_annotations_ NTSTATUS OipReserveLoad(UINT64 *Boot, UINT64 *Reserve)
     UINT64 last = 0;
     NTSTATUS status;
 
-    status = IoOpenDriverRegistryKey(
-        Oip.DriverObject, DriverRegKeyPersistentState, KEY_READ | KEY_WRITE, 0, &Key);
+    status = IoOpenDriverRegistryKey(Oip.DriverObject, DriverRegKeyPersistentState,
+                                     KEY_READ | KEY_WRITE, 0, &Key);
     if (!NT_SUCCESS(status))
     {
         return status;

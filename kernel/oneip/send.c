@@ -15,9 +15,8 @@ static BOOLEAN OipIsNeighborFrame(_In_ const OIP_FRAME *Frame)
 }
 
 /* Sends a copy of one NET_BUFFER, rewritten if it has to be. */
-static VOID OipReplace(
-    _In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config, _In_ PNET_BUFFER Nb,
-    _In_ BOOLEAN Rewrite, _Inout_ OIP_SENDS *Sends)
+static VOID OipReplace(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
+                       _In_ PNET_BUFFER Nb, _In_ BOOLEAN Rewrite, _Inout_ OIP_SENDS *Sends)
 {
     ULONG bytes = NET_BUFFER_DATA_LENGTH(Nb);
     PNET_BUFFER_LIST copy = NULL;
@@ -47,9 +46,8 @@ static VOID OipReplace(
 }
 
 /* TRUE: the NBL passes as it is. FALSE: what had to be sent of it is in Sends. */
-static BOOLEAN OipSendNbl(
-    _In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config, _In_ PNET_BUFFER_LIST Nbl,
-    _Inout_ OIP_SENDS *Sends)
+static BOOLEAN OipSendNbl(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
+                          _In_ PNET_BUFFER_LIST Nbl, _Inout_ OIP_SENDS *Sends)
 {
     UCHAR storage[OIP_HEAD_BYTES];
     OIP_FRAME frame;
@@ -90,9 +88,9 @@ static BOOLEAN OipSendNbl(
     return FALSE;
 }
 
-_Use_decl_annotations_ VOID OipSend(
-    NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST NetBufferLists, NDIS_PORT_NUMBER PortNumber,
-    ULONG SendFlags)
+_Use_decl_annotations_ VOID OipSend(NDIS_HANDLE FilterModuleContext,
+                                    PNET_BUFFER_LIST NetBufferLists, NDIS_PORT_NUMBER PortNumber,
+                                    ULONG SendFlags)
 {
     OIP_FILTER *filter = FilterModuleContext;
     PNET_BUFFER_LIST pass = NULL;
@@ -138,13 +136,13 @@ _Use_decl_annotations_ VOID OipSend(
     OipSubmit(filter, &sends);
     if (done != NULL)
     {
-        NdisFSendNetBufferListsComplete(
-            filter->Handle, done, NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL);
+        NdisFSendNetBufferListsComplete(filter->Handle, done,
+                                        NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL);
     }
     if (pass != NULL)
     {
-        NdisFSendNetBufferLists(
-            filter->Handle, pass, PortNumber, SendFlags | NDIS_SEND_FLAGS_DISPATCH_LEVEL);
+        NdisFSendNetBufferLists(filter->Handle, pass, PortNumber,
+                                SendFlags | NDIS_SEND_FLAGS_DISPATCH_LEVEL);
     }
     if (irql != DISPATCH_LEVEL)
     {
@@ -152,8 +150,9 @@ _Use_decl_annotations_ VOID OipSend(
     }
 }
 
-_Use_decl_annotations_ VOID OipSendComplete(
-    NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST NetBufferLists, ULONG SendCompleteFlags)
+_Use_decl_annotations_ VOID OipSendComplete(NDIS_HANDLE FilterModuleContext,
+                                            PNET_BUFFER_LIST NetBufferLists,
+                                            ULONG SendCompleteFlags)
 {
     OIP_FILTER *filter = FilterModuleContext;
     PNET_BUFFER_LIST own = NULL;

@@ -9,9 +9,8 @@ static ULONG CounterCount;
 NTSTATUS OipStatsCreate(VOID)
 {
     CounterCount = KeQueryMaximumProcessorCountEx(ALL_PROCESSOR_GROUPS);
-    Counters = ExAllocatePool2(
-        POOL_FLAG_NON_PAGED | POOL_FLAG_CACHE_ALIGNED, CounterCount * sizeof(*Counters),
-        OIP_TAG_STATS);
+    Counters = ExAllocatePool2(POOL_FLAG_NON_PAGED | POOL_FLAG_CACHE_ALIGNED,
+                               CounterCount * sizeof(*Counters), OIP_TAG_STATS);
     return Counters == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
 }
 

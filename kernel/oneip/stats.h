@@ -23,7 +23,7 @@ VOID OipStatsDestroy(VOID);
 /* The counters of the processor that we are on, at DISPATCH_LEVEL, until we leave that level. */
 OIP_COUNTERS *OipCounters(VOID);
 
-#define OipCount(Field, Amount) (OipCounters()->Stats.Field += (Amount))
+#define OipCount(Field, Amount)      (OipCounters()->Stats.Field += (Amount))
 #define OipCountDrop(Reason, Amount) (OipCounters()->Stats.Drops[Reason] += (Amount))
 
 /* The same at any IRQL <= DISPATCH_LEVEL. */

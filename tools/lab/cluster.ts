@@ -26,7 +26,7 @@ export class Cluster {
   private readonly devices = new Map<Node, OneIp>();
   private readonly installed = new Set<Node>();
   private readonly frozen = new Set<Node>();
-  private generation = 0;
+  private readonly generation = 1;
   private readonly clusterId = randomUUID();
   private readonly key = randomBytes(16).toString('hex');
   readonly address = addresses.cluster;
@@ -39,7 +39,6 @@ export class Cluster {
 
   /** All nodes up, configured and serving; says what it does. */
   async start(say: (text: string) => void = () => undefined): Promise<void> {
-    this.generation += 1;
     await Promise.all(this.nodes.map((node) => this.boot(node, say)));
   }
 

@@ -107,8 +107,13 @@ export class Namespace {
 
   /** The loss of power. Returns when no process is left. */
   async kill(): Promise<void> {
-    if (this.holder.exitCode === null && this.holder.signalCode === null)
-      process.kill(this.pid, 'SIGKILL');
+    if (this.holder.exitCode === null && this.holder.signalCode === null) {
+      try {
+        process.kill(this.pid, 'SIGKILL');
+      } catch {
+        // It has just gone.
+      }
+    }
     // One that stopped with its program would not see that it is gone, and keep a trace of it in the namespace.
     for (const child of this.children) child.kill('SIGKILL');
     await ended(this.holder);

@@ -22,35 +22,36 @@
 #define ONEIP_CONTRACT_VERSION 1
 
 #define ONEIP_DEVICE_NAME L"\\Device\\NtsOneIp"
-#define ONEIP_LINK_NAME L"\\DosDevices\\NtsOneIp" /* CreateFile: \\.\NtsOneIp */
+#define ONEIP_LINK_NAME   L"\\DosDevices\\NtsOneIp" /* CreateFile: \\.\NtsOneIp */
 
 /* Limits. A configuration beyond them is refused. */
-#define ONEIP_MAX_MEMBERS 64
-#define ONEIP_MAX_ADDRESSES 16
-#define ONEIP_TABLE_SLOTS 65537 /* prime, as Maglev's large table (Eisenbud et al., NSDI 2016) */
-#define ONEIP_MAX_WEIGHT 1000
-#define ONEIP_MIN_BEACON_MS 1
-#define ONEIP_MAX_BEACON_MS 1000
-#define ONEIP_MIN_SILENCE_BEACONS 2
-#define ONEIP_MAX_SILENCE_BEACONS 100
+#define ONEIP_MAX_MEMBERS          64
+#define ONEIP_MAX_ADDRESSES        16
+#define ONEIP_TABLE_SLOTS          65537 /* prime, as Maglev's large table (Eisenbud et al., NSDI 2016) */
+#define ONEIP_MAX_WEIGHT           1000
+#define ONEIP_MIN_BEACON_MS        1
+#define ONEIP_MAX_BEACON_MS        1000
+#define ONEIP_MIN_SILENCE_BEACONS  2
+#define ONEIP_MAX_SILENCE_BEACONS  100
 #define ONEIP_MAX_ANNOUNCE_SECONDS 3600
-#define ONEIP_MAX_EVENTS 256 /* the driver remembers this many */
-#define ONEIP_KEY_BYTES 16
+#define ONEIP_MAX_EVENTS           256 /* the driver remembers this many */
+#define ONEIP_KEY_BYTES            16
 
 /* FILE_DEVICE_NETWORK, functions 0x900 .. 0x90A */
-#define ONEIP_IOCTL_GET_VERSION CTL_CODE(0x12, 0x900, 0, 1)  /* -> ONEIP_VERSION */
-#define ONEIP_IOCTL_SET_CONFIG CTL_CODE(0x12, 0x901, 0, 2)   /* ONEIP_CONFIG + arrays -> */
+#define ONEIP_IOCTL_GET_VERSION  CTL_CODE(0x12, 0x900, 0, 1) /* -> ONEIP_VERSION */
+#define ONEIP_IOCTL_SET_CONFIG   CTL_CODE(0x12, 0x901, 0, 2) /* ONEIP_CONFIG + arrays -> */
 #define ONEIP_IOCTL_CLEAR_CONFIG CTL_CODE(0x12, 0x902, 0, 2) /* -> */
-#define ONEIP_IOCTL_GET_CONFIG CTL_CODE(0x12, 0x903, 0, 1)   /* -> ONEIP_CONFIG + arrays */
-#define ONEIP_IOCTL_GET_STATUS CTL_CODE(0x12, 0x904, 0, 1)   /* -> ONEIP_STATUS + member array */
-#define ONEIP_IOCTL_GET_STATS CTL_CODE(0x12, 0x905, 0, 1)    /* -> ONEIP_STATS */
-#define ONEIP_IOCTL_WAIT_EVENT CTL_CODE(0x12, 0x906, 0, 1)   /* ONEIP_WAIT_EVENT -> ONEIP_EVENT[] */
-#define ONEIP_IOCTL_SET_PRIMARY CTL_CODE(0x12, 0x907, 0, 2)  /* -> */
-#define ONEIP_IOCTL_SET_VETO CTL_CODE(0x12, 0x908, 0, 2)     /* ONEIP_VETO -> */
-#define ONEIP_IOCTL_LOOKUP CTL_CODE(0x12, 0x909, 0, 1)       /* ONEIP_LOOKUP -> ONEIP_LOOKUP_RESULT */
-#define ONEIP_IOCTL_GET_REFUSAL CTL_CODE(0x12, 0x90A, 0, 1)  /* -> ONEIP_REFUSAL */
+#define ONEIP_IOCTL_GET_CONFIG   CTL_CODE(0x12, 0x903, 0, 1) /* -> ONEIP_CONFIG + arrays */
+#define ONEIP_IOCTL_GET_STATUS   CTL_CODE(0x12, 0x904, 0, 1) /* -> ONEIP_STATUS + member array */
+#define ONEIP_IOCTL_GET_STATS    CTL_CODE(0x12, 0x905, 0, 1) /* -> ONEIP_STATS */
+#define ONEIP_IOCTL_WAIT_EVENT   CTL_CODE(0x12, 0x906, 0, 1) /* ONEIP_WAIT_EVENT -> ONEIP_EVENT[] */
+#define ONEIP_IOCTL_SET_PRIMARY  CTL_CODE(0x12, 0x907, 0, 2) /* -> */
+#define ONEIP_IOCTL_SET_VETO     CTL_CODE(0x12, 0x908, 0, 2) /* ONEIP_VETO -> */
+#define ONEIP_IOCTL_LOOKUP       CTL_CODE(0x12, 0x909, 0, 1) /* ONEIP_LOOKUP -> ONEIP_LOOKUP_RESULT */
+#define ONEIP_IOCTL_GET_REFUSAL  CTL_CODE(0x12, 0x90A, 0, 1) /* -> ONEIP_REFUSAL */
 
-typedef struct ONEIP_VERSION {
+typedef struct ONEIP_VERSION
+{
     UINT32 Contract;      /* ONEIP_CONTRACT_VERSION */
     UINT32 DriverVersion; /* major << 16 | minor */
     UINT32 TableSlots;    /* ONEIP_TABLE_SLOTS */
@@ -60,27 +61,37 @@ typedef struct ONEIP_VERSION {
 } ONEIP_VERSION;
 
 /* What a client is, to the hash. */
-typedef enum ONEIP_AFFINITY {
-    OneIpAffinityClient = 1,   /* source address: NT-SwiFT 1998, section 3.6 */
-    OneIpAffinityFiveTuple = 2 /* addresses, protocol and ports; just addresses and protocol where there are none */
+typedef enum ONEIP_AFFINITY
+{
+    OneIpAffinityClient = 1, /* source address: NT-SwiFT 1998, section 3.6 */
+    OneIpAffinityFiveTuple =
+        2 /* addresses, protocol and ports; just addresses and protocol where there are none */
 } ONEIP_AFFINITY;
 
 /* How a hash becomes a server. */
-typedef enum ONEIP_DISPATCH {
+typedef enum ONEIP_DISPATCH
+{
     OneIpDispatchTable = 1, /* weighted table of ONEIP_TABLE_SLOTS, moved minimally */
-    OneIpDispatchModulo = 2 /* the paper's: hash modulo the number of live members; weights are ignored */
+    OneIpDispatchModulo =
+        2 /* the paper's: hash modulo the number of live members; weights are ignored */
 } ONEIP_DISPATCH;
 
-typedef enum ONEIP_FAMILY { OneIpFamilyIpv4 = 4, OneIpFamilyIpv6 = 6 } ONEIP_FAMILY;
+typedef enum ONEIP_FAMILY
+{
+    OneIpFamilyIpv4 = 4,
+    OneIpFamilyIpv6 = 6
+} ONEIP_FAMILY;
 
 /* An IPv4 address uses the first four bytes, the rest is zero. */
-typedef struct ONEIP_ADDRESS {
+typedef struct ONEIP_ADDRESS
+{
     UINT32 Family; /* ONEIP_FAMILY */
     UINT32 Reserved;
     UINT8 Address[16];
 } ONEIP_ADDRESS;
 
-typedef struct ONEIP_MEMBER {
+typedef struct ONEIP_MEMBER
+{
     UINT32 NodeId; /* 1 .. 0xFFFFFFFE, unique */
     UINT32 Rank;   /* lower is promoted first; unique */
     UINT32 Weight; /* 0 .. ONEIP_MAX_WEIGHT; 0 serves no new client */
@@ -98,17 +109,20 @@ typedef struct ONEIP_MEMBER {
  * every member that has a weight and none that has not, each within one slot in a hundred of its
  * share.
  */
-typedef struct ONEIP_CONFIG {
-    UINT32 Version;            /* ONEIP_CONTRACT_VERSION */
-    UINT32 Size;               /* bytes of everything: header, arrays, table and its padding to 8 */
-    UINT64 Generation;         /* 1 ..; must exceed the present one, or equal it with equal content */
-    UINT8 ClusterId[16];       /* beacons of other clusters are ignored */
-    UINT8 HashKey[16];         /* SipHash-2-4 key of the dispatch hash: the same on all nodes */
-    UINT8 BeaconKey[16];       /* SipHash-2-4-128 key of the beacons, not all zero; GET_CONFIG returns zeros */
-    UINT32 LocalNode;          /* this machine's NodeId; its Mac selects the adapter */
+typedef struct ONEIP_CONFIG
+{
+    UINT32 Version;      /* ONEIP_CONTRACT_VERSION */
+    UINT32 Size;         /* bytes of everything: header, arrays, table and its padding to 8 */
+    UINT64 Generation;   /* 1 ..; must exceed the present one, or equal it with equal content */
+    UINT8 ClusterId[16]; /* beacons of other clusters are ignored */
+    UINT8 HashKey[16];   /* SipHash-2-4 key of the dispatch hash: the same on all nodes */
+    UINT8 BeaconKey[16]; /* SipHash-2-4-128 key of the beacons, not all zero; GET_CONFIG returns
+                            zeros */
+    UINT32 LocalNode;    /* this machine's NodeId; its Mac selects the adapter */
     UINT32 BeaconMilliseconds; /* default 10 */
     UINT32 SilenceBeacons;     /* so many missed beacons promote the next in rank; default 3 */
-    UINT32 AnnounceSeconds;    /* between periodic announcements: 1 .. 3600; default 60, below a switch's 300 s ageing */
+    UINT32 AnnounceSeconds;    /* between periodic announcements: 1 .. 3600; default 60, below a
+                                  switch's 300 s ageing */
     UINT32 Affinity;           /* ONEIP_AFFINITY */
     UINT32 Dispatch;           /* ONEIP_DISPATCH */
     UINT32 AddressCount;       /* 1 .. ONEIP_MAX_ADDRESSES */
@@ -117,7 +131,8 @@ typedef struct ONEIP_CONFIG {
     UINT32 Reserved;
 } ONEIP_CONFIG;
 
-typedef enum ONEIP_ROLE {
+typedef enum ONEIP_ROLE
+{
     OneIpRoleNone = 0,      /* not configured, or no adapter */
     OneIpRoleListening = 1, /* has not yet heard a whole silence or a dispatcher */
     OneIpRoleBackup = 2,    /* hears a dispatcher */
@@ -125,31 +140,35 @@ typedef enum ONEIP_ROLE {
 } ONEIP_ROLE;
 
 /* Ordered lexicographically: counter, then node. The counter is on disk before use. */
-typedef struct ONEIP_EPOCH {
+typedef struct ONEIP_EPOCH
+{
     UINT64 Counter;
     UINT32 NodeId;
     UINT32 Reserved;
 } ONEIP_EPOCH;
 
-typedef enum ONEIP_ADAPTER_STATE {
-    OneIpAdapterAbsent = 0,   /* no bound adapter has the local member's Mac */
+typedef enum ONEIP_ADAPTER_STATE
+{
+    OneIpAdapterAbsent = 0, /* no bound adapter has the local member's Mac */
     OneIpAdapterPaused = 1,
     OneIpAdapterRunning = 2,
     OneIpAdapterDisconnected = 3
 } ONEIP_ADAPTER_STATE;
 
-typedef struct ONEIP_MEMBER_STATUS {
+typedef struct ONEIP_MEMBER_STATUS
+{
     UINT32 NodeId;
-    UINT32 Alive;        /* 1: heard within the silence limit, or the local node */
-    UINT32 SilentMs;     /* since its last authentic beacon; 0xFFFFFFFF never */
-    UINT32 Slots;        /* of the table in force */
-    UINT64 Generation;   /* configuration generation that it announced; 0 unknown */
-    UINT64 Frames;       /* sent to it by this node as dispatcher; passed up, for the local node */
+    UINT32 Alive;      /* 1: heard within the silence limit, or the local node */
+    UINT32 SilentMs;   /* since its last authentic beacon; 0xFFFFFFFF never */
+    UINT32 Slots;      /* of the table in force */
+    UINT64 Generation; /* configuration generation that it announced; 0 unknown */
+    UINT64 Frames;     /* sent to it by this node as dispatcher; passed up, for the local node */
     UINT64 Bytes;
 } ONEIP_MEMBER_STATUS;
 
 /* Followed by ONEIP_MEMBER_STATUS[MemberCount]. */
-typedef struct ONEIP_STATUS {
+typedef struct ONEIP_STATUS
+{
     UINT32 Version;
     UINT32 Role;         /* ONEIP_ROLE */
     UINT32 AdapterState; /* ONEIP_ADAPTER_STATE */
@@ -164,32 +183,38 @@ typedef struct ONEIP_STATUS {
     UINT64 Takeovers;         /* times that this node became dispatcher since it was loaded */
     UINT64 RoleMilliseconds;  /* time in the present role */
     UINT64 EventSequence;     /* of the newest event */
-    UINT32 Behind;            /* 1: some member announced a higher generation, or the same with another table */
+    UINT32
+        Behind; /* 1: some member announced a higher generation, or the same with another table */
     UINT32 MemberCount;
 } ONEIP_STATUS;
 
 /* Why a frame that concerned the cluster was not delivered. */
-typedef enum ONEIP_DROP {
+typedef enum ONEIP_DROP
+{
     OneIpDropNotDispatcher = 0, /* for a cluster address, reached a node that does not dispatch */
     OneIpDropNoMember = 1,      /* no live member has a weight */
     OneIpDropMalformed = 2,     /* headers cut short or contradictory */
     OneIpDropNoMemory = 3,
-    OneIpDropPaused = 4,        /* to be forwarded while the filter pauses */
-    OneIpDropTooLong = 5,       /* beyond the adapter's MTU and not to be segmented */
-    OneIpDropNeighbor = 6,      /* ARP or NDP for a cluster address, kept from the stack */
-    OneIpDropSpoofed = 7,       /* ARP, NA or announcement of the cluster address by a node that does not dispatch */
-    OneIpDropSendFailed = 8,    /* the adapter completed a forwarded frame with a failure */
+    OneIpDropPaused = 4,   /* to be forwarded while the filter pauses */
+    OneIpDropTooLong = 5,  /* beyond the adapter's MTU and not to be segmented */
+    OneIpDropNeighbor = 6, /* ARP or NDP for a cluster address, kept from the stack */
+    OneIpDropSpoofed =
+        7, /* ARP, NA or announcement of the cluster address by a node that does not dispatch */
+    OneIpDropSendFailed = 8, /* the adapter completed a forwarded frame with a failure */
     OneIpDropReasons = 9
 } ONEIP_DROP;
 
 /* All count from the load of the driver; 64-bit, never reset. */
-typedef struct ONEIP_STATS {
+typedef struct ONEIP_STATS
+{
     UINT32 Version;
-    UINT32 DropReasons; /* OneIpDropReasons */
-    UINT64 FramesIndicated;   /* received frames that concerned the cluster: dispatch traffic, neighbour traffic, beacons */
-    UINT64 FramesPassed;      /* of these, passed up to this node's stack */
-    UINT64 FramesForwarded;   /* of these, sent on to a member */
-    UINT64 FramesConsumed;    /* of these, used up by the driver itself: beacons, answered ARP and NDP */
+    UINT32 DropReasons;     /* OneIpDropReasons */
+    UINT64 FramesIndicated; /* received frames that concerned the cluster: dispatch traffic,
+                               neighbour traffic, beacons */
+    UINT64 FramesPassed;    /* of these, passed up to this node's stack */
+    UINT64 FramesForwarded; /* of these, sent on to a member */
+    UINT64
+        FramesConsumed; /* of these, used up by the driver itself: beacons, answered ARP and NDP */
     UINT64 BytesForwarded;
     UINT64 FramesSegmented;   /* frames made in software out of coalesced ones */
     UINT64 NeighborReplies;   /* ARP replies and solicited NAs sent for cluster addresses */
@@ -197,28 +222,32 @@ typedef struct ONEIP_STATS {
     UINT64 NeighborRewritten; /* own ARP requests and NSs whose sender was a cluster address */
     UINT64 AddressConflicts;  /* claims on a cluster address by another machine */
     UINT64 BeaconsSent;
-    UINT64 BeaconsReceived;   /* authentic ones */
-    UINT64 BeaconsRejected;   /* wrong length, MAC, version, or a replay */
-    UINT64 Stalls;            /* times that this node noticed it had not been running */
-    UINT64 Drops[16];         /* by ONEIP_DROP */
+    UINT64 BeaconsReceived; /* authentic ones */
+    UINT64 BeaconsRejected; /* wrong length, MAC, version, or a replay */
+    UINT64 Stalls;          /* times that this node noticed it had not been running */
+    UINT64 Drops[16];       /* by ONEIP_DROP */
 } ONEIP_STATS;
 
-typedef enum ONEIP_EVENT_KIND {
+typedef enum ONEIP_EVENT_KIND
+{
     OneIpEventRole = 1,       /* this node's role changed: Value = ONEIP_ROLE, Epoch */
     OneIpEventDispatcher = 2, /* another dispatcher is heard: Node, Epoch */
     OneIpEventMemberUp = 3,   /* Node */
     OneIpEventMemberDown = 4, /* Node; Value = milliseconds of silence */
     OneIpEventConflict = 5,   /* another machine claims a cluster address: Address, Mac */
-    OneIpEventBehind = 6,     /* Node announced generation Value, above this node's, or the same with another table */
-    OneIpEventConfig = 7,     /* generation Value is in force; 0: cleared */
-    OneIpEventAdapter = 8,    /* Value = ONEIP_ADAPTER_STATE */
+    OneIpEventBehind =
+        6, /* Node announced generation Value, above this node's, or the same with another table */
+    OneIpEventConfig = 7,      /* generation Value is in force; 0: cleared */
+    OneIpEventAdapter = 8,     /* Value = ONEIP_ADAPTER_STATE */
     OneIpEventBindRefused = 9, /* Value = ONEIP_BIND_REFUSAL; Mac */
-    OneIpEventBeaconKey = 10, /* Node sends beacons of this cluster with another key (at most one event a minute) */
-    OneIpEventStall = 11      /* this node had not been running for Value milliseconds */
+    OneIpEventBeaconKey =
+        10, /* Node sends beacons of this cluster with another key (at most one event a minute) */
+    OneIpEventStall = 11 /* this node had not been running for Value milliseconds */
 } ONEIP_EVENT_KIND;
 
 /* Why the filter did not attach to an adapter. */
-typedef enum ONEIP_BIND_REFUSAL {
+typedef enum ONEIP_BIND_REFUSAL
+{
     OneIpBindNotEthernet = 1,
     OneIpBindWifi = 2,
     OneIpBindTeamMember = 3,
@@ -226,7 +255,8 @@ typedef enum ONEIP_BIND_REFUSAL {
     OneIpBindNlb = 5
 } ONEIP_BIND_REFUSAL;
 
-typedef struct ONEIP_EVENT {
+typedef struct ONEIP_EVENT
+{
     UINT64 Sequence;   /* 1 .. ; a gap means that older ones were overwritten */
     UINT64 SystemTime; /* 100 ns since 1601-01-01 UTC */
     UINT32 Kind;       /* ONEIP_EVENT_KIND */
@@ -239,17 +269,20 @@ typedef struct ONEIP_EVENT {
 } ONEIP_EVENT;
 
 /* Inverted call: pends until an event with Sequence > After exists; returns as many as fit. */
-typedef struct ONEIP_WAIT_EVENT {
+typedef struct ONEIP_WAIT_EVENT
+{
     UINT64 After;
 } ONEIP_WAIT_EVENT;
 
-typedef struct ONEIP_VETO {
+typedef struct ONEIP_VETO
+{
     UINT32 Veto; /* 1: never dispatcher, resign now; 0: lift */
     UINT32 Reserved;
 } ONEIP_VETO;
 
 /* Where would this frame go? */
-typedef struct ONEIP_LOOKUP {
+typedef struct ONEIP_LOOKUP
+{
     ONEIP_ADDRESS Client;
     ONEIP_ADDRESS Cluster;
     UINT32 Protocol; /* 0 .. 255; 0, 1, 58: no ports */
@@ -257,20 +290,22 @@ typedef struct ONEIP_LOOKUP {
     UINT16 ClusterPort;
 } ONEIP_LOOKUP;
 
-typedef struct ONEIP_LOOKUP_RESULT {
+typedef struct ONEIP_LOOKUP_RESULT
+{
     UINT32 NodeId; /* 0: no live member has a weight */
     UINT32 Slot;   /* of the table; 0xFFFFFFFF with modulo */
 } ONEIP_LOOKUP_RESULT;
 
-typedef enum ONEIP_REASON {
+typedef enum ONEIP_REASON
+{
     OneIpReasonNone = 0,
     OneIpReasonInputTooShort = 1,
     OneIpReasonOutputTooShort = 2,
     OneIpReasonVersion = 3,
-    OneIpReasonSize = 4,          /* Size or counts contradict the input's length */
-    OneIpReasonReserved = 5,      /* a Reserved field is not zero */
-    OneIpReasonGeneration = 6,    /* not above the present one */
-    OneIpReasonBeaconKey = 7,     /* all zero */
+    OneIpReasonSize = 4,       /* Size or counts contradict the input's length */
+    OneIpReasonReserved = 5,   /* a Reserved field is not zero */
+    OneIpReasonGeneration = 6, /* not above the present one */
+    OneIpReasonBeaconKey = 7,  /* all zero */
     OneIpReasonBeaconInterval = 8,
     OneIpReasonSilence = 9,
     OneIpReasonAnnounce = 10,
@@ -280,26 +315,28 @@ typedef enum ONEIP_REASON {
     OneIpReasonAddress = 14,      /* Index: family unknown, or not a unicast address */
     OneIpReasonAddressTwice = 15, /* Index */
     OneIpReasonMemberCount = 16,
-    OneIpReasonNodeId = 17,       /* Index: zero, reserved or twice */
-    OneIpReasonRank = 18,         /* Index: twice */
-    OneIpReasonWeight = 19,       /* Index */
-    OneIpReasonMac = 20,          /* Index: multicast, zero or twice */
+    OneIpReasonNodeId = 17,        /* Index: zero, reserved or twice */
+    OneIpReasonRank = 18,          /* Index: twice */
+    OneIpReasonWeight = 19,        /* Index */
+    OneIpReasonMac = 20,           /* Index: multicast, zero or twice */
     OneIpReasonMemberAddress = 21, /* Index: missing, not unicast, twice, or a cluster address */
-    OneIpReasonLocalNode = 22,    /* not among the members */
-    OneIpReasonNoWeight = 23,     /* no member has a weight */
-    OneIpReasonTable = 24,        /* Index: slot that holds no weighted member; or the member beyond its share */
+    OneIpReasonLocalNode = 22,     /* not among the members */
+    OneIpReasonNoWeight = 23,      /* no member has a weight */
+    OneIpReasonTable =
+        24, /* Index: slot that holds no weighted member; or the member beyond its share */
     OneIpReasonNotConfigured = 25,
     OneIpReasonVetoed = 26,
-    OneIpReasonNoAdapter = 27,    /* absent, paused or disconnected */
+    OneIpReasonNoAdapter = 27,       /* absent, paused or disconnected */
     OneIpReasonEpochNotDurable = 28, /* the epoch's counter could not be written */
     OneIpReasonTooManyWaiters = 29,
-    OneIpReasonValue = 30,        /* a field of a small request is out of range */
+    OneIpReasonValue = 30, /* a field of a small request is out of range */
     OneIpReasonUnknownIoctl = 31,
     OneIpReasonNoMemory = 32
 } ONEIP_REASON;
 
 /* The last refusal on this handle. */
-typedef struct ONEIP_REFUSAL {
+typedef struct ONEIP_REFUSAL
+{
     UINT32 Ioctl;  /* control code; 0: nothing was refused yet */
     UINT32 Status; /* NTSTATUS */
     UINT32 Reason; /* ONEIP_REASON */

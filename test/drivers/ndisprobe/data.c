@@ -4,6 +4,13 @@
 
 #define ENCAPSULATION 8
 
+/* What this driver has put before the data is noted in the list's context. */
+typedef struct _PROBE_CONTEXT
+{
+    PPROBE_MODULE Module;
+    PVOID Reserved; /* the size is a multiple of MEMORY_ALLOCATION_ALIGNMENT */
+} PROBE_CONTEXT, *PPROBE_CONTEXT;
+
 VOID ProbeQueueInit(PPROBE_QUEUE Queue)
 {
     Queue->First = NULL;
@@ -150,6 +157,33 @@ static VOID ProbeFillStart(_In_ PNET_BUFFER NetBuffer, ULONG Bytes, UCHAR Value)
     }
 }
 
+static BOOLEAN ProbeTryEncapsulate(_In_ PPROBE_MODULE Module, _Inout_ PNET_BUFFER_LIST NetBufferList)
+{
+    if (NdisAllocateNetBufferListContext(NetBufferList, sizeof(PROBE_CONTEXT), 0, PROBE_TAG) != NDIS_STATUS_SUCCESS)
+    {
+        return FALSE;
+    }
+    if (NdisRetreatNetBufferListDataStart(NetBufferList, ENCAPSULATION, 0, NULL, NULL) != NDIS_STATUS_SUCCESS)
+    {
+        NdisFreeNetBufferListContext(NetBufferList, sizeof(PROBE_CONTEXT));
+        return FALSE;
+    }
+    ((PPROBE_CONTEXT)NET_BUFFER_LIST_CONTEXT_DATA_START(NetBufferList))->Module = Module;
+    return TRUE;
+}
+
+static VOID ProbeTakeOff(_In_ PPROBE_MODULE Module, _Inout_ PNET_BUFFER_LIST NetBufferList)
+{
+    if (NetBufferList->Context == NULL ||
+        NetBufferList->Context->Size < NetBufferList->Context->Offset + sizeof(PROBE_CONTEXT) ||
+        ((PPROBE_CONTEXT)NET_BUFFER_LIST_CONTEXT_DATA_START(NetBufferList))->Module != Module)
+    {
+        return;
+    }
+    NdisAdvanceNetBufferListDataStart(NetBufferList, ENCAPSULATION, TRUE, NULL);
+    NdisFreeNetBufferListContext(NetBufferList, sizeof(PROBE_CONTEXT));
+}
+
 static VOID ProbeEncapsulate(_In_ PPROBE_MODULE Module, _In_ PNET_BUFFER_LIST Lists, ULONG SendFlags)
 {
     PNET_BUFFER_LIST nbl, next;
@@ -159,7 +193,7 @@ static VOID ProbeEncapsulate(_In_ PPROBE_MODULE Module, _In_ PNET_BUFFER_LIST Li
     {
         next = NET_BUFFER_LIST_NEXT_NBL(nbl);
         NET_BUFFER_LIST_NEXT_NBL(nbl) = NULL;
-        if (NdisRetreatNetBufferListDataStart(nbl, ENCAPSULATION, 0, NULL, NULL) != NDIS_STATUS_SUCCESS)
+        if (!ProbeTryEncapsulate(Module, nbl))
         {
             NET_BUFFER_LIST_STATUS(nbl) = NDIS_STATUS_RESOURCES;
             NdisFSendNetBufferListsComplete(Module->FilterHandle, nbl, 0);
@@ -214,7 +248,6 @@ VOID ProbeSendComplete(NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST NetBuff
     PPROBE_MODULE module = FilterModuleContext;
     PROBE_QUEUE others;
     PNET_BUFFER_LIST next;
-    PNET_BUFFER nb;
 
     ProbeQueueInit(&others);
     for (; NetBufferList != NULL; NetBufferList = next)
@@ -232,17 +265,7 @@ VOID ProbeSendComplete(NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST NetBuff
             ProbeLeave(module);
             continue;
         }
-        nb = NET_BUFFER_LIST_FIRST_NB(NetBufferList);
-        if (ProbeDoes(PROBE_ENCAPSULATE) && NET_BUFFER_DATA_LENGTH(nb) > ENCAPSULATION)
-        {
-            UCHAR storage[ENCAPSULATION];
-            PUCHAR header = NdisGetDataBuffer(nb, ENCAPSULATION, storage, 1, 0);
-
-            if (header != NULL && header[0] == 0x5a && header[7] == 0x5a)
-            {
-                NdisAdvanceNetBufferListDataStart(NetBufferList, ENCAPSULATION, TRUE, NULL);
-            }
-        }
+        ProbeTakeOff(module, NetBufferList);
         ProbeQueueAppend(&others, NetBufferList);
     }
     if (others.First != NULL)

@@ -1,4 +1,5 @@
-/* The control device: who may open it, what it refuses and why, and that a refusal changes nothing. */
+/* The control device: who may open it, what it refuses and why, and that a refusal changes nothing.
+ */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -29,8 +30,9 @@ NT_TEST(version_says_the_contract)
     ULONG_PTR information;
 
     need(node_start(&node, tap_seed()));
-    is_status(node_ioctl(&node, ONEIP_IOCTL_GET_VERSION, NULL, 0, &version, sizeof version, &information),
-              STATUS_SUCCESS);
+    is_status(
+        node_ioctl(&node, ONEIP_IOCTL_GET_VERSION, NULL, 0, &version, sizeof version, &information),
+        STATUS_SUCCESS);
     is_int(information, sizeof version);
     is_int(version.Contract, ONEIP_CONTRACT_VERSION);
     is_int(version.TableSlots, ONEIP_TABLE_SLOTS);
@@ -146,9 +148,14 @@ DEFECT(member_ip_twice, memcpy(c->members[2].Ipv4, c->members[1].Ipv4, 4))
 DEFECT(member_ip_multicast, c->members[2].Ipv6[0] = 0xff)
 DEFECT(local, c->header.LocalNode = 9)
 DEFECT(no_weight, c->members[0].Weight = c->members[1].Weight = c->members[2].Weight = 0)
-DEFECT(table_slots, c->header.TableSlots = 100; c->header.Size = sizeof(ONEIP_CONFIG) + 2 * sizeof(ONEIP_ADDRESS) + 3 * sizeof(ONEIP_MEMBER))
-DEFECT(table_member, memset(bad_table, 0, sizeof bad_table); for (unsigned i = 0; i < ONEIP_TABLE_SLOTS; i++) bad_table[i] = i % 3; bad_table[77] = 3; c->table = bad_table; c->header.TableSlots = ONEIP_TABLE_SLOTS)
-DEFECT(table_share, memset(bad_table, 0, sizeof bad_table); for (unsigned i = 0; i < ONEIP_TABLE_SLOTS; i++) bad_table[i] = i % 3; memset(bad_table, 1, 3000); c->table = bad_table; c->header.TableSlots = ONEIP_TABLE_SLOTS)
+DEFECT(table_slots, c->header.TableSlots = 100;
+       c->header.Size = sizeof(ONEIP_CONFIG) + 2 * sizeof(ONEIP_ADDRESS) + 3 * sizeof(ONEIP_MEMBER))
+DEFECT(table_member, memset(bad_table, 0, sizeof bad_table);
+       for (unsigned i = 0; i < ONEIP_TABLE_SLOTS; i++) bad_table[i] = i % 3; bad_table[77] = 3;
+       c->table = bad_table; c->header.TableSlots = ONEIP_TABLE_SLOTS)
+DEFECT(table_share, memset(bad_table, 0, sizeof bad_table);
+       for (unsigned i = 0; i < ONEIP_TABLE_SLOTS; i++) bad_table[i] = i % 3;
+       memset(bad_table, 1, 3000); c->table = bad_table; c->header.TableSlots = ONEIP_TABLE_SLOTS)
 
 static const struct defect defects[] = {
 #define D(name, reason, index) {#name, name, OneIpReason##reason, index}
@@ -254,7 +261,8 @@ NT_TEST(input_cut_at_every_length_is_refused)
         if (NT_SUCCESS(node_ioctl(&node, ONEIP_IOCTL_SET_CONFIG, data, length, NULL, 0, NULL)))
             fail("%u of %u bytes were accepted", length, bytes);
     is_int(node_status(&node, NULL).Generation, 0);
-    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_CONFIG, data, bytes, NULL, 0, NULL), STATUS_SUCCESS);
+    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_CONFIG, data, bytes, NULL, 0, NULL),
+              STATUS_SUCCESS);
     is_int(node_status(&node, NULL).Generation, 1);
     free(data);
     node_stop(&node);
@@ -296,8 +304,10 @@ NT_TEST(a_configuration_is_read_back_whole_but_for_the_key_and_can_be_applied_el
     static const UINT8 zero[16];
     is_mem(header->BeaconKey, zero, 16, "the key does not come out");
     is_mem(data + sizeof *header, cluster.addresses, 2 * sizeof(ONEIP_ADDRESS));
-    is_mem(data + sizeof *header + 2 * sizeof(ONEIP_ADDRESS), cluster.members, 4 * sizeof(ONEIP_MEMBER));
-    const UINT8 *table = data + sizeof *header + 2 * sizeof(ONEIP_ADDRESS) + 4 * sizeof(ONEIP_MEMBER);
+    is_mem(data + sizeof *header + 2 * sizeof(ONEIP_ADDRESS), cluster.members,
+           4 * sizeof(ONEIP_MEMBER));
+    const UINT8 *table =
+        data + sizeof *header + 2 * sizeof(ONEIP_ADDRESS) + 4 * sizeof(ONEIP_MEMBER);
     uint64_t digest = node_status(&node, NULL).TableDigest;
     ok(digest != 0);
 
@@ -321,34 +331,51 @@ NT_TEST(small_requests_are_checked)
     ONEIP_LOOKUP_RESULT result;
 
     need(node_start(&node, tap_seed()));
-    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_PRIMARY, NULL, 0, NULL, 0, NULL), STATUS_INVALID_DEVICE_STATE);
+    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_PRIMARY, NULL, 0, NULL, 0, NULL),
+              STATUS_INVALID_DEVICE_STATE);
     is_int(node_refusal(&node, NULL), OneIpReasonNotConfigured);
     cluster_standard(&cluster, 2);
     need(NT_SUCCESS(node_configure(&node, &cluster)));
 
-    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_VETO, &(ONEIP_VETO){2, 0}, sizeof(ONEIP_VETO), NULL, 0, NULL),
+    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_VETO, &(ONEIP_VETO){2, 0}, sizeof(ONEIP_VETO), NULL,
+                         0, NULL),
               STATUS_INVALID_PARAMETER);
     is_int(node_refusal(&node, NULL), OneIpReasonValue);
-    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_VETO, &(ONEIP_VETO){1, 7}, sizeof(ONEIP_VETO), NULL, 0, NULL),
+    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_VETO, &(ONEIP_VETO){1, 7}, sizeof(ONEIP_VETO), NULL,
+                         0, NULL),
               STATUS_INVALID_PARAMETER);
     is_int(node_refusal(&node, NULL), OneIpReasonReserved);
     is_int(node_status(&node, NULL).Vetoed, 0);
 
-    ONEIP_LOOKUP good = {.Client = {OneIpFamilyIpv4, 0, {10, 1, 2, 3}}, .Cluster = cluster.addresses[0], .Protocol = 6};
+    ONEIP_LOOKUP good = {.Client = {OneIpFamilyIpv4, 0, {10, 1, 2, 3}},
+                         .Cluster = cluster.addresses[0],
+                         .Protocol = 6};
     ONEIP_LOOKUP lookup = good;
-    is_status(node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL), STATUS_SUCCESS);
+    is_status(
+        node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL),
+        STATUS_SUCCESS);
     ok(result.NodeId == 1 || result.NodeId == 2);
     ok(result.Slot < ONEIP_TABLE_SLOTS);
     lookup.Protocol = 256;
-    is_status(node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL), STATUS_INVALID_PARAMETER);
+    is_status(
+        node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL),
+        STATUS_INVALID_PARAMETER);
     lookup = good, lookup.Protocol = 1, lookup.ClientPort = 5;
-    is_status(node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL), STATUS_INVALID_PARAMETER);
+    is_status(
+        node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL),
+        STATUS_INVALID_PARAMETER);
     lookup = good, lookup.Cluster.Address[3] = 99;
-    is_status(node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL), STATUS_INVALID_PARAMETER);
+    is_status(
+        node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL),
+        STATUS_INVALID_PARAMETER);
     is_int(node_refusal(&node, NULL), OneIpReasonAddress);
     lookup = good, lookup.Client.Family = 6;
-    is_status(node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL), STATUS_INVALID_PARAMETER);
+    is_status(
+        node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL),
+        STATUS_INVALID_PARAMETER);
     lookup = good, lookup.Client.Reserved = 1;
-    is_status(node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL), STATUS_INVALID_PARAMETER);
+    is_status(
+        node_ioctl(&node, ONEIP_IOCTL_LOOKUP, &lookup, sizeof lookup, &result, sizeof result, NULL),
+        STATUS_INVALID_PARAMETER);
     node_stop(&node);
 }

@@ -16,7 +16,8 @@ static unsigned mac_node(const struct test_frame *frame)
 static bool dispatcher(struct node *node, struct cluster *cluster, unsigned members)
 {
     cluster_standard(cluster, members);
-    return node_start(node, tap_seed()) && is_status(node_configure(node, cluster), STATUS_SUCCESS) &&
+    return node_start(node, tap_seed()) &&
+           is_status(node_configure(node, cluster), STATUS_SUCCESS) &&
            node_promote(node, ALL(members));
 }
 
@@ -36,7 +37,8 @@ static unsigned serve(struct node *node, const struct packet *packet)
         result = mac_node(out);
         is_mem(out->data + 6, own, 6, "forwarded from our own MAC");
         is_int(out->bytes, copy->bytes);
-        is_mem(out->data + 12, copy->data + 12, copy->bytes - 12, "nothing but the MACs is rewritten");
+        is_mem(out->data + 12, copy->data + 12, copy->bytes - 12,
+               "nothing but the MACs is rewritten");
         is_int(out->checksum_flags, 0, "no metadata that the receive side had");
         ok(!up, "not to two servers");
     } else if (up) {
@@ -58,7 +60,8 @@ NT_TEST(every_client_has_its_server_by_any_protocol)
 
     need(dispatcher(&node, &cluster, 4));
     for (unsigned i = 0; i < 400; i++) {
-        struct packet packet = packet_standard(i % 2 ? ip4(10, 1, i >> 8, i & 255) : ip6(0x10000 + i));
+        struct packet packet =
+            packet_standard(i % 2 ? ip4(10, 1, i >> 8, i & 255) : ip6(0x10000 + i));
         unsigned first = serve(&node, &packet);
 
         if (!ok(first >= 1 && first <= 4, "client %u served by %u", i, first))
@@ -67,7 +70,8 @@ NT_TEST(every_client_has_its_server_by_any_protocol)
         for (unsigned p = 0; p < 3; p++) {
             packet.protocol = i % 2 ? protocols4[p] : protocols6[p];
             packet.source_port = 1024 + i * 7 + p;
-            is_int(serve(&node, &packet), first, "the same server for every connection of a client");
+            is_int(serve(&node, &packet), first,
+                   "the same server for every connection of a client");
         }
         ONEIP_LOOKUP lookup = {.Client = {packet.source.family, 0, {0}},
                                .Cluster = cluster.addresses[i % 2 ? 0 : 1],
@@ -99,7 +103,8 @@ NT_TEST(shares_follow_the_weights_within_three_percent)
     need(node_promote(&node, ALL(4)));
     for (unsigned i = 0; i < CLIENTS; i += 64) {
         for (unsigned j = 0; j < 64; j++) {
-            struct packet packet = packet_standard(ip4(10, 64 + ((i + j) >> 16), (i + j) >> 8 & 255, (i + j) & 255));
+            struct packet packet =
+                packet_standard(ip4(10, 64 + ((i + j) >> 16), (i + j) >> 8 & 255, (i + j) & 255));
             batch[j] = packet_frame(&packet);
         }
         test_edge_wire(node.edge, (const struct test_frame *const *)batch, 64);
@@ -128,7 +133,8 @@ NT_TEST(shares_follow_the_weights_within_three_percent)
     UINT64 drops = 0;
     for (unsigned i = 0; i < 16; i++)
         drops += stats.Drops[i];
-    is_int(stats.FramesIndicated, stats.FramesPassed + stats.FramesForwarded + stats.FramesConsumed + drops,
+    is_int(stats.FramesIndicated,
+           stats.FramesPassed + stats.FramesForwarded + stats.FramesConsumed + drops,
            "every frame is accounted for");
     node_stop(&node);
 }

@@ -74,7 +74,8 @@ NT_TEST(events_of_the_past_are_answered_at_once_and_in_order)
     wait_start(&node, &waiter, 0);
     is_int(waiter.calls, 1);
     is_int(waiter.information, sizeof waiter.events, "as many as fit");
-    is_int(waiter.events[0].Sequence, newest - ONEIP_MAX_EVENTS + 1, "the oldest that is remembered");
+    is_int(waiter.events[0].Sequence, newest - ONEIP_MAX_EVENTS + 1,
+           "the oldest that is remembered");
     is_int(waiter.events[3].Sequence, newest - ONEIP_MAX_EVENTS + 4);
     io_request_release(waiter.request);
     wait_start(&node, &waiter, newest - 1);

@@ -32,9 +32,12 @@ void cluster_standard(struct cluster *cluster, unsigned members)
     cluster->addresses[1] = (ONEIP_ADDRESS){OneIpFamilyIpv6, 0, {0xfd, [14] = 1, [15] = 0}};
     for (unsigned i = 0; i < members; i++) {
         UINT8 n = (UINT8)(i + 1);
-        cluster->members[i] = (ONEIP_MEMBER){
-            .NodeId = n, .Rank = n, .Weight = 1, .Mac = NODE_MAC(n), .Ipv4 = {10, 0, 0, n},
-            .Ipv6 = {0xfd, [15] = n}};
+        cluster->members[i] = (ONEIP_MEMBER){.NodeId = n,
+                                             .Rank = n,
+                                             .Weight = 1,
+                                             .Mac = NODE_MAC(n),
+                                             .Ipv4 = {10, 0, 0, n},
+                                             .Ipv6 = {0xfd, [15] = n}};
     }
 }
 
@@ -116,9 +119,9 @@ bool node_start_with(struct node *node, uint64_t seed, const struct ndis_adapter
     node_packet_filter(node, NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_BROADCAST |
                                  NDIS_PACKET_TYPE_ALL_MULTICAST);
     node->client = io_client_create(IO_TOKEN_ADMINISTRATOR, 4711);
-    return is_status(io_open(node->client, "\\\\.\\NtsOneIp", GENERIC_READ | GENERIC_WRITE,
-                             &node->device),
-                     STATUS_SUCCESS);
+    return is_status(
+        io_open(node->client, "\\\\.\\NtsOneIp", GENERIC_READ | GENERIC_WRITE, &node->device),
+        STATUS_SUCCESS);
 }
 
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *position)
@@ -185,8 +188,9 @@ ONEIP_STATUS node_status(struct node *node, ONEIP_MEMBER_STATUS members[ONEIP_MA
     ULONG_PTR information = 0;
 
     memset(&output, 0, sizeof output);
-    is_status(node_ioctl(node, ONEIP_IOCTL_GET_STATUS, NULL, 0, &output, sizeof output, &information),
-              STATUS_SUCCESS);
+    is_status(
+        node_ioctl(node, ONEIP_IOCTL_GET_STATUS, NULL, 0, &output, sizeof output, &information),
+        STATUS_SUCCESS);
     is_int(information,
            sizeof(ONEIP_STATUS) + output.status.MemberCount * sizeof(ONEIP_MEMBER_STATUS));
     if (members)

@@ -23,7 +23,7 @@
 /* The members of the standard cluster: node n has MAC 02:00:00:00:00:n, 10.0.0.n and fd00::n,
  * rank n, weight 1. The local node is node 1 unless told otherwise. */
 #define NODE_MAC(n) {2, 0, 0, 0, 0, (n)}
-#define CLIENT_MAC {2, 0, 0, 0, 1, 1}
+#define CLIENT_MAC  {2, 0, 0, 0, 1, 1}
 
 struct cluster {
     ONEIP_CONFIG header;
@@ -47,7 +47,7 @@ struct node {
     struct test_edge *edge;
     struct io_client *client;
     io_handle device;
-    struct cluster cluster; /* as last applied by node_configure */
+    struct cluster cluster;               /* as last applied by node_configure */
     struct peer peers[ONEIP_MAX_MEMBERS]; /* by index */
     char state_dir[64];
 };
@@ -75,7 +75,8 @@ bool node_promote(struct node *node, uint64_t alive);
 /* One beacon of a peer. */
 void peer_beacon(struct node *node, unsigned index, OIP_BEACON_KIND kind, uint64_t counter);
 
-/* What has left below and reached the stack above, without beacons of ours: NULL, none. free() it. */
+/* What has left below and reached the stack above, without beacons of ours: NULL, none. free() it.
+ */
 struct test_frame *node_wire(struct node *node);
 struct test_frame *node_stack(struct node *node);
 void node_drain(struct node *node);

@@ -189,8 +189,8 @@ bool frame_checksums_right(const struct test_frame *frame)
     return transport_sum(&source, &target, protocol, transport, bytes) == 0xffff;
 }
 
-struct test_frame *arp_frame(const UCHAR target_mac[6], const UCHAR source_mac[6], unsigned operation,
-                             const UCHAR sender_mac[6], struct address sender,
+struct test_frame *arp_frame(const UCHAR target_mac[6], const UCHAR source_mac[6],
+                             unsigned operation, const UCHAR sender_mac[6], struct address sender,
                              const UCHAR arp_target_mac[6], struct address target)
 {
     struct test_frame *frame = frame_new(60); /* padded, as it arrives */

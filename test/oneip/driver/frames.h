@@ -35,8 +35,8 @@ bool frame_checksums_right(const struct test_frame *frame);
 struct address frame_source(const struct test_frame *frame);
 unsigned frame_ether_type(const struct test_frame *frame);
 
-struct test_frame *arp_frame(const UCHAR target_mac[6], const UCHAR source_mac[6], unsigned operation,
-                             const UCHAR sender_mac[6], struct address sender,
+struct test_frame *arp_frame(const UCHAR target_mac[6], const UCHAR source_mac[6],
+                             unsigned operation, const UCHAR sender_mac[6], struct address sender,
                              const UCHAR arp_target_mac[6], struct address target);
 /* type 133, 135, 136; a link-layer address option where `link` is not NULL. */
 struct test_frame *nd_frame(const UCHAR target_mac[6], const UCHAR source_mac[6], unsigned type,

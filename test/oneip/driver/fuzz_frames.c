@@ -34,7 +34,8 @@ static void sign(struct test_frame *frame)
     frame->data[12] = OIP_BEACON_ETHERTYPE >> 8;
     frame->data[13] = OIP_BEACON_ETHERTYPE & 0xff;
     memcpy(frame->data + 14 + 8, node.cluster.header.ClusterId, 16);
-    OipSipHash128(&key, frame->data + 14, OIP_BEACON_BYTES - 16, frame->data + 14 + OIP_BEACON_BYTES - 16);
+    OipSipHash128(&key, frame->data + 14, OIP_BEACON_BYTES - 16,
+                  frame->data + 14 + OIP_BEACON_BYTES - 16);
 }
 
 static struct test_frame *for_cluster(const uint8_t *data, size_t bytes)
@@ -62,7 +63,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
     (void)argc, (void)argv;
     cluster_standard(&cluster, 4);
-    if (!node_start(&node, 1) || !NT_SUCCESS(node_configure(&node, &cluster)) || !node_promote(&node, 15))
+    if (!node_start(&node, 1) || !NT_SUCCESS(node_configure(&node, &cluster)) ||
+        !node_promote(&node, 15))
         abort();
     return 0;
 }
@@ -107,7 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < 16; i++)
         if (i != OneIpDropSpoofed && i != OneIpDropSendFailed)
             drops += stats.Drops[i];
-    ok(stats.FramesIndicated <= stats.FramesPassed + stats.FramesForwarded + stats.FramesConsumed + drops);
+    ok(stats.FramesIndicated <=
+       stats.FramesPassed + stats.FramesForwarded + stats.FramesConsumed + drops);
     is_int(node_status(&node, NULL).Generation, 1);
     is_int(test_edge_outstanding(node.edge), 0);
     return 0;

@@ -23,8 +23,10 @@ static struct state before, after;
 static void read_state(struct state *state)
 {
     memset(state, 0, sizeof *state);
-    node_ioctl(&node, ONEIP_IOCTL_GET_CONFIG, NULL, 0, state->config, sizeof state->config, &state->config_bytes);
-    node_ioctl(&node, ONEIP_IOCTL_GET_STATUS, NULL, 0, state->status, sizeof state->status, &state->status_bytes);
+    node_ioctl(&node, ONEIP_IOCTL_GET_CONFIG, NULL, 0, state->config, sizeof state->config,
+               &state->config_bytes);
+    node_ioctl(&node, ONEIP_IOCTL_GET_STATUS, NULL, 0, state->status, sizeof state->status,
+               &state->status_bytes);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -69,7 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 4)
         return 0;
-    ULONG code = CTL_CODE(0x12, 0x900 + data[0] % 14, 0, data[0] & 0x80 ? 2 : data[0] & 0x40 ? 1 : 0);
+    ULONG code = CTL_CODE(0x12, 0x900 + data[0] % 14, 0,
+                          data[0] & 0x80   ? 2
+                          : data[0] & 0x40 ? 1
+                                           : 0);
     ULONG output_bytes = (data[1] << 8 | data[2]) % sizeof output;
     size_t input_bytes = size - 4;
     uint8_t *input = malloc(input_bytes + 1);
@@ -84,7 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             input_bytes = ((ONEIP_CONFIG *)input)->Size;
     }
     read_state(&before);
-    NTSTATUS status = node_ioctl(&node, code, input, (ULONG)input_bytes, output, output_bytes, NULL);
+    NTSTATUS status =
+        node_ioctl(&node, code, input, (ULONG)input_bytes, output, output_bytes, NULL);
     if (!NT_SUCCESS(status)) {
         read_state(&after);
         is_int(after.config_bytes, before.config_bytes);

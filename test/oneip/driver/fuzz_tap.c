@@ -1,4 +1,5 @@
-/* The harness' assertions for a fuzzer: the first that fails ends it, with the input that did it. */
+/* The harness' assertions for a fuzzer: the first that fails ends it, with the input that did it.
+ */
 #include "tap.h"
 
 #include <stdarg.h>

@@ -79,10 +79,12 @@ NT_TEST(the_dispatcher_answers_arp_and_nobody_else)
 
         tap_at(dispatcher ? "dispatcher" : "backup");
         need(node_as(&node, dispatcher));
-        node_receive(&node, arp_frame(broadcast, client_mac, 1, client_mac, ip4(10, 0, 9, 9), zero_mac, vip4()));
+        node_receive(&node, arp_frame(broadcast, client_mac, 1, client_mac, ip4(10, 0, 9, 9),
+                                      zero_mac, vip4()));
         if (dispatcher) {
             struct test_frame *reply = one_reply(&node);
-            struct test_frame *expected = arp_frame(client_mac, own, 2, own, vip4(), client_mac, ip4(10, 0, 9, 9));
+            struct test_frame *expected =
+                arp_frame(client_mac, own, 2, own, vip4(), client_mac, ip4(10, 0, 9, 9));
             if (reply) {
                 is_int(reply->bytes, 42);
                 is_mem(reply->data, expected->data, 42);
@@ -93,7 +95,8 @@ NT_TEST(the_dispatcher_answers_arp_and_nobody_else)
             nothing(&node);
         }
         /* For other addresses the stack answers itself. */
-        node_receive(&node, arp_frame(broadcast, client_mac, 1, client_mac, ip4(10, 0, 9, 9), zero_mac, ip4(10, 0, 0, 1)));
+        node_receive(&node, arp_frame(broadcast, client_mac, 1, client_mac, ip4(10, 0, 9, 9),
+                                      zero_mac, ip4(10, 0, 0, 1)));
         struct test_frame *up = node_stack(&node);
         ok(up);
         free(up);
@@ -109,10 +112,12 @@ NT_TEST(the_dispatcher_answers_neighbor_solicitations_and_nobody_else)
 
         tap_at(dispatcher ? "dispatcher" : "backup");
         need(node_as(&node, dispatcher));
-        node_receive(&node, nd_frame(solicited_mac, client_mac, 135, ip6(0x99), solicited(), &target, 0, client_mac));
+        node_receive(&node, nd_frame(solicited_mac, client_mac, 135, ip6(0x99), solicited(),
+                                     &target, 0, client_mac));
         if (dispatcher) {
             struct test_frame *reply = one_reply(&node);
-            struct test_frame *expected = nd_frame(client_mac, own, 136, vip6(), ip6(0x99), &target, 0x60, own);
+            struct test_frame *expected =
+                nd_frame(client_mac, own, 136, vip6(), ip6(0x99), &target, 0x60, own);
             if (reply) {
                 is_int(reply->bytes, expected->bytes);
                 is_mem(reply->data, expected->data, expected->bytes);
@@ -123,7 +128,8 @@ NT_TEST(the_dispatcher_answers_neighbor_solicitations_and_nobody_else)
         } else {
             nothing(&node);
         }
-        struct test_frame *bad = nd_frame(solicited_mac, client_mac, 135, ip6(0x99), solicited(), &target, 0, client_mac);
+        struct test_frame *bad = nd_frame(solicited_mac, client_mac, 135, ip6(0x99), solicited(),
+                                          &target, 0, client_mac);
         bad->data[60] ^= 1; /* checksum */
         node_receive(&node, bad);
         nothing(&node);
@@ -149,24 +155,28 @@ NT_TEST(claims_of_others_are_events_and_never_reach_the_stack)
         node_receive(&node, arp_frame(broadcast, member, 1, member, vip4(), zero_mac, vip4()));
         nothing(&node);
         is_int(node_stats(&node).AddressConflicts, 0);
-        node_receive(&node, arp_frame(broadcast, client_mac, 1, client_mac, vip4(), zero_mac, vip4()));
+        node_receive(&node,
+                     arp_frame(broadcast, client_mac, 1, client_mac, vip4(), zero_mac, vip4()));
         free(node_wire(&node)); /* the dispatcher defends it at once, too */
         ok(!node_stack(&node));
         is_int(node_stats(&node).AddressConflicts, 1);
         sched_run_for(1100 * MS);
         node_drain(&node);
-        node_receive(&node, arp_frame(own, client_mac, 2, client_mac, vip4(), own, ip4(10, 0, 0, 1)));
+        node_receive(&node,
+                     arp_frame(own, client_mac, 2, client_mac, vip4(), own, ip4(10, 0, 0, 1)));
         nothing(&node);
         sched_run_for(1100 * MS);
         node_drain(&node);
         /* A probe (RFC 5227) and duplicate address detection (RFC 4862). */
-        node_receive(&node, arp_frame(broadcast, client_mac, 1, client_mac, ip4(0, 0, 0, 0), zero_mac, vip4()));
+        node_receive(&node, arp_frame(broadcast, client_mac, 1, client_mac, ip4(0, 0, 0, 0),
+                                      zero_mac, vip4()));
         free(node_wire(&node));
         ok(!node_stack(&node));
         struct address unspecified = {6, {0}};
         sched_run_for(1100 * MS);
         node_drain(&node);
-        node_receive(&node, nd_frame(solicited_mac, client_mac, 135, unspecified, solicited(), &target, 0, NULL));
+        node_receive(&node, nd_frame(solicited_mac, client_mac, 135, unspecified, solicited(),
+                                     &target, 0, NULL));
         struct test_frame *defence = node_wire(&node);
         if (node_status(&node, NULL).Role == OneIpRoleDispatcher) {
             if (ok(defence)) {
@@ -176,23 +186,29 @@ NT_TEST(claims_of_others_are_events_and_never_reach_the_stack)
         }
         free(defence);
         ok(!node_stack(&node));
-        node_receive(&node, nd_frame(all_nodes_mac, client_mac, 136, vip6(), (struct address){6, {0xff, 2, [15] = 1}}, &target, 0x20, client_mac));
+        node_receive(&node,
+                     nd_frame(all_nodes_mac, client_mac, 136, vip6(),
+                              (struct address){6, {0xff, 2, [15] = 1}}, &target, 0x20, client_mac));
         nothing(&node);
         is_int(node_stats(&node).AddressConflicts, 5);
 
-        is_status(node_ioctl(&node, ONEIP_IOCTL_WAIT_EVENT, &(ONEIP_WAIT_EVENT){sequence}, sizeof(ONEIP_WAIT_EVENT), events, sizeof events, &bytes), STATUS_SUCCESS);
+        is_status(node_ioctl(&node, ONEIP_IOCTL_WAIT_EVENT, &(ONEIP_WAIT_EVENT){sequence},
+                             sizeof(ONEIP_WAIT_EVENT), events, sizeof events, &bytes),
+                  STATUS_SUCCESS);
         unsigned conflicts = 0;
         for (unsigned i = 0; i < bytes / sizeof *events; i++) {
             if (events[i].Kind != OneIpEventConflict)
                 continue;
             conflicts++;
             is_mem(events[i].Mac, client_mac, 6);
-            ok(events[i].Address.Family == 4 ? !memcmp(events[i].Address.Address, vip4().bytes, 4)
-                                             : !memcmp(events[i].Address.Address, vip6().bytes, 16));
+            ok(events[i].Address.Family == 4
+                   ? !memcmp(events[i].Address.Address, vip4().bytes, 4)
+                   : !memcmp(events[i].Address.Address, vip6().bytes, 16));
         }
         is_int(conflicts, 4, "at most one a second");
         if (dispatcher)
-            ok(node_stats(&node).Announcements > announcements, "the dispatcher announces in defence");
+            ok(node_stats(&node).Announcements > announcements,
+               "the dispatcher announces in defence");
         node_stop(&node);
     }
 }
@@ -248,9 +264,14 @@ NT_TEST(a_stack_announces_probes_and_answers_nothing_of_the_clusters)
         need(node_as(&node, dispatcher));
         leaves(&node, arp_frame(broadcast, own, 1, own, vip4(), zero_mac, vip4()), NULL);
         leaves(&node, arp_frame(broadcast, own, 1, own, ip4(0, 0, 0, 0), zero_mac, vip4()), NULL);
-        leaves(&node, arp_frame(client_mac, own, 2, own, vip4(), client_mac, ip4(10, 0, 9, 9)), NULL);
-        leaves(&node, nd_frame(solicited_mac, own, 135, unspecified, solicited(), &target, 0, NULL), NULL);
-        leaves(&node, nd_frame(all_nodes_mac, own, 136, vip6(), (struct address){6, {0xff, 2, [15] = 1}}, &target, 0x20, own), NULL);
+        leaves(&node, arp_frame(client_mac, own, 2, own, vip4(), client_mac, ip4(10, 0, 9, 9)),
+               NULL);
+        leaves(&node, nd_frame(solicited_mac, own, 135, unspecified, solicited(), &target, 0, NULL),
+               NULL);
+        leaves(&node,
+               nd_frame(all_nodes_mac, own, 136, vip6(), (struct address){6, {0xff, 2, [15] = 1}},
+                        &target, 0x20, own),
+               NULL);
         is_int(node_stats(&node).Drops[OneIpDropSpoofed], 5);
         node_stop(&node);
     }
@@ -272,14 +293,17 @@ NT_TEST(a_new_dispatcher_announces_every_address_and_goes_on_periodically)
     node_run(&node, 10 * MS, ALL(3));
     while ((frame = node_wire(&node))) {
         if (frame_ether_type(frame) == 0x0806) {
-            struct test_frame *expected = arp_frame(broadcast, own, 1, own, vip4(), broadcast, vip4());
+            struct test_frame *expected =
+                arp_frame(broadcast, own, 1, own, vip4(), broadcast, vip4());
             is_mem(frame->data, expected->data, 32);
             is_mem(frame->data + 38, expected->data + 38, 4);
             arps++;
             free(expected);
         } else {
             struct address target = vip6();
-            struct test_frame *expected = nd_frame(all_nodes_mac, own, 136, vip6(), (struct address){6, {0xff, 2, [15] = 1}}, &target, 0x20, own);
+            struct test_frame *expected =
+                nd_frame(all_nodes_mac, own, 136, vip6(), (struct address){6, {0xff, 2, [15] = 1}},
+                         &target, 0x20, own);
             is_int(frame->bytes, expected->bytes);
             is_mem(frame->data, expected->data, expected->bytes);
             advertisements++;

@@ -21,19 +21,26 @@ static bool forwarder(struct node *node, struct offers offers)
     node_adapter_config(&adapter);
     if (offers.checksum) {
         adapter.offload.Checksum.IPv4Transmit = (__typeof__(adapter.offload.Checksum.IPv4Transmit)){
-            .Encapsulation = NDIS_ENCAPSULATION_IEEE_802_3, .IpOptionsSupported = NDIS_OFFLOAD_SUPPORTED,
-            .TcpOptionsSupported = NDIS_OFFLOAD_SUPPORTED, .TcpChecksum = NDIS_OFFLOAD_SUPPORTED,
-            .UdpChecksum = NDIS_OFFLOAD_SUPPORTED, .IpChecksum = NDIS_OFFLOAD_SUPPORTED};
+            .Encapsulation = NDIS_ENCAPSULATION_IEEE_802_3,
+            .IpOptionsSupported = NDIS_OFFLOAD_SUPPORTED,
+            .TcpOptionsSupported = NDIS_OFFLOAD_SUPPORTED,
+            .TcpChecksum = NDIS_OFFLOAD_SUPPORTED,
+            .UdpChecksum = NDIS_OFFLOAD_SUPPORTED,
+            .IpChecksum = NDIS_OFFLOAD_SUPPORTED};
         adapter.offload.Checksum.IPv6Transmit = (__typeof__(adapter.offload.Checksum.IPv6Transmit)){
-            .Encapsulation = NDIS_ENCAPSULATION_IEEE_802_3, .TcpOptionsSupported = NDIS_OFFLOAD_SUPPORTED,
-            .TcpChecksum = NDIS_OFFLOAD_SUPPORTED, .UdpChecksum = NDIS_OFFLOAD_SUPPORTED};
+            .Encapsulation = NDIS_ENCAPSULATION_IEEE_802_3,
+            .TcpOptionsSupported = NDIS_OFFLOAD_SUPPORTED,
+            .TcpChecksum = NDIS_OFFLOAD_SUPPORTED,
+            .UdpChecksum = NDIS_OFFLOAD_SUPPORTED};
     }
     if (offers.lso) {
-        adapter.offload.LsoV2.IPv4 = (__typeof__(adapter.offload.LsoV2.IPv4)){
-            NDIS_ENCAPSULATION_IEEE_802_3, 65000, 2};
-        adapter.offload.LsoV2.IPv6 = (__typeof__(adapter.offload.LsoV2.IPv6)){
-            .Encapsulation = NDIS_ENCAPSULATION_IEEE_802_3, .MaxOffLoadSize = 65000, .MinSegmentCount = 2,
-            .TcpOptionsSupported = NDIS_OFFLOAD_SUPPORTED};
+        adapter.offload.LsoV2.IPv4 =
+            (__typeof__(adapter.offload.LsoV2.IPv4)){NDIS_ENCAPSULATION_IEEE_802_3, 65000, 2};
+        adapter.offload.LsoV2.IPv6 =
+            (__typeof__(adapter.offload.LsoV2.IPv6)){.Encapsulation = NDIS_ENCAPSULATION_IEEE_802_3,
+                                                     .MaxOffLoadSize = 65000,
+                                                     .MinSegmentCount = 2,
+                                                     .TcpOptionsSupported = NDIS_OFFLOAD_SUPPORTED};
     }
     cluster_standard(&cluster, 2);
     cluster.members[0].Weight = 0;
@@ -68,7 +75,8 @@ NT_TEST(a_checksum_that_hardware_vouched_for_is_right_when_the_frame_leaves)
         unsigned protocol = variant & 1 ? 17 : 6;
         bool ipv4 = variant & 2, offered = variant & 4;
 
-        tap_at("protocol %u, IPv%u, offload %s", protocol, ipv4 ? 4 : 6, offered ? "offered" : "not offered");
+        tap_at("protocol %u, IPv%u, offload %s", protocol, ipv4 ? 4 : 6,
+               offered ? "offered" : "not offered");
         need(forwarder(&node, (struct offers){offered, false}));
         struct packet packet = packet_standard(ipv4 ? ip4(10, 1, 0, 1) : ip6(0x10001));
         packet.protocol = protocol;
@@ -76,11 +84,13 @@ NT_TEST(a_checksum_that_hardware_vouched_for_is_right_when_the_frame_leaves)
         struct test_frame *whole = packet_frame(&packet);
         struct test_frame *frame = packet_frame(&packet);
         frame->checksum_flags = succeeded(ipv4, protocol);
-        memset(frame->data + checksum_at(frame, protocol), 0x55, 2); /* as a virtual switch leaves it */
+        memset(frame->data + checksum_at(frame, protocol), 0x55,
+               2); /* as a virtual switch leaves it */
         node_receive(&node, frame);
         struct test_frame *out = node_wire(&node);
         need(out);
-        NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info = {.Value = (PVOID)(ULONG_PTR)out->checksum_flags};
+        NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info = {
+            .Value = (PVOID)(ULONG_PTR)out->checksum_flags};
         if (offered) {
             is_int(info.Transmit.IsIPv4, ipv4);
             is_int(info.Transmit.IsIPv6, !ipv4);
@@ -176,7 +186,8 @@ NT_TEST(a_coalesced_frame_leaves_by_lso_where_that_is_offered)
                 is_mem(out->data + 12, whole->data + 12, at - 12);
                 is_mem(out->data + at + 2, whole->data + at + 2, whole->bytes - at - 2);
             } else {
-                /* Indicated with NDIS_RECEIVE_FLAGS_RESOURCES: it cannot be kept, so it is cut up. */
+                /* Indicated with NDIS_RECEIVE_FLAGS_RESOURCES: it cannot be kept, so it is cut up.
+                 */
                 unsigned payload = out->bytes - transport_at(out) - 32;
                 struct test_frame *next;
                 while ((next = node_wire(&node))) {
@@ -206,7 +217,7 @@ NT_TEST(a_coalesced_frame_is_segmented_here_where_lso_is_not_offered)
         struct packet packet = packet_standard(ipv4 ? ip4(10, 1, 0, 1) : ip6(0x10001));
         packet.payload = 5000;
         packet.tcp_options = 12;
-        packet.tcp_flags = 0x99; /* CWR, ACK, PSH, FIN */
+        packet.tcp_flags = 0x99;      /* CWR, ACK, PSH, FIN */
         packet.sequence = 0xfffffff0; /* wraps within */
         struct test_frame *whole = packet_frame(&packet);
         unsigned header = transport_at(whole) + 32;
@@ -214,14 +225,16 @@ NT_TEST(a_coalesced_frame_is_segmented_here_where_lso_is_not_offered)
         while ((out = node_wire(&node))) {
             const UCHAR *tcp = out->data + transport_at(out);
             unsigned payload = out->bytes - header;
-            ULONG sequence = (ULONG)tcp[4] << 24 | (ULONG)tcp[5] << 16 | (ULONG)tcp[6] << 8 | tcp[7];
+            ULONG sequence =
+                (ULONG)tcp[4] << 24 | (ULONG)tcp[5] << 16 | (ULONG)tcp[6] << 8 | tcp[7];
             bool last = offset + payload == 5000;
 
             ok(out->bytes <= 1514, "%u bytes", out->bytes);
             is_hex(sequence, (ULONG)(0xfffffff0 + offset));
             is_mem(out->data + header, whole->data + header + offset, payload);
             is_hex(tcp[13], 0x10 | (count ? 0 : 0x80) | (last ? 9 : 0));
-            is_mem(out->data + transport_at(out) + 20, whole->data + transport_at(whole) + 20, 12, "options");
+            is_mem(out->data + transport_at(out) + 20, whole->data + transport_at(whole) + 20, 12,
+                   "options");
             is_int(out->mss, 0);
             if (ipv4)
                 is_int((out->data[18] << 8 | out->data[19]), 0x1234 + count, "identification");

@@ -94,7 +94,8 @@ NT_TEST(the_role_is_resigned_before_an_orderly_pause_and_given_up_silently_other
             ndis_lower_power(test_edge_adapter(node.edge), false);
             break;
         case 1:
-            is_status(node_ioctl(&node, ONEIP_IOCTL_CLEAR_CONFIG, NULL, 0, NULL, 0, NULL), STATUS_SUCCESS);
+            is_status(node_ioctl(&node, ONEIP_IOCTL_CLEAR_CONFIG, NULL, 0, NULL, 0, NULL),
+                      STATUS_SUCCESS);
             break;
         case 2:
             ndis_lower_link(test_edge_adapter(node.edge), false);
@@ -139,15 +140,18 @@ NT_TEST(set_primary_takes_the_role_and_a_veto_gives_it_up)
     ONEIP_STATUS status = node_status(&node, NULL);
     is_int(status.Role, OneIpRoleDispatcher);
     ok(status.Epoch.Counter > 7);
-    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_VETO, &veto, sizeof veto, NULL, 0, NULL), STATUS_SUCCESS);
+    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_VETO, &veto, sizeof veto, NULL, 0, NULL),
+              STATUS_SUCCESS);
     is_int(node_status(&node, NULL).Vetoed, 1);
     ok(node_status(&node, NULL).Role != OneIpRoleDispatcher);
     sched_run_for(3000 * MS);
     ok(node_status(&node, NULL).Role != OneIpRoleDispatcher, "not even when nobody else does");
-    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_PRIMARY, NULL, 0, NULL, 0, NULL), STATUS_INVALID_DEVICE_STATE);
+    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_PRIMARY, NULL, 0, NULL, 0, NULL),
+              STATUS_INVALID_DEVICE_STATE);
     is_int(node_refusal(&node, NULL), OneIpReasonVetoed);
     veto.Veto = 0;
-    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_VETO, &veto, sizeof veto, NULL, 0, NULL), STATUS_SUCCESS);
+    is_status(node_ioctl(&node, ONEIP_IOCTL_SET_VETO, &veto, sizeof veto, NULL, 0, NULL),
+              STATUS_SUCCESS);
     sched_run_for(1000 * MS);
     is_int(node_status(&node, NULL).Role, OneIpRoleDispatcher);
     node_stop(&node);
@@ -166,14 +170,17 @@ NT_TEST(epochs_rise_across_a_restart_of_the_driver)
         need(NT_SUCCESS(node_configure(&node, &cluster)));
         need(node_promote(&node, ALL(2)));
         ONEIP_STATUS status = node_status(&node, NULL);
-        ok(status.Epoch.Counter > counter, "%ju after %ju", (uintmax_t)status.Epoch.Counter, (uintmax_t)counter);
+        ok(status.Epoch.Counter > counter, "%ju after %ju", (uintmax_t)status.Epoch.Counter,
+           (uintmax_t)counter);
         ok(status.ReservedCounter >= status.Epoch.Counter);
         counter = status.Epoch.Counter;
         io_client_destroy(node.client);
         is_status(setup_stop("NtsOneIp", &error), STATUS_SUCCESS);
         is_status(setup_start("NtsOneIp", &error), STATUS_SUCCESS);
         node.client = io_client_create(IO_TOKEN_ADMINISTRATOR, 4711);
-        is_status(io_open(node.client, "\\\\.\\NtsOneIp", GENERIC_READ | GENERIC_WRITE, &node.device), STATUS_SUCCESS);
+        is_status(
+            io_open(node.client, "\\\\.\\NtsOneIp", GENERIC_READ | GENERIC_WRITE, &node.device),
+            STATUS_SUCCESS);
         is_int(node_status(&node, NULL).Generation, 0);
     }
     node_stop(&node);
@@ -199,7 +206,8 @@ NT_TEST(beacons_of_strangers_and_recordings_are_rejected)
     is_int(node_status(&node, NULL).Role, OneIpRoleDispatcher, "they do not count as life");
     memcpy(node.cluster.header.ClusterId, "another cluster!", 16);
     peer_beacon(&node, 2, OipBeaconDispatcher, 99);
-    is_int(node_stats(&node).BeaconsRejected, before.BeaconsRejected + 6, "another cluster is none of our business");
+    is_int(node_stats(&node).BeaconsRejected, before.BeaconsRejected + 6,
+           "another cluster is none of our business");
     is_int(node_status(&node, NULL).Role, OneIpRoleDispatcher);
     node.cluster = other;
     node_stop(&node);
@@ -210,7 +218,8 @@ NT_TEST(a_member_with_a_newer_configuration_is_told)
     struct node node;
 
     need(backup(&node, 3, 7));
-    is_int(node_status(&node, NULL).Behind, 1, "the peers' table is not ours: their digest is zero");
+    is_int(node_status(&node, NULL).Behind, 1,
+           "the peers' table is not ours: their digest is zero");
     node.cluster.header.Generation = 9;
     peer_beacon(&node, 1, OipBeaconDispatcher, 7);
     ONEIP_STATUS status = node_status(&node, NULL);
@@ -238,7 +247,9 @@ static void refused(unsigned expected, void (*change)(struct ndis_adapter_config
     ONEIP_STATUS status = node_status(&node, NULL);
     is_int(status.Role, OneIpRoleNone);
     is_int(status.AdapterState, OneIpAdapterAbsent);
-    is_status(node_ioctl(&node, ONEIP_IOCTL_WAIT_EVENT, &(ONEIP_WAIT_EVENT){0}, sizeof(ONEIP_WAIT_EVENT), events, sizeof events, &bytes), STATUS_SUCCESS);
+    is_status(node_ioctl(&node, ONEIP_IOCTL_WAIT_EVENT, &(ONEIP_WAIT_EVENT){0},
+                         sizeof(ONEIP_WAIT_EVENT), events, sizeof events, &bytes),
+              STATUS_SUCCESS);
     if (expected) {
         is_int(events[0].Kind, OneIpEventBindRefused);
         is_int(events[0].Value, expected);

@@ -1,7 +1,8 @@
 /*
  * The class key of an adapter: Control\Class\{net}\NNNN in the registry, where Windows keeps what
  * it knows of a network device, and by Linkage\UpperBind which protocols are bound to it. Drivers
- * read there what NDIS does not tell them. (WDK: "Class-Specific INF Directives", "NetCfgInstanceId".)
+ * read there what NDIS does not tell them. (WDK: "Class-Specific INF Directives",
+ * "NetCfgInstanceId".)
  *
  * The keys are as short-lived as the adapters: what a host that was killed has left is removed when
  * an adapter with the same NetCfgInstanceId comes.
@@ -22,11 +23,8 @@ static const struct {
     const char *component;
     const char *service;
 } protocols[] = {
-    {"ms_tcpip", "Tcpip"},
-    {"ms_tcpip6", "Tcpip6"},
-    {"ms_implat", "NdisImPlatform"},
-    {"vms_pp", "VMSP"},
-    {"nlb", "WLBS"},
+    {"ms_tcpip", "Tcpip"}, {"ms_tcpip6", "Tcpip6"}, {"ms_implat", "NdisImPlatform"},
+    {"vms_pp", "VMSP"},    {"nlb", "WLBS"},
 };
 
 static void guid_text(const struct ndis_adapter *adapter, char text[40])

@@ -19,20 +19,22 @@ struct ndis_lower_ops {
     /* At PASSIVE_LEVEL. NDIS_STATUS_NOT_SUPPORTED: NDIS answers itself, as a miniport of that
      * configuration would. NULL: it always does. */
     NDIS_STATUS (*oid)(void *context, PNDIS_OID_REQUEST request);
-    void (*pause)(void *context);   /* returns when it indicates no more; what it has indicated NDIS waits for */
+    void (*pause)(void *context); /* returns when it indicates no more; what it has indicated NDIS
+                                     waits for */
     void (*restart)(void *context);
     /* The rest may be NULL. Completes what it still holds of this cancel ID. */
     void (*cancel_send)(void *context, PVOID cancel_id);
     /* What the stack above asked for: offloads that are on, and which frames it wants. */
     void (*offload)(void *context, const NDIS_OFFLOAD *current);
-    void (*packet_filter)(void *context, ULONG packet_filter, const UCHAR (*multicast)[6], ULONG count);
+    void (*packet_filter)(void *context, ULONG packet_filter, const UCHAR (*multicast)[6],
+                          ULONG count);
     void (*power)(void *context, bool on);
 };
 
 /* The protocol edge. */
 struct ndis_upper_ops {
-    /* With NDIS_RECEIVE_FLAGS_RESOURCES the NBLs are the edge's only until it returns, else it gives
-     * them back by ndis_upper_return. */
+    /* With NDIS_RECEIVE_FLAGS_RESOURCES the NBLs are the edge's only until it returns, else it
+     * gives them back by ndis_upper_return. */
     void (*receive)(void *context, PNET_BUFFER_LIST nbls, ULONG count, ULONG receive_flags);
     void (*send_complete)(void *context, PNET_BUFFER_LIST nbls, ULONG flags);
     void (*status)(void *context, PNDIS_STATUS_INDICATION status);
@@ -45,17 +47,19 @@ struct ndis_upper_ops {
 };
 
 struct ndis_adapter_config {
-    const char *name;             /* friendly name, the Linux interface's */
+    const char *name; /* friendly name, the Linux interface's */
     UCHAR mac[6];
-    ULONG mtu;                    /* bytes above the Ethernet header */
-    NDIS_MEDIUM medium;           /* NdisMedium802_3 ... */
+    ULONG mtu;                     /* bytes above the Ethernet header */
+    NDIS_MEDIUM medium;            /* NdisMedium802_3 ... */
     NDIS_PHYSICAL_MEDIUM physical; /* NdisPhysicalMedium802_3, ...Native802_11 (Wi-Fi), ... */
-    ULONG64 link_speed;           /* bits/s */
+    ULONG64 link_speed;            /* bits/s */
     bool connected;
-    NDIS_OFFLOAD offload;         /* what the hardware offers and has on at first */
-    bool vlan;                    /* takes 802.1Q tags out of band (Ieee8021QNetBufferListInfo) */
-    bool no_pause_on_suspend;     /* NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND: power goes without a pause */
-    const char *bindings;         /* other components bound to it, comma-separated component ids: "ms_implat" (team), "vms_pp" (virtual switch), "nlb" */
+    NDIS_OFFLOAD offload;     /* what the hardware offers and has on at first */
+    bool vlan;                /* takes 802.1Q tags out of band (Ieee8021QNetBufferListInfo) */
+    bool no_pause_on_suspend; /* NDIS_MINIPORT_ATTRIBUTES_NO_PAUSE_ON_SUSPEND: power goes without a
+                                 pause */
+    const char *bindings;     /* other components bound to it, comma-separated component ids:
+                                 "ms_implat" (team), "vms_pp" (virtual switch), "nlb" */
 };
 
 /* Starts halted; ndis_adapter_start attaches the bound filters and restarts the stack. */
@@ -71,14 +75,17 @@ NDIS_HANDLE ndis_lower_handle(struct ndis_adapter *adapter);
 NDIS_HANDLE ndis_upper_handle(struct ndis_adapter *adapter);
 
 /* From the lower edge upwards. */
-void ndis_lower_indicate(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG count, ULONG receive_flags);
+void ndis_lower_indicate(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG count,
+                         ULONG receive_flags);
 void ndis_lower_send_complete(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG flags);
-void ndis_lower_oid_complete(struct ndis_adapter *adapter, PNDIS_OID_REQUEST request, NDIS_STATUS status);
-void ndis_lower_link(struct ndis_adapter *adapter, bool connected);  /* media connect status */
+void ndis_lower_oid_complete(struct ndis_adapter *adapter, PNDIS_OID_REQUEST request,
+                             NDIS_STATUS status);
+void ndis_lower_link(struct ndis_adapter *adapter, bool connected); /* media connect status */
 /* Orderly, as Windows does it: NetEventSetPower up the stack, pause (NDIS_PAUSE_LOW_POWER; not with
  * no_pause_on_suspend), OID_PNP_SET_POWER down the stack; back on in the opposite order. */
 void ndis_lower_power(struct ndis_adapter *adapter, bool on);
-void ndis_lower_offload(struct ndis_adapter *adapter, const NDIS_OFFLOAD *current); /* TASK_OFFLOAD_CURRENT_CONFIG */
+void ndis_lower_offload(struct ndis_adapter *adapter,
+                        const NDIS_OFFLOAD *current); /* TASK_OFFLOAD_CURRENT_CONFIG */
 /* Another MTU: the stack is paused and restarted with it. */
 void ndis_lower_mtu(struct ndis_adapter *adapter, ULONG mtu);
 /* Frames lost below, for the counters: receive ring full, no buffer; transmit queue full. */
@@ -87,8 +94,10 @@ void ndis_lower_discards(struct ndis_adapter *adapter, ULONG64 received, ULONG64
 /* From the upper edge downwards. */
 void ndis_upper_send(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG send_flags);
 void ndis_upper_return(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG return_flags);
-NDIS_STATUS ndis_upper_oid(struct ndis_adapter *adapter, PNDIS_OID_REQUEST request); /* waits; PASSIVE_LEVEL */
-NDIS_STATUS ndis_upper_direct_oid(struct ndis_adapter *adapter, PNDIS_OID_REQUEST request); /* likewise, by the direct path */
+NDIS_STATUS ndis_upper_oid(struct ndis_adapter *adapter,
+                           PNDIS_OID_REQUEST request); /* waits; PASSIVE_LEVEL */
+NDIS_STATUS ndis_upper_direct_oid(struct ndis_adapter *adapter,
+                                  PNDIS_OID_REQUEST request); /* likewise, by the direct path */
 void ndis_upper_cancel_oid(struct ndis_adapter *adapter, PVOID request_id);
 void ndis_upper_cancel_send(struct ndis_adapter *adapter, PVOID cancel_id);
 /* A device PnP event down the stack, and a network PnP event up the stack. PASSIVE_LEVEL. */
@@ -106,9 +115,9 @@ void ndis_adapters_json(FILE *json);
 /* The real edges (Linux): AF_PACKET below, TAP above. NULL and a message in `error` on failure. */
 struct edge_pair;
 struct edge_options {
-    const char *nic;        /* existing interface, "eth0" */
-    const char *tap;        /* TAP to create, "net0"; gets the NIC's MAC and MTU */
-    bool resources_random;  /* indicate at random with NDIS_RECEIVE_FLAGS_RESOURCES */
+    const char *nic;       /* existing interface, "eth0" */
+    const char *tap;       /* TAP to create, "net0"; gets the NIC's MAC and MTU */
+    bool resources_random; /* indicate at random with NDIS_RECEIVE_FLAGS_RESOURCES */
 };
 struct edge_pair *edge_open(const struct edge_options *options, char *error, size_t error_size);
 void edge_close(struct edge_pair *edge);
@@ -121,19 +130,24 @@ void edge_close(struct edge_pair *edge);
 struct test_edge;
 struct test_frame {
     ULONG bytes;
-    ULONG mss;                  /* LSO below, RSC above: segment size; 0 none */
-    ULONG checksum_flags;       /* NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO value */
-    ULONG segments;             /* RSC CoalescedSegCount */
-    ULONG vlan;                 /* NDIS_NET_BUFFER_LIST_8021Q_INFO value */
+    ULONG mss;            /* LSO below, RSC above: segment size; 0 none */
+    ULONG checksum_flags; /* NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO value */
+    ULONG segments;       /* RSC CoalescedSegCount */
+    ULONG vlan;           /* NDIS_NET_BUFFER_LIST_8021Q_INFO value */
     UCHAR data[];
 };
 struct test_edge *test_edge_create(const struct ndis_adapter_config *config);
 struct ndis_adapter *test_edge_adapter(struct test_edge *edge);
-void test_edge_wire(struct test_edge *edge, const struct test_frame *const *frames, unsigned count); /* received from the wire, one batch */
-void test_edge_stack(struct test_edge *edge, const struct test_frame *const *frames, unsigned count); /* sent by the stack, with cancel IDs 1 to 4 */
-struct test_frame *test_edge_take_wire(struct test_edge *edge);  /* next frame that went out; NULL none; free() it */
-struct test_frame *test_edge_take_stack(struct test_edge *edge); /* next frame that reached the stack */
-void test_edge_hold_sends(struct test_edge *edge, bool hold);    /* keep sends incomplete, to test pause */
+void test_edge_wire(struct test_edge *edge, const struct test_frame *const *frames,
+                    unsigned count); /* received from the wire, one batch */
+void test_edge_stack(struct test_edge *edge, const struct test_frame *const *frames,
+                     unsigned count); /* sent by the stack, with cancel IDs 1 to 4 */
+struct test_frame *
+test_edge_take_wire(struct test_edge *edge); /* next frame that went out; NULL none; free() it */
+struct test_frame *
+test_edge_take_stack(struct test_edge *edge); /* next frame that reached the stack */
+void test_edge_hold_sends(struct test_edge *edge,
+                          bool hold); /* keep sends incomplete, to test pause */
 void test_edge_hold_receives(struct test_edge *edge, bool hold); /* keep indicated NBLs, likewise */
 unsigned test_edge_outstanding(const struct test_edge *edge);
 void test_edge_destroy(struct test_edge *edge);

@@ -12,18 +12,19 @@
 #include <ntddk.h>
 #include <stdbool.h>
 
-enum filter_type { FILTER_TYPE_MONITORING = 1, FILTER_TYPE_MODIFYING = 2 };        /* Ndi, FilterType */
-enum filter_run_type { FILTER_RUN_MANDATORY = 1, FILTER_RUN_OPTIONAL = 2 };        /* Ndi, FilterRunType */
+enum filter_type { FILTER_TYPE_MONITORING = 1, FILTER_TYPE_MODIFYING = 2 }; /* Ndi, FilterType */
+enum filter_run_type { FILTER_RUN_MANDATORY = 1, FILTER_RUN_OPTIONAL = 2 }; /* Ndi, FilterRunType */
 
 struct filter_install {
-    char service[64];       /* Ndi, Service */
-    char component[64];     /* hardware/component id, "NTS_OneIp" */
-    char unique_name[40];   /* NetCfgInstanceId, "{...}" */
-    char filter_class[32];  /* Ndi, FilterClass: "compression", "custom", ...; monitoring filters: "" */
-    char media[128];        /* Ndi\Interfaces, FilterMediaTypes: comma-separated, "ethernet, wlan" */
+    char service[64];      /* Ndi, Service */
+    char component[64];    /* hardware/component id, "NTS_OneIp" */
+    char unique_name[40];  /* NetCfgInstanceId, "{...}" */
+    char filter_class[32]; /* Ndi, FilterClass: "compression", "custom", ...; monitoring filters: ""
+                            */
+    char media[128];       /* Ndi\Interfaces, FilterMediaTypes: comma-separated, "ethernet, wlan" */
     enum filter_type type;
     enum filter_run_type run_type;
-    unsigned order;         /* among filters of one class: the lower number is nearer to the adapter */
+    unsigned order; /* among filters of one class: the lower number is nearer to the adapter */
 };
 
 /* Adds or replaces (by service). Attaches where its driver is already registered. PASSIVE_LEVEL. */

@@ -7,11 +7,11 @@ enum nt_scheduler { NT_REALTIME, NT_DETERMINISTIC };
 
 struct nt_options {
     enum nt_scheduler scheduler;
-    uint64_t seed;              /* deterministic: of every choice */
-    unsigned processors;        /* virtual processors, 1 .. 64; 0: as many as the machine has, at most 4 */
-    const char *state_dir;      /* registry and driver store; NULL: memory only */
-    bool verifier;              /* all rules */
-    bool special_pool;          /* every pool allocation ends at a guard page */
+    uint64_t seed;       /* deterministic: of every choice */
+    unsigned processors; /* virtual processors, 1 .. 64; 0: as many as the machine has, at most 4 */
+    const char *state_dir; /* registry and driver store; NULL: memory only */
+    bool verifier;         /* all rules */
+    bool special_pool;     /* every pool allocation ends at a guard page */
 };
 
 /* Both on the caller's thread, which becomes an attached thread at PASSIVE_LEVEL.
