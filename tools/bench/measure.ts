@@ -1,7 +1,8 @@
 // What a piece of work costs: the CPU time of the whole machine, and of one process.
 import { readFileSync } from 'node:fs';
+import os from 'node:os';
 import { now } from '../lab/clock.js';
-import { cpuTime } from '../lab/process.js';
+import { cpuTime, sleep } from '../lab/process.js';
 
 export interface Cost {
   /** CPU time in ms that all processes and the kernel used, over all cores. */
@@ -40,6 +41,12 @@ export async function costOf<T>(
     cost: { machine: machineBusy() - before.machine, processes: sum(pids) - before.processes },
     result,
   };
+}
+
+/** Which share of all cores is busy while we wait. */
+export async function busyShare(ms: number): Promise<number> {
+  const { cost } = await costOf([], () => sleep(ms));
+  return cost.machine / (ms * os.availableParallelism());
 }
 
 export function median(values: number[]): number {

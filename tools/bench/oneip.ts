@@ -10,7 +10,7 @@ import { Lab } from '../lab/lab.js';
 import { cluster as address } from '../lab/addresses.js';
 import { sleep } from '../lab/process.js';
 import { armNames, Arms, armTitles, passFilter, startServer, type ArmName } from './arms.js';
-import { costOf, median } from './measure.js';
+import { busyShare, costOf, median } from './measure.js';
 
 export interface BenchOptions {
   rounds: number;
@@ -50,6 +50,12 @@ export async function benchOneip({ rounds, seconds, image, rate }: BenchOptions)
     `${rounds} rounds of ${seconds} s an arm and load; drivers as ${image === 'pe' ? 'PE images' : 'ELF modules'}`,
   );
   console.log('verifier: off');
+  const busy = await busyShare(1000);
+  if (busy > 0.05) {
+    console.log(
+      `The machine is ${(100 * busy).toFixed(0)}% busy with other things; the figures of the whole machine include that.`,
+    );
+  }
   await dispatchers({ rounds, seconds, image, rate });
   await filters({ rounds, seconds, image, rate });
 }
