@@ -140,7 +140,7 @@ FORCEINLINE ULONG OipMemberByMac(_In_ const OIP_CONFIGURATION *Config,
 FORCEINLINE BOOLEAN OipIsClusterIpv4(_In_ const OIP_CONFIGURATION *Config,
                                      _In_reads_(4) const UCHAR *Address)
 {
-    UINT32 wanted = *(const UNALIGNED UINT32 *)Address;
+    UINT32 wanted = OipLoad32(Address);
 
     for (ULONG i = 0; i < Config->Ipv4Count; i++)
     {

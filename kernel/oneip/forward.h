@@ -18,7 +18,7 @@ typedef struct OIP_SENDS
     ULONG Count;
     ULONG Credit;
     UINT64
-        Sent; /* the role's: to be confirmed when these are with the adapter (role.h, R3); or 0 */
+    Sent; /* the role's: to be confirmed when these are with the adapter (role.h, R3); or 0 */
 } OIP_SENDS;
 
 /* In the context area of every own NBL. */

@@ -47,6 +47,22 @@
 #define OIP_TAG_CONTROL 'tIpO'
 #define OIP_TAG_STATS   'sIpO'
 
+/* Fields of frames stand at any address. Native order: for comparing and hashing, not for counting.
+ */
+#pragma pack(push, 1)
+typedef struct OIP_UNALIGNED16
+{
+    UINT16 Value;
+} OIP_UNALIGNED16;
+typedef struct OIP_UNALIGNED32
+{
+    UINT32 Value;
+} OIP_UNALIGNED32;
+#pragma pack(pop)
+
+#define OipLoad16(Address) (((const OIP_UNALIGNED16 *)(Address))->Value)
+#define OipLoad32(Address) (((const OIP_UNALIGNED32 *)(Address))->Value)
+
 #define OIP_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define OIP_MAX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -133,13 +133,13 @@ _Use_decl_annotations_ UINT64 OipSum(const UCHAR *Data, ULONG Bytes)
 
     while (Bytes >= 4)
     {
-        sum += *(const UNALIGNED ULONG *)Data;
+        sum += OipLoad32(Data);
         Data += 4;
         Bytes -= 4;
     }
     if (Bytes >= 2)
     {
-        sum += *(const UNALIGNED USHORT *)Data;
+        sum += OipLoad16(Data);
         Data += 2;
         Bytes -= 2;
     }

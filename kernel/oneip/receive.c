@@ -50,7 +50,7 @@ _Use_decl_annotations_ ULONG OipChooseMember(const OIP_CONFIGURATION *Config, UC
     }
     else if (Family == OneIpFamilyIpv4)
     {
-        hash = OipHashClientIpv4(&Config->HashKey, *(const UNALIGNED UINT32 *)Client);
+        hash = OipHashClientIpv4(&Config->HashKey, OipLoad32(Client));
     }
     else
     {
@@ -136,10 +136,9 @@ static OIP_VERDICT OipDispatch(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST N
     }
     else
     {
-        member =
-            OipChooseMember(config, Frame->Family, Frame->Source, Frame->Destination,
-                            Frame->Protocol, Frame->HasPorts ? *(const UNALIGNED USHORT *)ports : 0,
-                            Frame->HasPorts ? *(const UNALIGNED USHORT *)(ports + 2) : 0, &slot);
+        member = OipChooseMember(config, Frame->Family, Frame->Source, Frame->Destination,
+                                 Frame->Protocol, Frame->HasPorts ? OipLoad16(ports) : 0,
+                                 Frame->HasPorts ? OipLoad16(ports + 2) : 0, &slot);
         if (member == OIP_TABLE_NONE)
         {
             *Drop = OneIpDropNoMember;

@@ -391,7 +391,7 @@ static void random_config(struct cluster *c)
 
 NT_TEST(table_random_configurations)
 {
-    for (unsigned history = 0; history < 24; history++) {
+    for (unsigned history = 0; history < 12; history++) {
         random_state = tap_seed() * 1000 + history;
         start_cluster(&cluster, 1 + below(MAX), false);
         for (unsigned step = 0; step < 16 && !tap_failing(); step++) {
@@ -440,12 +440,12 @@ static void random_deaths(bool equal, unsigned histories, unsigned steps)
 
 NT_TEST(table_random_deaths_of_equals)
 {
-    random_deaths(true, 16, 40);
+    random_deaths(true, 8, 40);
 }
 
 NT_TEST(table_random_deaths_by_weight)
 {
-    random_deaths(false, 16, 40);
+    random_deaths(false, 8, 40);
 }
 
 /* Everything together, as it happens: what is at home moves by T2 only, also while members are
@@ -454,7 +454,7 @@ NT_TEST(table_random_everything)
 {
     struct worst worst = {0};
 
-    for (unsigned history = 0; history < 12; history++) {
+    for (unsigned history = 0; history < 6; history++) {
         random_state = tap_seed() * 1000 + 500 + history;
         start_cluster(&cluster, 2 + below(MAX - 1), false);
         for (unsigned step = 0; step < 24 && !tap_failing(); step++) {

@@ -88,11 +88,14 @@ static BOOLEAN ProbeTryQueue(_Inout_ PPROBE_MODULE Module, _Inout_ PPROBE_QUEUE 
     KeAcquireSpinLock(&Module->Lock, &irql);
     if (Module->Running)
     {
+        if (Module->Sends.First == NULL && Module->Receives.First == NULL)
+        {
+            due.QuadPart = -10 * 10000;
+            NdisSetTimerObject(Module->Timer, due, 0, NULL);
+        }
         Probe.State.Queued += ProbeCountLists(Lists);
         ProbeQueueAppend(Queue, Lists);
         queued = TRUE;
-        due.QuadPart = -10 * 10000;
-        NdisSetTimerObject(Module->Timer, due, 0, NULL);
     }
     KeReleaseSpinLock(&Module->Lock, irql);
     return queued;

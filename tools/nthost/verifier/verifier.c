@@ -29,7 +29,8 @@ static __thread unsigned interrupted_count;
 void vf_report_stack(void *const *frames, unsigned count)
 {
     interrupted_count = count < MAX_FRAMES ? count : MAX_FRAMES;
-    memcpy(interrupted, frames, interrupted_count * sizeof *frames);
+    for (unsigned i = 0; i < interrupted_count; i++)
+        interrupted[i] = frames[i];
 }
 
 /* Attribution */
