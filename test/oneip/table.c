@@ -643,7 +643,7 @@ NT_TEST(liveness_log_from_outside)
     /* Any valid log makes a table: no crash, no slot of the dead. */
     random_state = tap_seed();
     start_cluster(&cluster, 7, false);
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < 40; i++) {
         struct worst worst = {0};
 
         do {
