@@ -112,6 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ok(stats.FramesIndicated <=
        stats.FramesPassed + stats.FramesForwarded + stats.FramesConsumed + drops);
     is_int(node_status(&node, NULL).Generation, 1);
+    for (unsigned i = 0; i < 100 && test_edge_outstanding(node.edge); i++)
+        sched_run_for(1 * MS);
     is_int(test_edge_outstanding(node.edge), 0);
     return 0;
 }

@@ -46,6 +46,7 @@ struct nt_thread {
     bool affinity_set;     /* by KeSetSystemAffinityThreadEx: else it is all of them */
     int priority, base_increment;
     uint32_t unique_id;   /* PsGetThreadId */
+    void *ndis_adapter;   /* whose data path it is in, and is counted in (ndis/data.c) */
     void *process;        /* whose work it does (io/process.c); NULL: the system process */
     struct vp *vp_before; /* nt_enter_dispatch: where it came from */
 

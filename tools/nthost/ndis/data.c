@@ -14,16 +14,61 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * A thread in the data path of an adapter is counted in its `calls`, once, by the outermost call: the
+ * edges', or that of a filter on a thread of its own. While one is under way no module goes.
+ */
+static struct ndis_adapter *path_enter(struct ndis_adapter *adapter)
+{
+    struct nt_thread *self = nt_self;
+    struct ndis_adapter *before = self->ndis_adapter;
+    rundown_add(&adapter->calls, 1);
+    self->ndis_adapter = adapter;
+    return before;
+}
+
+static void path_leave(struct ndis_adapter *adapter, struct ndis_adapter *before)
+{
+    nt_self->ndis_adapter = before;
+    rundown_drop(&adapter->calls, 1);
+}
+
+/* In the common case an export is one jump. */
+static inline bool plain_jump(const struct ndis_module *module)
+{
+    return __builtin_expect(nt_self->ndis_adapter == module->node.adapter && !vf_enabled, 1);
+}
+
+static struct ndis_adapter *filter_enter(struct ndis_module *module, const char *function)
+{
+    if (vf_enabled)
+        module_of(module, function);
+    struct ndis_adapter *adapter = module->node.adapter;
+    return nt_self->ndis_adapter == adapter ? adapter : path_enter(adapter);
+}
+
+static void filter_leave(struct ndis_adapter *adapter, struct ndis_adapter *before)
+{
+    if (before != adapter)
+        path_leave(adapter, before);
+}
+
 VOID NTAPI NdisFSendNetBufferLists(NDIS_HANDLE NdisFilterHandle, PNET_BUFFER_LIST NetBufferList,
                                    NDIS_PORT_NUMBER PortNumber, ULONG SendFlags)
 {
     VF_ENTRY(DISPATCH_LEVEL);
     struct ndis_module *module = module_cast(NdisFilterHandle);
-    if (__builtin_expect(vf_enabled, 0)) {
-        verify_send(module_of(module, __func__), NetBufferList, PortNumber, SendFlags);
+    const struct link_send *link = &module->links.send;
+    if (plain_jump(module)) {
+        link->call(link->context, NetBufferList, PortNumber, SendFlags);
         return;
     }
-    module->links.send.call(module->links.send.context, NetBufferList, PortNumber, SendFlags);
+    struct ndis_adapter *before = filter_enter(module, __func__), *adapter = module->node.adapter;
+    if (vf_enabled)
+        verify_send(module, NetBufferList, PortNumber, SendFlags);
+    else
+        link->call(link->context, NetBufferList, PortNumber, SendFlags);
+    filter_leave(adapter, before);
 }
 NT_EXPORT(NDIS, NdisFSendNetBufferLists);
 
@@ -32,12 +77,17 @@ VOID NTAPI NdisFSendNetBufferListsComplete(NDIS_HANDLE NdisFilterHandle,
 {
     VF_ENTRY(DISPATCH_LEVEL);
     struct ndis_module *module = module_cast(NdisFilterHandle);
-    if (__builtin_expect(vf_enabled, 0)) {
-        verify_send_complete(module_of(module, __func__), NetBufferList, SendCompleteFlags);
+    const struct link_send_complete *link = &module->links.send_complete;
+    if (plain_jump(module)) {
+        link->call(link->context, NetBufferList, SendCompleteFlags);
         return;
     }
-    module->links.send_complete.call(module->links.send_complete.context, NetBufferList,
-                                     SendCompleteFlags);
+    struct ndis_adapter *before = filter_enter(module, __func__), *adapter = module->node.adapter;
+    if (vf_enabled)
+        verify_send_complete(module, NetBufferList, SendCompleteFlags);
+    else
+        link->call(link->context, NetBufferList, SendCompleteFlags);
+    filter_leave(adapter, before);
 }
 NT_EXPORT(NDIS, NdisFSendNetBufferListsComplete);
 
@@ -48,13 +98,17 @@ VOID NTAPI NdisFIndicateReceiveNetBufferLists(NDIS_HANDLE NdisFilterHandle,
 {
     VF_ENTRY(DISPATCH_LEVEL);
     struct ndis_module *module = module_cast(NdisFilterHandle);
-    if (__builtin_expect(vf_enabled, 0)) {
-        verify_receive(module_of(module, __func__), NetBufferLists, PortNumber,
-                       NumberOfNetBufferLists, ReceiveFlags);
+    const struct link_receive *link = &module->links.receive;
+    if (plain_jump(module)) {
+        link->call(link->context, NetBufferLists, PortNumber, NumberOfNetBufferLists, ReceiveFlags);
         return;
     }
-    module->links.receive.call(module->links.receive.context, NetBufferLists, PortNumber,
-                               NumberOfNetBufferLists, ReceiveFlags);
+    struct ndis_adapter *before = filter_enter(module, __func__), *adapter = module->node.adapter;
+    if (vf_enabled)
+        verify_receive(module, NetBufferLists, PortNumber, NumberOfNetBufferLists, ReceiveFlags);
+    else
+        link->call(link->context, NetBufferLists, PortNumber, NumberOfNetBufferLists, ReceiveFlags);
+    filter_leave(adapter, before);
 }
 NT_EXPORT(NDIS, NdisFIndicateReceiveNetBufferLists);
 
@@ -63,11 +117,17 @@ VOID NTAPI NdisFReturnNetBufferLists(NDIS_HANDLE NdisFilterHandle, PNET_BUFFER_L
 {
     VF_ENTRY(DISPATCH_LEVEL);
     struct ndis_module *module = module_cast(NdisFilterHandle);
-    if (__builtin_expect(vf_enabled, 0)) {
-        verify_return(module_of(module, __func__), NetBufferLists, ReturnFlags);
+    const struct link_return *link = &module->links.give_back;
+    if (plain_jump(module)) {
+        link->call(link->context, NetBufferLists, ReturnFlags);
         return;
     }
-    module->links.give_back.call(module->links.give_back.context, NetBufferLists, ReturnFlags);
+    struct ndis_adapter *before = filter_enter(module, __func__), *adapter = module->node.adapter;
+    if (vf_enabled)
+        verify_return(module, NetBufferLists, ReturnFlags);
+    else
+        link->call(link->context, NetBufferLists, ReturnFlags);
+    filter_leave(adapter, before);
 }
 NT_EXPORT(NDIS, NdisFReturnNetBufferLists);
 
@@ -75,7 +135,9 @@ VOID NTAPI NdisFCancelSendNetBufferLists(NDIS_HANDLE NdisFilterHandle, PVOID Can
 {
     VF_ENTRY(DISPATCH_LEVEL);
     struct ndis_module *module = module_of(NdisFilterHandle, __func__);
+    struct ndis_adapter *before = filter_enter(module, __func__), *adapter = module->node.adapter;
     module->links.cancel.call(module->links.cancel.context, CancelId);
+    filter_leave(adapter, before);
 }
 NT_EXPORT(NDIS, NdisFCancelSendNetBufferLists);
 
@@ -99,9 +161,11 @@ static unsigned count_nbls(PNET_BUFFER_LIST nbls)
     return count;
 }
 
-static struct adapter_counters *counters(struct ndis_adapter *adapter)
+/* One line a processor, written at DISPATCH_LEVEL, which makes it the writer's own; threads at
+ * PASSIVE_LEVEL share the line after the last. */
+static void count(struct ndis_adapter *adapter, ULONG64 *frames_of_line_0, ULONG64 frames,
+                  ULONG64 *bytes_of_line_0, ULONG64 bytes)
 {
-    return &adapter->counters[ndis_processor()];
 }
 
 static void count_out(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls)
@@ -143,7 +207,7 @@ static bool at_dispatch(void)
 void ndis_upper_send(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG send_flags)
 {
     unsigned count = count_nbls(nbls);
-    rundown_add(&adapter->calls, 1);
+    struct ndis_adapter *before = path_enter(adapter);
     if (!adapter->upper_open || !rundown_take(&adapter->sends, count)) {
         for (PNET_BUFFER_LIST nbl = nbls; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
             NET_BUFFER_LIST_STATUS(nbl) = NDIS_STATUS_PAUSED;
@@ -158,7 +222,7 @@ void ndis_upper_send(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG 
             adapter->upper.send.call(adapter->upper.send.context, nbls, NDIS_DEFAULT_PORT_NUMBER,
                                      send_flags);
     }
-    rundown_drop(&adapter->calls, 1);
+    path_leave(adapter, before);
 }
 
 VOID NTAPI ndis_top_send_complete(NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST NetBufferList,
@@ -172,19 +236,19 @@ VOID NTAPI ndis_top_send_complete(NDIS_HANDLE FilterModuleContext, PNET_BUFFER_L
 
 void ndis_lower_send_complete(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG flags)
 {
-    rundown_add(&adapter->calls, 1);
+    struct ndis_adapter *before = path_enter(adapter);
     sched_point();
     if (__builtin_expect(vf_enabled, 0))
         verify_lower_send_complete(adapter, nbls, flags);
     else
         adapter->lower.send_complete.call(adapter->lower.send_complete.context, nbls, flags);
-    rundown_drop(&adapter->calls, 1);
+    path_leave(adapter, before);
 }
 
 void ndis_lower_indicate(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG count,
                          ULONG receive_flags)
 {
-    rundown_add(&adapter->calls, 1);
+    struct ndis_adapter *before = path_enter(adapter);
     unsigned counted = count_in(adapter, nbls);
     if (!(receive_flags & NDIS_RECEIVE_FLAGS_RESOURCES))
         rundown_add(&adapter->receives, counted);
@@ -194,7 +258,7 @@ void ndis_lower_indicate(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, UL
     else
         adapter->lower.receive.call(adapter->lower.receive.context, nbls, NDIS_DEFAULT_PORT_NUMBER,
                                     count, receive_flags);
-    rundown_drop(&adapter->calls, 1);
+    path_leave(adapter, before);
 }
 
 VOID NTAPI ndis_bottom_return(NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST NetBufferLists,
@@ -224,21 +288,21 @@ VOID NTAPI ndis_top_receive(NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST Ne
 
 void ndis_upper_return(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG return_flags)
 {
-    rundown_add(&adapter->calls, 1);
+    struct ndis_adapter *before = path_enter(adapter);
     sched_point();
     if (__builtin_expect(vf_enabled, 0))
         verify_upper_return(adapter, nbls, return_flags);
     else
         adapter->upper.give_back.call(adapter->upper.give_back.context, nbls, return_flags);
-    rundown_drop(&adapter->calls, 1);
+    path_leave(adapter, before);
 }
 
 void ndis_upper_cancel_send(struct ndis_adapter *adapter, PVOID cancel_id)
 {
     nt_enter();
-    rundown_add(&adapter->calls, 1);
+    struct ndis_adapter *before = path_enter(adapter);
     adapter->upper.cancel.call(adapter->upper.cancel.context, cancel_id);
-    rundown_drop(&adapter->calls, 1);
+    path_leave(adapter, before);
     nt_leave();
 }
 
