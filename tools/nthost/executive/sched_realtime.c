@@ -27,6 +27,7 @@
 static uint64_t base; /* CLOCK_MONOTONIC, ns, at interrupt time 0 */
 static bool stopping;
 static volatile uint32_t slot_word, slot_waiters;
+static volatile uint32_t pthreads; /* that have not had their last word */
 
 static uint64_t monotonic(void)
 {
@@ -238,6 +239,7 @@ static void *pthread_entry(void *context)
     crash_thread_end();
     nt_self = &nt_nobody;
     ob_dereference(self);
+    __atomic_sub_fetch(&pthreads, 1, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -248,6 +250,7 @@ static void rt_spawn(struct nt_thread *thread)
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     if (thread->detached)
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    __atomic_add_fetch(&pthreads, 1, __ATOMIC_RELAXED);
     int error = pthread_create(&thread->pthread, &attributes, pthread_entry, thread);
     pthread_attr_destroy(&attributes);
     if (error)
@@ -300,6 +303,17 @@ static void rt_start(const struct nt_options *options, struct nt_thread *self)
     }
 }
 
+/* Threads that a driver left behind, and that nobody can end. */
+static uint32_t abandoned(void)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&threads_lock);
+    for (const struct nt_thread *thread = threads; thread; thread = thread->next)
+        count += thread->detached;
+    pthread_mutex_unlock(&threads_lock);
+    return count;
+}
+
 static void rt_stop(struct nt_thread *self)
 {
     (void)self;
@@ -309,6 +323,11 @@ static void rt_stop(struct nt_thread *self)
         nt_join(vps[i].thread);
         vps[i].thread = NULL;
     }
+    /* A detached thread is seen to have ended a moment before it is gone; the next start changes what
+     * it still uses. */
+    const struct timespec moment = {0, 100000};
+    while (__atomic_load_n(&pthreads, __ATOMIC_ACQUIRE) > abandoned())
+        nanosleep(&moment, NULL);
 }
 
 const struct sched_backend sched_realtime = {

@@ -161,11 +161,21 @@ static unsigned count_nbls(PNET_BUFFER_LIST nbls)
     return count;
 }
 
-/* One line a processor, written at DISPATCH_LEVEL, which makes it the writer's own; threads at
- * PASSIVE_LEVEL share the line after the last. */
-static void count(struct ndis_adapter *adapter, ULONG64 *frames_of_line_0, ULONG64 frames,
-                  ULONG64 *bytes_of_line_0, ULONG64 bytes)
+static void tally(ULONG64 *counter, ULONG64 more, bool shared)
 {
+    if (shared)
+        __atomic_fetch_add(counter, more, __ATOMIC_RELAXED);
+    else
+        __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + more,
+                         __ATOMIC_RELAXED);
+}
+
+/* A processor's line is written at DISPATCH_LEVEL only: it has one writer. What threads at
+ * PASSIVE_LEVEL count goes to a line of their own. */
+static struct adapter_counters *counters(struct ndis_adapter *adapter, bool *shared)
+{
+    *shared = nt_self->irql < DISPATCH;
+    return *shared ? &adapter->shared_counters : &adapter->counters[ndis_processor()];
 }
 
 static void count_out(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls)
@@ -177,9 +187,10 @@ static void count_out(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls)
             bytes += NET_BUFFER_DATA_LENGTH(nb);
         }
     }
-    struct adapter_counters *c = counters(adapter);
-    c->out_frames += frames;
-    c->out_bytes += bytes;
+    bool shared;
+    struct adapter_counters *c = counters(adapter, &shared);
+    tally(&c->out_frames, frames, shared);
+    tally(&c->out_bytes, bytes, shared);
 }
 
 static unsigned count_in(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls)
@@ -193,9 +204,10 @@ static unsigned count_in(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls)
             bytes += NET_BUFFER_DATA_LENGTH(nb);
         }
     }
-    struct adapter_counters *c = counters(adapter);
-    c->in_frames += frames;
-    c->in_bytes += bytes;
+    bool shared;
+    struct adapter_counters *c = counters(adapter, &shared);
+    tally(&c->in_frames, frames, shared);
+    tally(&c->in_bytes, bytes, shared);
     return count;
 }
 
@@ -204,11 +216,16 @@ static bool at_dispatch(void)
     return nt_self->irql >= DISPATCH;
 }
 
+static bool is_open(const struct ndis_adapter *adapter)
+{
+    return __atomic_load_n(&adapter->upper_open, __ATOMIC_RELAXED);
+}
+
 void ndis_upper_send(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG send_flags)
 {
     unsigned count = count_nbls(nbls);
     struct ndis_adapter *before = path_enter(adapter);
-    if (!adapter->upper_open || !rundown_take(&adapter->sends, count)) {
+    if (!is_open(adapter) || !rundown_take(&adapter->sends, count)) {
         for (PNET_BUFFER_LIST nbl = nbls; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
             NET_BUFFER_LIST_STATUS(nbl) = NDIS_STATUS_PAUSED;
         adapter->upper_ops->send_complete(
@@ -276,7 +293,7 @@ VOID NTAPI ndis_top_receive(NDIS_HANDLE FilterModuleContext, PNET_BUFFER_LIST Ne
 {
     struct ndis_adapter *adapter = FilterModuleContext;
     (void)PortNumber;
-    if (adapter->upper_open)
+    if (is_open(adapter))
         adapter->upper_ops->receive(adapter->upper_context, NetBufferLists, NumberOfNetBufferLists,
                                     ReceiveFlags);
     else if (!(ReceiveFlags & NDIS_RECEIVE_FLAGS_RESOURCES))

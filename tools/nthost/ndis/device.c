@@ -93,14 +93,6 @@ void device_stop(void)
     }
 }
 
-static struct ndis_driver *driver_of_handle(NDIS_HANDLE handle)
-{
-    for (LIST_ENTRY *e = ndis_drivers.Flink; e != &ndis_drivers; e = e->Flink)
-        if (CONTAINING_RECORD(e, struct ndis_driver, link) == handle)
-            return handle;
-    return NULL;
-}
-
 static NDIS_STATUS make_link(struct ndis_device *device, PNDIS_STRING symbolic, PNDIS_STRING name)
 {
     if (!symbolic || !symbolic->Length)
@@ -131,7 +123,7 @@ NDIS_STATUS NTAPI NdisRegisterDeviceEx(NDIS_HANDLE NdisHandle,
         return NDIS_STATUS_INVALID_PARAMETER;
     if (vf_fault(VfFaultNdis))
         return NDIS_STATUS_RESOURCES;
-    struct ndis_driver *driver = driver_of_handle(NdisHandle);
+    struct ndis_driver *driver = driver_of(NdisHandle);
     if (!driver)
         return NDIS_STATUS_NOT_SUPPORTED;
     PDEVICE_OBJECT object;

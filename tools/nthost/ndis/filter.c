@@ -279,7 +279,9 @@ NDIS_STATUS NTAPI NdisFRegisterFilterDriver(PDRIVER_OBJECT DriverObject,
     struct ndis_driver *driver = vf_fault(VfFaultNdis) ? NULL : calloc(1, sizeof(*driver));
     if (!driver)
         return NDIS_STATUS_RESOURCES;
+    driver->magic = DRIVER_MAGIC;
     driver->object = DriverObject;
+    rundown_init(&driver->works);
     driver->context = FilterDriverContext;
     memcpy(&driver->handlers, Characteristics, needed_bytes(Characteristics->Header.Revision));
     string_to_utf8(&Characteristics->ServiceName, driver->service, sizeof(driver->service));
@@ -311,25 +313,20 @@ NDIS_STATUS NTAPI NdisFRegisterFilterDriver(PDRIVER_OBJECT DriverObject,
 }
 NT_EXPORT(NDIS, NdisFRegisterFilterDriver);
 
-static bool is_driver(NDIS_HANDLE handle)
-{
-    for (LIST_ENTRY *e = ndis_drivers.Flink; e != &ndis_drivers; e = e->Flink)
-        if (CONTAINING_RECORD(e, struct ndis_driver, link) == handle)
-            return true;
-    return false;
-}
-
 VOID NTAPI NdisFDeregisterFilterDriver(NDIS_HANDLE NdisFilterDriverHandle)
 {
     VF_ENTRY(PASSIVE_LEVEL);
-    ndis_pnp_lock();
-    if (!is_driver(NdisFilterDriverHandle))
+    struct ndis_driver *driver = NdisFilterDriverHandle;
+    if (!driver || driver->magic != DRIVER_MAGIC)
         vf_violation(VfBadParameter, "NdisFDeregisterFilterDriver: %p is not registered",
                      NdisFilterDriverHandle);
-    struct ndis_driver *driver = NdisFilterDriverHandle;
+    ndis_pnp_lock();
     stack_detach_driver(driver);
     RemoveEntryList(&driver->link);
     ndis_pnp_unlock();
+    /* Its code goes next: what still runs of its work items returns first. */
+    rundown_wait(&driver->works);
+    driver->magic = 0;
     free(driver);
 }
 NT_EXPORT(NDIS, NdisFDeregisterFilterDriver);

@@ -139,13 +139,13 @@ static NDIS_STATUS answer_counter(PNDIS_OID_REQUEST request, ULONG64 value)
 void miniport_sum(const struct ndis_adapter *adapter, struct adapter_counters *sum)
 {
     memset(sum, 0, sizeof(*sum));
-    for (unsigned i = 0; i < sched_processors(); i++) {
-        const struct adapter_counters *c = &adapter->counters[i];
-        sum->in_frames += c->in_frames;
-        sum->in_bytes += c->in_bytes;
-        sum->out_frames += c->out_frames;
-        sum->out_bytes += c->out_bytes;
-        sum->out_errors += c->out_errors;
+    for (unsigned i = 0; i <= sched_processors(); i++) {
+        const struct adapter_counters *c =
+            i < sched_processors() ? &adapter->counters[i] : &adapter->shared_counters;
+        sum->in_frames += __atomic_load_n(&c->in_frames, __ATOMIC_RELAXED);
+        sum->in_bytes += __atomic_load_n(&c->in_bytes, __ATOMIC_RELAXED);
+        sum->out_frames += __atomic_load_n(&c->out_frames, __ATOMIC_RELAXED);
+        sum->out_bytes += __atomic_load_n(&c->out_bytes, __ATOMIC_RELAXED);
     }
 }
 
@@ -162,7 +162,6 @@ static NDIS_STATUS query_statistics(struct ndis_adapter *adapter, PNDIS_OID_REQU
         .ifHCInUcastPkts = sum.in_frames,
         .ifHCOutOctets = sum.out_bytes,
         .ifHCOutUcastPkts = sum.out_frames,
-        .ifOutErrors = sum.out_errors,
         .ifOutDiscards = adapter->out_discards,
     };
     return answer(request, &info, sizeof(info));
@@ -178,7 +177,6 @@ static NDIS_STATUS query_counter(struct ndis_adapter *adapter, PNDIS_OID_REQUEST
     case OID_GEN_RCV_OK:
         return answer_counter(request, sum.in_frames);
     case OID_GEN_XMIT_ERROR:
-        return answer_counter(request, sum.out_errors);
     case OID_GEN_RCV_ERROR:
         return answer_counter(request, 0);
     case OID_GEN_RCV_NO_BUFFER:

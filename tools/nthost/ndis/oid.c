@@ -112,9 +112,11 @@ static NDIS_STATUS call_target(struct ndis_node *node, PNDIS_OID_REQUEST request
     }
     const NDIS_FILTER_DRIVER_CHARACTERISTICS *handlers = &module->driver->handlers;
     struct vf_call call = vf_call_begin_of("FilterOidRequest", handlers->OidRequestHandler);
+    rundown_add(&node->oids.requests, 1); /* it may be completed before the handler returns */
     NDIS_STATUS status = direct ? handlers->DirectOidRequestHandler(module->context, request)
                                 : handlers->OidRequestHandler(module->context, request);
     vf_call_end(&call);
+    rundown_drop(&node->oids.requests, 1);
     return status;
 }
 

@@ -66,7 +66,7 @@ void stack_pause(struct ndis_adapter *adapter, ULONG reason)
         .PauseReason = reason,
     };
     pnp_event_up(adapter, NetEventPause, &parameters, sizeof(parameters));
-    adapter->upper_open = false;
+    __atomic_store_n(&adapter->upper_open, false, __ATOMIC_RELAXED);
     rundown_close(&adapter->sends);
     if (adapter->upper_ops->pause)
         adapter->upper_ops->pause(adapter->upper_context);
@@ -163,7 +163,7 @@ void stack_restart(struct ndis_adapter *adapter)
             };
             adapter->state = AdapterRunning;
             rundown_open(&adapter->sends);
-            adapter->upper_open = true;
+            __atomic_store_n(&adapter->upper_open, true, __ATOMIC_RELAXED);
             if (adapter->upper_ops->restart)
                 adapter->upper_ops->restart(adapter->upper_context, general(attributes));
             pnp_event_up(adapter, NetEventRestart, &parameters, sizeof(parameters));

@@ -75,14 +75,17 @@ struct ndis_links {
 };
 
 #define MODULE_MAGIC 0x646f4d46u /* "FMod" */
+#define DRIVER_MAGIC 0x76724446u /* "FDrv" */
 
 struct ndis_driver {
     LIST_ENTRY link; /* ndis_drivers */
+    ULONG magic;
     PDRIVER_OBJECT object;
     NDIS_HANDLE context;
     NDIS_FILTER_DRIVER_CHARACTERISTICS handlers; /* zeroed beyond what the driver's revision has */
     char service[64];
     bool ready; /* FilterSetOptions is through: modules may attach */
+    struct rundown works; /* work items of it that are queued or run */
 };
 
 /* A filter module: an instance of a filter driver on an adapter. What drivers know as
@@ -122,8 +125,7 @@ struct module_view {
 enum adapter_state { AdapterHalted, AdapterPaused, AdapterRunning };
 
 struct adapter_counters {
-    _Alignas(64) ULONG64 in_frames, in_bytes, in_multicast, in_broadcast;
-    ULONG64 out_frames, out_bytes, out_errors;
+    _Alignas(64) ULONG64 in_frames, in_bytes, out_frames, out_bytes;
 };
 
 struct ndis_adapter {
@@ -131,7 +133,7 @@ struct ndis_adapter {
     const struct ndis_lower_ops *lower_ops;
     const struct ndis_upper_ops *upper_ops;
     void *lower_context, *upper_context;
-    volatile bool upper_open; /* the protocol's binding takes frames */
+    bool upper_open; /* atomic: the protocol's binding takes frames */
     LIST_ENTRY link;          /* ndis_adapters */
     struct ndis_adapter_config config;
     char name[64], bindings[128];
@@ -165,6 +167,7 @@ struct ndis_adapter {
     NDIS_HANDLE loopback_pool;
     atomic_ullong in_discards, out_discards;
     struct adapter_counters counters[64]; /* one a virtual processor */
+    struct adapter_counters shared_counters;
 };
 
 extern KSPIN_LOCK ndis_lock;
@@ -189,6 +192,19 @@ void module_pause(struct ndis_module *module, ULONG reason);
 void module_detach(struct ndis_module *module);
 /* The module that a driver's handle names; a violation if it names none. */
 struct ndis_module *module_of(NDIS_HANDLE handle, const char *function);
+/* The driver of a handle of a module or of a driver; NULL if it is neither. */
+static inline struct ndis_driver *driver_of(NDIS_HANDLE handle)
+{
+    _Static_assert(sizeof(struct ndis_driver) >
+                       offsetof(struct ndis_module, magic) + sizeof(ULONG),
+                   "");
+    struct ndis_driver *driver = handle;
+    struct ndis_module *module = handle;
+    if (handle && module->magic == MODULE_MAGIC)
+        return module->driver;
+    return handle && driver->magic == DRIVER_MAGIC ? driver : NULL;
+}
+
 /* Unchecked, for the data path. */
 static inline struct ndis_module *module_cast(NDIS_HANDLE handle)
 {

@@ -101,6 +101,7 @@ NT_EXPORT(NDIS, NdisFreeTimerObject);
 
 struct ndis_work {
     WORK_QUEUE_ITEM item;
+    struct ndis_driver *driver; /* does not go while it runs; NULL: unknown */
     NDIS_IO_WORKITEM_ROUTINE routine;
     PVOID context;
     volatile LONG queued;
@@ -121,18 +122,23 @@ static VOID NTAPI work_run(PVOID Parameter)
     PVOID context = work->context;
     /* From here on the driver may queue or free it, also from within the routine. */
     InterlockedExchange(&work->queued, 0);
+    struct ndis_driver *driver = work->driver;
+    struct vf_call call = vf_call_begin_of("a work item", routine);
     routine(context, work);
+    vf_call_end(&call);
     work_release(work);
+    if (driver)
+        rundown_drop(&driver->works, 1);
 }
 
 NDIS_HANDLE NTAPI NdisAllocateIoWorkItem(NDIS_HANDLE NdisObjectHandle)
 {
     VF_ENTRY(DISPATCH_LEVEL);
-    (void)NdisObjectHandle;
     struct ndis_work *work = vf_fault(VfFaultNdis) ? NULL : calloc(1, sizeof(*work));
     if (!work)
         return NULL;
     work->references = 1;
+    work->driver = driver_of(NdisObjectHandle);
     work->track = track_add(TrackWorkItem, work, __builtin_return_address(0));
     return work;
 }
@@ -150,6 +156,8 @@ VOID NTAPI NdisQueueIoWorkItem(NDIS_HANDLE NdisIoWorkItemHandle, NDIS_IO_WORKITE
         return;
     }
     InterlockedIncrement(&work->references);
+    if (work->driver)
+        rundown_add(&work->driver->works, 1);
     work->routine = Routine;
     work->context = WorkItemContext;
     ExInitializeWorkItem(&work->item, work_run, work);

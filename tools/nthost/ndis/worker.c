@@ -28,7 +28,7 @@ static KEVENT idle; /* both queues are empty and nothing runs */
 static unsigned pending;
 
 static KEVENT pnp_free;
-static struct nt_thread *volatile pnp_owner;
+static _Atomic(struct nt_thread *) pnp_owner;
 
 void ndis_pnp_lock(void)
 {
