@@ -27,6 +27,7 @@ struct machine {
     /* Dispatcher lock. */
     struct frame queue[MAX_QUEUE];
     unsigned queued;
+    uint64_t in_hand; /* when the frame that the nic has taken was sent; 0: none */
     uint64_t wanted; /* by the disk; 0: nothing */
     uint64_t epoch;  /* incarnation of that wish */
 };
@@ -50,9 +51,25 @@ static uint64_t clock_now(void)
     return KeQueryInterruptTimePrecise(&qpc);
 }
 
+/* Is a frame on its way for so long that its receiver may be wrong, whoever was slow? */
+static bool is_overdue(const struct machine *machine)
+{
+    uint64_t since = world.now - world_interval() / 2;
+
+    if (world_frozen(&world, machine->index))
+        return false; /* it will notice */
+    for (unsigned i = 0; i < machine->queued; i++)
+        if (machine->queue[i].posted <= since)
+            return true;
+    return machine->in_hand != 0 && machine->in_hand <= since;
+}
+
 static void look(void)
 {
     world.now = sched_interrupt_time();
+    for (unsigned i = 0; i < world.count; i++)
+        if (is_overdue(&machines[i]))
+            world_excuse(&world);
     check_world(&world);
 }
 
@@ -193,9 +210,11 @@ static void run_nic(void *context)
         }
         frame = machine->queue[first];
         machine->queue[first] = machine->queue[--machine->queued];
+        machine->in_hand = frame.posted;
         sched_unlock();
         receive(machine, &frame);
         sched_lock();
+        machine->in_hand = 0;
     }
     sched_unlock();
 }
