@@ -223,6 +223,16 @@ static VOID ProbeReadAttributes(_Inout_ PNDIS_FILTER_RESTART_PARAMETERS Paramete
     }
 }
 
+static VOID ProbeSetRunning(_Inout_ PPROBE_MODULE Module, BOOLEAN Running)
+{
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Module->Lock, &irql);
+    Module->Running = Running;
+    KeReleaseSpinLock(&Module->Lock, irql);
+    InterlockedExchangeAdd((PLONG)&Probe.State.Running, Running ? 1 : -1);
+}
+
 _Use_decl_annotations_
 NDIS_STATUS ProbeRestart(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_RESTART_PARAMETERS RestartParameters)
 {
@@ -241,8 +251,7 @@ NDIS_STATUS ProbeRestart(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_RESTART_P
         NdisQueueIoWorkItem(module->PauseWork, ProbePauseWork, module);
         return NDIS_STATUS_PENDING;
     }
-    module->Running = TRUE;
-    InterlockedIncrement((PLONG)&Probe.State.Running);
+    ProbeSetRunning(module, TRUE);
     return NDIS_STATUS_SUCCESS;
 }
 
@@ -264,8 +273,7 @@ static VOID ProbePauseWork(PVOID WorkItemContext, NDIS_HANDLE NdisIoWorkItemHand
     if (module->Restarting)
     {
         module->Restarting = FALSE;
-        module->Running = TRUE;
-        InterlockedIncrement((PLONG)&Probe.State.Running);
+        ProbeSetRunning(module, TRUE);
         ProbeLeave(module);
         NdisFRestartComplete(module->FilterHandle, NDIS_STATUS_SUCCESS);
         return;
@@ -278,14 +286,10 @@ _Use_decl_annotations_
 NDIS_STATUS ProbePause(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_PAUSE_PARAMETERS PauseParameters)
 {
     PPROBE_MODULE module = FilterModuleContext;
-    KIRQL irql;
 
     Probe.State.PauseReason = PauseParameters->PauseReason;
     InterlockedIncrement((PLONG)&Probe.State.Pauses);
-    InterlockedDecrement((PLONG)&Probe.State.Running);
-    KeAcquireSpinLock(&module->Lock, &irql);
-    module->Running = FALSE;
-    KeReleaseSpinLock(&module->Lock, irql);
+    ProbeSetRunning(module, FALSE);
     if (ProbeDoes(PROBE_ASYNC_PAUSE))
     {
         NdisQueueIoWorkItem(module->PauseWork, ProbePauseWork, module);
@@ -310,18 +314,19 @@ VOID ProbeStatus(NDIS_HANDLE FilterModuleContext, PNDIS_STATUS_INDICATION Status
     PPROBE_MODULE module = FilterModuleContext;
 
     InterlockedIncrement((PLONG)&Probe.State.Statuses);
-    Probe.State.LastStatus = (ULONG)StatusIndication->StatusCode;
+    InterlockedExchange((PLONG)&Probe.State.LastStatus, StatusIndication->StatusCode);
     if (StatusIndication->StatusCode == NDIS_STATUS_LINK_STATE)
     {
         PNDIS_LINK_STATE link = StatusIndication->StatusBuffer;
 
-        Probe.State.Connected = link->MediaConnectState == MediaConnectStateConnected ? 1u : 2u;
+        InterlockedExchange((PLONG)&Probe.State.Connected,
+                            link->MediaConnectState == MediaConnectStateConnected ? 1 : 2);
     }
     if (StatusIndication->StatusCode == NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG)
     {
         PNDIS_OFFLOAD offload = StatusIndication->StatusBuffer;
 
-        Probe.State.OffloadRsc = offload->Rsc.IPv4.Enabled ? 1u : 2u;
+        InterlockedExchange((PLONG)&Probe.State.OffloadRsc, offload->Rsc.IPv4.Enabled ? 1 : 2);
     }
     NdisFIndicateStatus(module->FilterHandle, StatusIndication);
 }

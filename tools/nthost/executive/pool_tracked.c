@@ -375,6 +375,8 @@ static void check_unload(const char *driver)
 {
     struct pool_block *first = NULL;
     size_t count = 0, same = 0, bytes = 0;
+    struct nt_thread *self = nt_self;
+    word_lock(self, &lock);
     for (PLIST_ENTRY entry = live.Flink; entry != &live; entry = entry->Flink) {
         struct pool_block *block = CONTAINING_RECORD(entry, struct pool_block, entry);
         if (!vf_is_owner(block->owner, driver))
@@ -386,6 +388,7 @@ static void check_unload(const char *driver)
         same += block->tag == first->tag &&
                 !memcmp(block->allocated, first->allocated, sizeof block->allocated);
     }
+    word_unlock(self, &lock);
     if (first) {
         char what[256];
         snprintf(

@@ -34,12 +34,12 @@ struct test_edge {
     KSPIN_LOCK lock;
     struct frame_queue wire, stack;        /* what went out, what reached the stack */
     struct nbl_queue sends, receives;      /* to be completed, to be returned, later */
-    bool hold_sends, hold_receives;
-    unsigned outstanding;                  /* NBLs that are held, or out above */
+    atomic_bool hold_sends, hold_receives;
+    atomic_uint outstanding;                  /* NBLs that are held, or out above */
     struct rundown indicating;             /* the miniport's own calls */
     struct nt_thread *thread;
     KEVENT wake;
-    bool stop;
+    atomic_bool stop;
 };
 
 static KIRQL lock(struct test_edge *edge)

@@ -276,9 +276,11 @@ NDIS_STATUS NTAPI NdisFRegisterFilterDriver(PDRIVER_OBJECT DriverObject,
     NDIS_STATUS status = check_characteristics(Characteristics);
     if (status != NDIS_STATUS_SUCCESS)
         return status;
-    struct ndis_driver *driver = vf_fault(VfFaultNdis) ? NULL : calloc(1, sizeof(*driver));
+    struct ndis_driver *driver =
+        vf_fault(VfFaultNdis) ? NULL : aligned_alloc(64, (sizeof(*driver) + 63) & ~63ul);
     if (!driver)
         return NDIS_STATUS_RESOURCES;
+    memset(driver, 0, sizeof(*driver));
     driver->magic = DRIVER_MAGIC;
     driver->object = DriverObject;
     rundown_init(&driver->works);
@@ -326,6 +328,7 @@ VOID NTAPI NdisFDeregisterFilterDriver(NDIS_HANDLE NdisFilterDriverHandle)
     ndis_pnp_unlock();
     /* Its code goes next: what still runs of its work items returns first. */
     rundown_wait(&driver->works);
+    rundown_end();
     driver->magic = 0;
     free(driver);
 }

@@ -320,6 +320,7 @@ void module_detach(struct ndis_module *module)
     struct vf_call call = vf_call_begin_of("FilterDetach", module->driver->handlers.DetachHandler);
     module->driver->handlers.DetachHandler(module->context);
     vf_call_end(&call);
+    rundown_end();
     module_free(module);
 }
 

@@ -45,6 +45,11 @@ void rundown_pass(struct rundown *rundown)
     rundown->waiting = false;
 }
 
+void rundown_end(void)
+{
+    KeFlushQueuedDpcs();
+}
+
 void rundown_close(struct rundown *rundown)
 {
     rundown->closed = true;

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 
 struct rundown {
-    volatile bool closed;  /* no new references */
-    volatile bool waiting; /* someone waits for zero */
+    atomic_bool closed;  /* no new references */
+    atomic_bool waiting; /* someone waits for zero */
     KEVENT drained;
     struct {
         _Alignas(64) atomic_long count;
@@ -31,6 +31,9 @@ void rundown_wait(struct rundown *rundown);
 /* Waits until all references are gone that were held when it was called; others may come and go.
  * Only for references that are dropped where they were taken (rundown_enter). */
 void rundown_pass(struct rundown *rundown);
+/* Before its memory goes: who gave back the last reference may still be at the end of rundown_drop().
+ * PASSIVE_LEVEL, in driver context. */
+void rundown_end(void);
 long rundown_sum(const struct rundown *rundown);
 void rundown_wake(struct rundown *rundown);
 
@@ -52,7 +55,7 @@ static inline void rundown_drop_at(struct rundown *rundown, unsigned line, long 
     struct nt_thread *self = nt_self;
     uint8_t irql = irql_raise(self, self->irql < DISPATCH ? DISPATCH : self->irql);
     atomic_fetch_sub(&rundown->line[line].count, count);
-    if (__builtin_expect(rundown->waiting, 0))
+    if (__builtin_expect(atomic_load_explicit(&rundown->waiting, memory_order_acquire), 0))
         rundown_wake(rundown);
     irql_lower(self, irql);
 }
@@ -77,7 +80,7 @@ static inline bool rundown_take(struct rundown *rundown, long count)
      * before it sums. Either it sees this reference or this sees it closed. */
     unsigned line = ndis_processor();
     atomic_fetch_add(&rundown->line[line].count, count);
-    if (__builtin_expect(!rundown->closed, 1))
+    if (__builtin_expect(!atomic_load_explicit(&rundown->closed, memory_order_acquire), 1))
         return true;
     rundown_drop_at(rundown, line, count);
     return false;

@@ -93,7 +93,7 @@ struct ndis_driver {
 struct ndis_module {
     struct ndis_links links; /* first: hot */
     ULONG magic;
-    enum module_state state;
+    _Atomic(enum module_state) state;
     struct ndis_driver *driver;
     NDIS_HANDLE context; /* FilterModuleContext */
     struct ndis_node node;
@@ -111,7 +111,7 @@ struct ndis_module {
     atomic_long held_sends, held_receives;             /* verifier: NBLs of others with the driver */
     bool leaving;        /* out of sight, and its last OID requests still pass on from its old place */
     unsigned left_place;
-    struct nt_thread *in_restart; /* calls FilterRestart just now */
+    _Atomic(struct nt_thread *) in_restart; /* calls FilterRestart just now */
     atomic_long busy_receives; /* of these, at most so many are in a call of it just now */
     atomic_long originated_sends, originated_receives; /* verifier: its own that are out */
 };
@@ -145,7 +145,7 @@ struct ndis_adapter {
 
     struct ndis_module *modules[MAX_MODULES]; /* [0] is nearest to the miniport */
     unsigned module_count;
-    struct module_view *volatile view;
+    struct module_view *view; /* atomic */
     struct rundown control; /* calls that use a view */
 
     struct rundown sends;    /* NBLs that the protocol has sent and that are not complete */
@@ -158,7 +158,7 @@ struct ndis_adapter {
     UCHAR multicast[32][6];
     UCHAR mac[6];
     ULONG mtu;
-    bool connected;
+    atomic_bool connected;
     NDIS_DEVICE_POWER_STATE power;
 
     NET_IFINDEX if_index;
@@ -230,7 +230,7 @@ void filters_rebind_all(void);
 static inline const struct module_view *stack_view(struct ndis_adapter *adapter, unsigned *line)
 {
     *line = rundown_enter(&adapter->control);
-    return adapter->view;
+    return __atomic_load_n(&adapter->view, __ATOMIC_SEQ_CST);
 }
 static inline void stack_unview(struct ndis_adapter *adapter, unsigned line)
 {

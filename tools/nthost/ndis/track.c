@@ -71,23 +71,31 @@ void stack_describe(void *const *stack, unsigned depth, char *text, size_t size)
     }
 }
 
+static void report(const struct track_entry *entry)
+{
+    if (entry->kind == TrackPool)
+        verify_pool_leaks((struct nb_pool *)(ULONG_PTR)entry->object, entry->driver);
+    char stack[1024];
+    stack_describe(entry->stack, entry->depth, stack, sizeof(stack));
+    vf_violation(entry->kind == TrackNbl         ? VfNblLeak
+                 : entry->kind == TrackClonedOid ? VfOidLeak
+                                                 : VfNdisLeak,
+                 "%s %p was not freed by %s; it was allocated at%s", kinds[entry->kind],
+                 entry->object, entry->driver, stack);
+}
+
 static void check_unload(const char *driver)
 {
+    const struct track_entry *left = NULL;
+    KIRQL irql;
     verify_blocks_unloaded(driver);
-    for (LIST_ENTRY *e = entries.Flink; e != &entries; e = e->Flink) {
-        struct track_entry *entry = CONTAINING_RECORD(e, struct track_entry, link);
-        if (strcmp(entry->driver, driver))
-            continue;
-        if (entry->kind == TrackPool)
-            verify_pool_leaks((struct nb_pool *)(ULONG_PTR)entry->object, driver);
-        char stack[1024];
-        stack_describe(entry->stack, entry->depth, stack, sizeof(stack));
-        vf_violation(entry->kind == TrackNbl        ? VfNblLeak
-                     : entry->kind == TrackClonedOid ? VfOidLeak
-                                                     : VfNdisLeak,
-                     "%s %p was not freed by %s; it was allocated at%s", kinds[entry->kind],
-                     entry->object, driver, stack);
-    }
+    KeAcquireSpinLock(&entries_lock, &irql);
+    for (LIST_ENTRY *e = entries.Flink; e != &entries && !left; e = e->Flink)
+        if (!strcmp(CONTAINING_RECORD(e, struct track_entry, link)->driver, driver))
+            left = CONTAINING_RECORD(e, struct track_entry, link);
+    KeReleaseSpinLock(&entries_lock, irql);
+    if (left)
+        report(left); /* nobody frees it any more: its driver is gone */
     const char *service = filters_registered_by(driver);
     if (service)
         vf_violation(VfNdisLeak, "%s was unloaded without NdisFDeregisterFilterDriver", service);

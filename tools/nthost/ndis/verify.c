@@ -325,9 +325,12 @@ static void return_from(struct ndis_node *from, const struct link_return *link,
 {
     check_irql(flags & NDIS_RETURN_FLAGS_DISPATCH_LEVEL, function, from);
     long count = 0;
-    FOR_EACH_NBL(nbl, nbls) count++;
-    receives_busy(link->node, count);
-    FOR_EACH_NBL(nbl, nbls) give_back(nbl, from, link->node, Receiving, function);
+    FOR_EACH_NBL(nbl, nbls)
+    {
+        receives_busy(link->node, 1);
+        count++;
+        give_back(nbl, from, link->node, Receiving, function);
+    }
     struct vf_call call = vf_call_begin_of("FilterReturnNetBufferLists", link->call);
     link->call(link->context, nbls, flags);
     vf_call_end(&call);
@@ -507,6 +510,8 @@ void verify_block_put(struct nb_block *block)
 /* What the driver has freed and then written to, while its name is still known. */
 void verify_blocks_unloaded(const char *driver)
 {
+    KIRQL irql;
+    KeAcquireSpinLock(&blocks_lock, &irql);
     for (unsigned i = 0; i < QUARANTINE; i++) {
         struct nb_block *block = quarantine[i];
         if (!block || !vf_is_owner(block->caller, driver))
@@ -514,6 +519,7 @@ void verify_blocks_unloaded(const char *driver)
         quarantine[i] = NULL;
         release_block(block, true);
     }
+    KeReleaseSpinLock(&blocks_lock, irql);
 }
 
 void verify_nbl_free(PNET_BUFFER_LIST nbl, const char *function)
