@@ -9,5 +9,5 @@
 
 /* Attaches clsact and a drop-all filter to the interface; false and a message on failure. */
 bool ingress_block(int ifindex, char *error, size_t error_size);
-/* Takes the filter away, and clsact if we brought it. */
+/* Takes the filter away. clsact stays: alone it does nothing, and others may have filters in it. */
 void ingress_unblock(int ifindex);
