@@ -7,9 +7,10 @@ import { failover, mend, type Failure } from '../../tools/lab/failover.js';
 import { sleep, spawnBound, until } from '../../tools/lab/process.js';
 import { everyHostIsWell, startCluster, timing } from './cluster.js';
 
+// On a machine that does other things too. `npm run soak` holds twenty runs to 50 and 150 ms.
 const runs = 3;
-const medianLimitMs = 50;
-const worstLimitMs = 150;
+const medianLimitMs = 100;
+const worstLimitMs = 300;
 
 const cluster = await startCluster({ clients: 32 });
 const { client } = cluster.lab;
