@@ -28,8 +28,8 @@ struct machine {
     struct frame queue[MAX_QUEUE];
     unsigned queued;
     uint64_t in_hand; /* when the frame that the nic has taken was sent; 0: none */
-    uint64_t wanted; /* by the disk; 0: nothing */
-    uint64_t epoch;  /* incarnation of that wish */
+    uint64_t wanted;  /* by the disk; 0: nothing */
+    uint64_t epoch;   /* incarnation of that wish */
 };
 
 /* What is left to do after the lock is released. */
@@ -51,13 +51,15 @@ static uint64_t clock_now(void)
     return KeQueryInterruptTimePrecise(&qpc);
 }
 
-/* Is a frame on its way for so long that its receiver may be wrong, whoever was slow? */
+/* Has a frame been on its way for so long that its receiver may be wrong, whoever was slow? (Not
+ * while the receiver had no processor: that it notices.) */
 static bool is_overdue(const struct machine *machine)
 {
+    uint64_t ran_from = world.nodes[machine->index].frozen_until;
     uint64_t since = world.now - world_interval() / 2;
 
-    if (world_frozen(&world, machine->index))
-        return false; /* it will notice */
+    if (ran_from > since)
+        return false;
     for (unsigned i = 0; i < machine->queued; i++)
         if (machine->queue[i].posted <= since)
             return true;
@@ -334,6 +336,7 @@ static void steal(struct machine *machine, uint64_t duration)
     world_log(&world, machine->index, "loses its processor for %.2f ms", (double)duration / MS);
     while (clock_now() < until)
         ;
+    look(); /* the data path may be the first to run again */
     nt_leave_dispatch();
 }
 
