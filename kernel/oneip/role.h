@@ -42,7 +42,9 @@
  *      after the time of the last beacons that were really handed to the adapter (OipRoleSent),
  *      and others wait longer than that after the last beacon that they heard: half an interval
  *      longer, for its way. So a node that froze, wherever it froze, does not act beside its
- *      successor when it runs again. (A batch that had already passed the check may still leave.
+ *      successor when it runs again. The lease does not begin at all if the first beacons go out
+ *      when the next in line may be promoted already, and beacons that go out after its end do
+ *      not renew it. (A batch that had already passed the check may still leave.
  *      And where beacons are lost, others may be wrong about the dispatcher; then two act until
  *      one hears the other, R5.)
  *  R4  Silence counts only while this node was running: after a stall it begins anew, since beacons
