@@ -109,7 +109,8 @@ export async function runTap(program: Program): Promise<Outcome> {
   // Its own process group, so that a test that hangs is ended with all that it started.
   const child = spawn(program.command, program.args, {
     cwd: program.cwd,
-    env: { ...process.env, ...program.env },
+    // The runner has the limit; tap's own of 30 s is for one test on an idle machine.
+    env: { TAP_TIMEOUT: '300', ...process.env, ...program.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
