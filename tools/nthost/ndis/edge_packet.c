@@ -13,80 +13,12 @@
  */
 #include "edge_real.h"
 #include "gso.h"
-#include "ingress.h"
-#include "netlink.h"
 #include "vnet.h"
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <net/if_arp.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#define RECEIVE_BUFFER (16 << 20)
-#define WAKE_SIGNAL    SIGURG
-
-/* Threads */
-
-void edge_realtime(void)
-{
-    struct sched_param parameters = {.sched_priority = 1};
-    pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters); /* where it is permitted */
-}
-
-struct thread_start {
-    struct edge_pair *edge;
-    struct edge_thread *thread;
-    void (*run)(void *);
-};
-
-static void on_wake(int signal)
-{
-    (void)signal;
-}
-
-static void thread_run(void *context)
-{
-    struct thread_start start = *(struct thread_start *)context;
-    free(context);
-    start.thread->pthread = pthread_self();
-    start.thread->running = true;
-    start.run(start.edge);
-    start.thread->running = false;
-}
-
-bool edge_start_thread(struct edge_pair *edge, struct edge_thread *thread, const char *name,
-                       void (*run)(void *))
-{
-    struct thread_start *start = malloc(sizeof(*start));
-    if (!start)
-        return false;
-    *start = (struct thread_start){edge, thread, run};
-    thread->thread = nt_spawn(name, thread_run, start);
-    return thread->thread != NULL;
-}
-
-/* The thread has been told to stop; a system call that it blocks in is interrupted until it hears. */
-void edge_stop_thread(struct edge_thread *thread)
-{
-    if (!thread->thread)
-        return;
-    while (thread->running) {
-        pthread_kill(thread->pthread, WAKE_SIGNAL);
-        usleep(200);
-    }
-    nt_join(thread->thread);
-    thread->thread = NULL;
-}
 
 /* Receiving */
 
@@ -180,18 +112,28 @@ static void segment(struct edge_pair *edge, struct batch *batch, struct slot *sl
     }
 }
 
-static bool rsc_on(const struct edge_pair *edge, const struct frame_layers *layers)
+/* A bit for each receive offload that is on. */
+static unsigned rx_bit(bool rsc, int ip, int protocol)
 {
-    const NDIS_TCP_RECV_SEG_COALESCE_OFFLOAD *rsc = &edge->adapter->current.Rsc;
-    return layers->protocol == 6 && (layers->ip == 6 ? rsc->IPv6.Enabled : rsc->IPv4.Enabled);
+    return 1u << ((rsc ? 4 : 0) + (ip == 6 ? 2 : 0) + (protocol == 6));
 }
 
-static bool checksums_on(const struct edge_pair *edge, const struct frame_layers *layers)
+static bool rx_on(const struct edge_pair *edge, bool rsc, const struct frame_layers *layers)
 {
-    const NDIS_TCP_IP_CHECKSUM_OFFLOAD *c = &edge->adapter->current.Checksum;
-    if (layers->ip == 6)
-        return layers->protocol == 6 ? c->IPv6Receive.TcpChecksum : c->IPv6Receive.UdpChecksum;
-    return layers->protocol == 6 ? c->IPv4Receive.TcpChecksum : c->IPv4Receive.UdpChecksum;
+    return atomic_load_explicit(&edge->rx_offloads, memory_order_relaxed) &
+           rx_bit(rsc, layers->ip, layers->protocol);
+}
+
+void packet_set_offloads(void *context, const NDIS_OFFLOAD *current)
+{
+    struct edge_pair *edge = context;
+    const NDIS_TCP_IP_CHECKSUM_OFFLOAD *c = &current->Checksum;
+    edge->rx_offloads = (current->Rsc.IPv4.Enabled ? rx_bit(true, 4, 6) : 0) |
+                        (current->Rsc.IPv6.Enabled ? rx_bit(true, 6, 6) : 0) |
+                        (c->IPv4Receive.TcpChecksum ? rx_bit(false, 4, 6) : 0) |
+                        (c->IPv4Receive.UdpChecksum ? rx_bit(false, 4, 17) : 0) |
+                        (c->IPv6Receive.TcpChecksum ? rx_bit(false, 6, 6) : 0) |
+                        (c->IPv6Receive.UdpChecksum ? rx_bit(false, 6, 17) : 0);
 }
 
 /* Finishes a partial checksum: the stack above has turned receive checksums off. */
@@ -223,12 +165,12 @@ static bool receive_offloaded(struct edge_pair *edge, struct batch *batch, struc
         ndis_lower_discards(edge->adapter, 1, 0);
         return false;
     }
-    if (super && !rsc_on(edge, &layers)) {
+    if (super && !rx_on(edge, true, &layers)) {
         segment(edge, batch, slot, bytes, &layers, tag);
         return false;
     }
     slot_set(slot, bytes);
-    if (parsed && checksums_on(edge, &layers))
+    if (parsed && rx_on(edge, false, &layers))
         NET_BUFFER_LIST_INFO(slot->nbl, TcpIpChecksumNetBufferListInfo) =
             (PVOID)(ULONG_PTR)vnet_receive_checksum(vnet, frame, seen);
     else if (parsed && (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
@@ -309,7 +251,7 @@ static void indicate(struct edge_pair *edge, struct batch *batch, unsigned proce
         give_back(chain);
 }
 
-static void receive_thread(void *context)
+void packet_receive_thread(void *context)
 {
     struct edge_pair *edge = context;
     struct batch *batch = calloc(1, sizeof(*batch));
@@ -372,16 +314,20 @@ static void membership(struct edge_pair *edge, int type, const UCHAR *address, i
 }
 
 /* The interface lets through what the packet filter says; dropping what is no longer wanted is
- * miniport_wants()'s. */
+ * miniport_wants()'s. What was added ends with the socket. */
 static void packet_set_filter(void *context, ULONG filter, const UCHAR (*multicast)[6], ULONG count)
 {
     struct edge_pair *edge = context;
-    membership(edge, PACKET_MR_PROMISC, NULL,
-               filter & NDIS_PACKET_TYPE_PROMISCUOUS ? PACKET_ADD_MEMBERSHIP
-                                                     : PACKET_DROP_MEMBERSHIP);
-    membership(edge, PACKET_MR_ALLMULTI, NULL,
-               filter & NDIS_PACKET_TYPE_ALL_MULTICAST ? PACKET_ADD_MEMBERSHIP
-                                                       : PACKET_DROP_MEMBERSHIP);
+    ULONG changed = edge->asked_filter ^ filter;
+    edge->asked_filter = filter; /* the socket counts: each is added once */
+    if (changed & NDIS_PACKET_TYPE_PROMISCUOUS)
+        membership(edge, PACKET_MR_PROMISC, NULL,
+                   filter & NDIS_PACKET_TYPE_PROMISCUOUS ? PACKET_ADD_MEMBERSHIP
+                                                         : PACKET_DROP_MEMBERSHIP);
+    if (changed & NDIS_PACKET_TYPE_ALL_MULTICAST)
+        membership(edge, PACKET_MR_ALLMULTI, NULL,
+                   filter & NDIS_PACKET_TYPE_ALL_MULTICAST ? PACKET_ADD_MEMBERSHIP
+                                                           : PACKET_DROP_MEMBERSHIP);
     for (ULONG i = 0; i < count; i++)
         membership(edge, PACKET_MR_MULTICAST, multicast[i], PACKET_ADD_MEMBERSHIP);
 }
@@ -392,183 +338,5 @@ const struct ndis_lower_ops packet_ops = {
     .pause = packet_pause,
     .restart = packet_restart,
     .packet_filter = packet_set_filter,
+    .offload = packet_set_offloads,
 };
-
-/* Opening and closing */
-
-static bool refuse(char *error, size_t size, const char *what, const char *name)
-{
-    snprintf(error, size, "%s %s: %s", what, name, strerror(errno));
-    return false;
-}
-
-static bool read_interface(struct edge_pair *edge, char *error, size_t size)
-{
-    struct ifreq request = {0};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", edge->nic);
-    bool ok = fd >= 0 && !ioctl(fd, SIOCGIFINDEX, &request);
-    edge->ifindex = request.ifr_ifindex;
-    ok = ok && !ioctl(fd, SIOCGIFHWADDR, &request);
-    bool ethernet = request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
-    memcpy(edge->mac, request.ifr_hwaddr.sa_data, 6);
-    ok = ok && !ioctl(fd, SIOCGIFMTU, &request);
-    edge->mtu = (unsigned)request.ifr_mtu;
-    if (!ok)
-        refuse(error, size, "interface", edge->nic);
-    else if (!ethernet)
-        snprintf(error, size, "interface %s is not Ethernet", edge->nic);
-    if (fd >= 0)
-        close(fd);
-    return ok && ethernet;
-}
-
-static bool open_receive(struct edge_pair *edge, char *error, size_t size)
-{
-    int one = 1, bytes = RECEIVE_BUFFER;
-    edge->rx = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-    struct sockaddr_ll address = {.sll_family = AF_PACKET,
-                                  .sll_protocol = htons(ETH_P_ALL),
-                                  .sll_ifindex = edge->ifindex};
-    if (edge->rx < 0 || setsockopt(edge->rx, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) ||
-        setsockopt(edge->rx, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
-        setsockopt(edge->rx, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)))
-        return refuse(error, size, "packet socket for", edge->nic);
-    if (setsockopt(edge->rx, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
-        setsockopt(edge->rx, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-    if (bind(edge->rx, (struct sockaddr *)&address, sizeof(address)))
-        return refuse(error, size, "packet socket for", edge->nic);
-    return true;
-}
-
-/* Of the interface itself: the stack's IPv6 is the TAP's. Returns what it was. */
-static bool set_ipv6(const char *nic, bool on)
-{
-    char path[96], was = '1';
-    snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", nic);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t n = read(fd, &was, 1);
-    if (n == 1)
-        n = pwrite(fd, on ? "0" : "1", 1, 0);
-    close(fd);
-    return n == 1 && was == '0';
-}
-
-/* What Linux does for any sender: checksums and segmentation, in software if need be. */
-static void offer_offloads(NDIS_OFFLOAD *offload)
-{
-    offload_none(offload);
-    NDIS_TCP_IP_CHECKSUM_OFFLOAD *c = &offload->Checksum;
-    ULONG ethernet = NDIS_ENCAPSULATION_IEEE_802_3 | NDIS_ENCAPSULATION_IEEE_802_3_P_AND_Q |
-                     NDIS_ENCAPSULATION_IEEE_802_3_P_AND_Q_IN_OOB;
-    c->IPv4Transmit.Encapsulation = c->IPv4Receive.Encapsulation = ethernet;
-    c->IPv6Transmit.Encapsulation = c->IPv6Receive.Encapsulation = ethernet;
-    c->IPv4Transmit.IpOptionsSupported = c->IPv4Receive.IpOptionsSupported = 1;
-    c->IPv4Transmit.TcpOptionsSupported = c->IPv4Receive.TcpOptionsSupported = 1;
-    c->IPv4Transmit.TcpChecksum = c->IPv4Receive.TcpChecksum = 1;
-    c->IPv4Transmit.UdpChecksum = c->IPv4Receive.UdpChecksum = 1;
-    c->IPv4Transmit.IpChecksum = c->IPv4Receive.IpChecksum = 1;
-    c->IPv6Transmit.IpExtensionHeadersSupported = c->IPv6Receive.IpExtensionHeadersSupported = 1;
-    c->IPv6Transmit.TcpOptionsSupported = c->IPv6Receive.TcpOptionsSupported = 1;
-    c->IPv6Transmit.TcpChecksum = c->IPv6Receive.TcpChecksum = 1;
-    c->IPv6Transmit.UdpChecksum = c->IPv6Receive.UdpChecksum = 1;
-    offload->LsoV2.IPv4.Encapsulation = offload->LsoV2.IPv6.Encapsulation = ethernet;
-    offload->LsoV2.IPv4.MaxOffLoadSize = offload->LsoV2.IPv6.MaxOffLoadSize = 62000;
-    offload->LsoV2.IPv4.MinSegmentCount = offload->LsoV2.IPv6.MinSegmentCount = 1;
-    offload->LsoV2.IPv6.IpExtensionHeadersSupported = 1;
-    offload->LsoV2.IPv6.TcpOptionsSupported = 1;
-    offload->Rsc.IPv4.Enabled = offload->Rsc.IPv6.Enabled = TRUE;
-}
-
-static bool open_all(struct edge_pair *edge, char *error, size_t size)
-{
-    if (!read_interface(edge, error, size) || !open_receive(edge, error, size) ||
-        !packet_send_open(edge, error, size) || !tap_open(edge, error, size))
-        return false;
-    edge->monitor = netlink_monitor(RTMGRP_LINK);
-    edge->stop_event = eventfd(0, EFD_CLOEXEC);
-    if (edge->monitor < 0 || edge->stop_event < 0)
-        return refuse(error, size, "netlink for", edge->nic);
-    if (!ingress_block(edge->ifindex, error, size))
-        return false;
-    edge->blocked = true;
-    edge->ipv6_was_on = set_ipv6(edge->nic, false);
-
-    struct ndis_adapter_config config = {
-        .name = edge->nic,
-        .mtu = edge->mtu,
-        .medium = NdisMedium802_3,
-        .physical = NdisPhysicalMedium802_3,
-        .link_speed = 10000000000ull,
-        .vlan = true,
-    };
-    memcpy(config.mac, edge->mac, 6);
-    offer_offloads(&config.offload);
-    edge->adapter = ndis_adapter_create(&config, &packet_ops, edge, &tap_ops, edge);
-    if (!edge->adapter || !slots_open(&edge->rx_slots, RX_SLOTS, ndis_lower_handle(edge->adapter)) ||
-        !slots_open(&edge->tap_slots, TAP_SLOTS, ndis_upper_handle(edge->adapter))) {
-        snprintf(error, size, "no memory");
-        return false;
-    }
-    return true;
-}
-
-struct edge_pair *edge_open(const struct edge_options *options, char *error, size_t error_size)
-{
-    struct edge_pair *edge = aligned_alloc(64, (sizeof(*edge) + 63) & ~63ul);
-    if (!edge) {
-        snprintf(error, error_size, "no memory");
-        return NULL;
-    }
-    memset(edge, 0, sizeof(*edge));
-    edge->rx = edge->tx = edge->tap_fd = edge->monitor = edge->stop_event = -1;
-    edge->resources_random = options->resources_random;
-    edge->random = 1;
-    snprintf(edge->nic, sizeof(edge->nic), "%s", options->nic);
-    snprintf(edge->tap, sizeof(edge->tap), "%s", options->tap);
-    rundown_init(&edge->indicating);
-    struct sigaction wake = {.sa_handler = on_wake};
-    sigaction(WAKE_SIGNAL, &wake, NULL);
-    if (!open_all(edge, error, error_size)) {
-        edge_close(edge);
-        return NULL;
-    }
-    ndis_adapter_start(edge->adapter);
-    edge_start_thread(edge, &edge->drain, "edge-drain", packet_drain_thread);
-    edge_start_thread(edge, &edge->receive, "edge-receive", receive_thread);
-    edge_start_thread(edge, &edge->tap_reader, "edge-tap", tap_thread);
-    edge_start_thread(edge, &edge->link, "edge-link", link_thread);
-    return edge;
-}
-
-void edge_close(struct edge_pair *edge)
-{
-    edge->stop = true;
-    uint64_t one = 1;
-    if (edge->stop_event >= 0 && write(edge->stop_event, &one, sizeof(one)) < 0)
-        abort();
-    KeSetEvent(&edge->tap_slots.available, IO_NO_INCREMENT, FALSE);
-    edge_stop_thread(&edge->link);
-    edge_stop_thread(&edge->tap_reader);
-    edge_stop_thread(&edge->receive);
-    if (edge->adapter)
-        ndis_adapter_stop(edge->adapter); /* the drain thread is still there for what waits */
-    KeSetEvent(&edge->pending_event, IO_NO_INCREMENT, FALSE);
-    edge_stop_thread(&edge->drain);
-    if (edge->adapter)
-        ndis_adapter_destroy(edge->adapter);
-    slots_close(&edge->rx_slots);
-    slots_close(&edge->tap_slots);
-    packet_send_close(edge);
-    if (edge->blocked)
-        ingress_unblock(edge->ifindex);
-    if (edge->ipv6_was_on)
-        set_ipv6(edge->nic, true);
-    const int fds[] = {edge->rx, edge->tap_fd, edge->monitor, edge->stop_event};
-    for (unsigned i = 0; i < ARRAYSIZE(fds); i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-    free(edge);
-}

@@ -1,7 +1,8 @@
 /*
  * The real edges: AF_PACKET below, TAP above.
  *
- *   edge_packet.c   opening and closing; receiving from the interface
+ *   edge_open.c     opening and closing, threads
+ *   edge_packet.c   receiving from the interface
  *   edge_send.c     sending to the interface
  *   edge_tap.c      both directions of the TAP
  *   edge_link.c     link state and MTU, by netlink
@@ -47,7 +48,7 @@ struct tx_lane {
 struct edge_thread {
     struct nt_thread *thread;
     pthread_t pthread;
-    volatile bool running;
+    atomic_bool running;
 };
 
 struct edge_pair {
@@ -60,14 +61,17 @@ struct edge_pair {
     bool ipv6_was_on;     /* of the interface, before we turned it off */
     uint8_t mac[6];
     unsigned mtu;
-    volatile bool stop;
+    uint64_t link_speed;
+    atomic_bool stop;
     struct rundown indicating;
+    atomic_uint rx_offloads; /* edge_packet.c */
+    ULONG asked_filter;
 
     struct edge_thread receive, tap_reader, drain, link;
     struct slots rx_slots, tap_slots;
     struct tx_lane *lanes; /* one a virtual processor */
 
-    _Alignas(64) volatile bool tx_waiting; /* pending is not empty */
+    _Alignas(64) atomic_bool tx_waiting; /* pending is not empty */
     KSPIN_LOCK pending_lock;
     PNET_BUFFER_LIST pending, *pending_last;
     KEVENT pending_event;
@@ -84,6 +88,10 @@ bool edge_start_thread(struct edge_pair *edge, struct edge_thread *thread, const
                        void (*run)(void *));
 void edge_stop_thread(struct edge_thread *thread);
 void edge_realtime(void);
+
+/* edge_packet.c */
+void packet_receive_thread(void *context);
+void packet_set_offloads(void *context, const NDIS_OFFLOAD *current);
 
 /* edge_send.c */
 void packet_send(void *context, PNET_BUFFER_LIST nbls, ULONG flags);

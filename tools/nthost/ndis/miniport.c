@@ -46,9 +46,16 @@ void miniport_init(struct ndis_adapter *adapter)
     adapter->lookahead = 256;
 }
 
+static ULONG64 address_word(const UCHAR *address)
+{
+    ULONG64 word = 0;
+    memcpy(&word, address, 6);
+    return word;
+}
+
 bool miniport_wants(const struct ndis_adapter *adapter, const UCHAR *destination)
 {
-    ULONG filter = adapter->packet_filter;
+    ULONG filter = atomic_load_explicit(&adapter->packet_filter, memory_order_relaxed);
     if (filter & NDIS_PACKET_TYPE_PROMISCUOUS)
         return true;
     if (!(destination[0] & 1))
@@ -58,10 +65,14 @@ bool miniport_wants(const struct ndis_adapter *adapter, const UCHAR *destination
         return filter & NDIS_PACKET_TYPE_BROADCAST;
     if (filter & NDIS_PACKET_TYPE_ALL_MULTICAST)
         return true;
-    for (ULONG i = 0; (filter & NDIS_PACKET_TYPE_MULTICAST) && i < adapter->multicast_count; i++)
-        if (!memcmp(destination, adapter->multicast[i], 6))
-            return true;
-    return false;
+    if (!(filter & NDIS_PACKET_TYPE_MULTICAST))
+        return false;
+    ULONG count = atomic_load_explicit(&adapter->multicast_count, memory_order_relaxed), at = 0;
+    ULONG64 word = address_word(destination);
+    while (at < count &&
+           atomic_load_explicit(&adapter->multicast[at], memory_order_relaxed) != word)
+        at++;
+    return at < count;
 }
 
 /* Restart attributes */
@@ -167,6 +178,22 @@ static NDIS_STATUS query_statistics(struct ndis_adapter *adapter, PNDIS_OID_REQU
     return answer(request, &info, sizeof(info));
 }
 
+static ULONG list_multicast(const struct ndis_adapter *adapter, UCHAR (*list)[6])
+{
+    for (ULONG i = 0; i < adapter->multicast_count; i++) {
+        ULONG64 word = adapter->multicast[i];
+        memcpy(list[i], &word, 6);
+    }
+    return adapter->multicast_count;
+}
+
+static NDIS_STATUS query_multicast(const struct ndis_adapter *adapter, PNDIS_OID_REQUEST request)
+{
+    UCHAR list[ARRAYSIZE(adapter->multicast)][6];
+    ULONG count = list_multicast(adapter, list);
+    return answer(request, list, count * 6);
+}
+
 static NDIS_STATUS query_counter(struct ndis_adapter *adapter, PNDIS_OID_REQUEST request)
 {
     struct adapter_counters sum;
@@ -238,7 +265,7 @@ static NDIS_STATUS query(struct ndis_adapter *adapter, PNDIS_OID_REQUEST request
     case OID_802_3_CURRENT_ADDRESS:
         return answer(request, adapter->mac, 6);
     case OID_802_3_MULTICAST_LIST:
-        return answer(request, adapter->multicast, adapter->multicast_count * 6);
+        return query_multicast(adapter, request);
     case OID_802_3_MAXIMUM_LIST_SIZE:
         return answer_ulong(request, ARRAYSIZE(adapter->multicast));
     case OID_PNP_QUERY_POWER:
@@ -256,10 +283,11 @@ static NDIS_STATUS query(struct ndis_adapter *adapter, PNDIS_OID_REQUEST request
 
 static void tell_filter(struct ndis_adapter *adapter)
 {
+    UCHAR list[ARRAYSIZE(adapter->multicast)][6];
+    ULONG count = list_multicast(adapter, list);
     if (adapter->lower_ops->packet_filter)
         adapter->lower_ops->packet_filter(adapter->lower_context, adapter->packet_filter,
-                                          (const UCHAR(*)[6])adapter->multicast,
-                                          adapter->multicast_count);
+                                          (const UCHAR(*)[6])list, count);
 }
 
 static NDIS_STATUS taken(PNDIS_OID_REQUEST request, ULONG bytes)
@@ -280,7 +308,8 @@ static NDIS_STATUS set_multicast(struct ndis_adapter *adapter, PNDIS_OID_REQUEST
     for (ULONG i = 0; i < bytes / 6; i++)
         if (!(list[i][0] & 1))
             return NDIS_STATUS_INVALID_DATA;
-    memcpy(adapter->multicast, list, bytes);
+    for (ULONG i = 0; i < bytes / 6; i++)
+        adapter->multicast[i] = address_word(list[i]);
     adapter->multicast_count = bytes / 6;
     tell_filter(adapter);
     return taken(request, bytes);
@@ -291,19 +320,20 @@ static NDIS_STATUS change_multicast(struct ndis_adapter *adapter, PNDIS_OID_REQU
 {
     if (request->DATA.SET_INFORMATION.InformationBufferLength != 6)
         return NDIS_STATUS_INVALID_LENGTH;
-    const UCHAR *address = request->DATA.SET_INFORMATION.InformationBuffer;
-    ULONG at = 0;
-    while (at < adapter->multicast_count && memcmp(adapter->multicast[at], address, 6))
+    ULONG64 address = address_word(request->DATA.SET_INFORMATION.InformationBuffer);
+    ULONG at = 0, count = adapter->multicast_count;
+    while (at < count && adapter->multicast[at] != address)
         at++;
-    if (add && at == adapter->multicast_count) {
+    if (add && at == count) {
         if (at == ARRAYSIZE(adapter->multicast))
             return NDIS_STATUS_MULTICAST_FULL;
-        memcpy(adapter->multicast[adapter->multicast_count++], address, 6);
+        adapter->multicast[count] = address;
+        adapter->multicast_count = count + 1;
     } else if (!add) {
-        if (at == adapter->multicast_count)
+        if (at == count)
             return NDIS_STATUS_MULTICAST_NOT_FOUND;
-        memmove(adapter->multicast[at], adapter->multicast[adapter->multicast_count - 1], 6);
-        adapter->multicast_count--;
+        adapter->multicast[at] = adapter->multicast[count - 1];
+        adapter->multicast_count = count - 1;
     }
     tell_filter(adapter);
     return taken(request, 6);

@@ -152,10 +152,11 @@ struct ndis_adapter {
     struct rundown receives; /* NBLs that the miniport has indicated and that are not home */
     struct rundown calls;    /* calls of the edges into the stack that are under way */
 
-    /* The miniport as OIDs see it; under ndis_lock where it changes at run time. */
+    /* The miniport as OIDs see it; `current` under ndis_lock. What the data path looks at is atomic. */
     NDIS_OFFLOAD hardware, current;
-    ULONG packet_filter, lookahead, multicast_count;
-    UCHAR multicast[32][6];
+    ULONG lookahead;
+    _Atomic ULONG packet_filter, multicast_count;
+    _Atomic ULONG64 multicast[32]; /* 6 bytes each, as address_word() has them */
     UCHAR mac[6];
     ULONG mtu;
     atomic_bool connected;
