@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import { type Device, openDevice } from '../../native/addon/ts/index.js';
 import { packageRoot } from '../../userland/common/paths.js';
 import { array, struct, u32, u64 } from '../../userland/common/struct.js';
-import { Nthost, drivers, missing, until } from './nthost.js';
+import { Nthost, drivers, missing, until, asUser, otherUsers } from './nthost.js';
 
 const skip = missing('iotest');
 const DEVICE = '\\\\.\\IoTest';
@@ -263,7 +263,13 @@ t.test('requests on a device', { skip }, async (t) => {
       const device = await openDevice(${JSON.stringify(DEVICE)}, { endpoint: ${JSON.stringify(host.endpoint)} });
       for (let i = 0; i < 20; i++) device.ioctl(${WAIT}, null, 4).catch(() => {});
       process.stdout.write('waits');`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+    const [command = '', ...args] = asUser(65534, [
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+    ]);
+    const child = spawn(command, args);
     await until(async () =>
       (await stats(observer)).waiting === before.waiting + 20 ? true : null,
     );
@@ -296,17 +302,21 @@ t.test('requests on a device', { skip }, async (t) => {
     t.equal((await stats(observer)).waiting, before.waiting);
   });
 
-  await t.test('an ordinary user', async (t) => {
-    if (process.getuid?.() !== 0) return t.pass('other users are tested as root only');
+  await t.test('an ordinary user', otherUsers, async (t) => {
     chmodSync(host.folder, 0o755);
     const script = `
-      process.setgid(65534); process.setuid(65534);
       const { openDevice, connectHost, loadNative } = await import(${JSON.stringify(path.join(packageRoot(), 'dist/native/addon/ts/index.js'))});
       const endpoint = ${JSON.stringify(host.endpoint)};
       for (const path of ['\\\\\\\\.\\\\IoTest', '\\\\Device\\\\IoTestAdmin']) {
         await openDevice(path, { endpoint }).then((d) => { console.log('open'); return d.close(); }, (e) => console.log(e.code));
       }`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+    const [command = '', ...args] = asUser(65534, [
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+    ]);
+    const child = spawn(command, args);
     let said = '';
     child.stdout.on('data', (text: Buffer) => (said += text.toString()));
     child.stderr.on('data', (text: Buffer) => (said += text.toString()));

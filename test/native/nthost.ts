@@ -35,6 +35,22 @@ export interface HostOptions {
   readonly wrapper?: readonly string[];
 }
 
+/** Tests that act as another user need root, in the machine's own user namespace. */
+export const otherUsers =
+  process.getuid?.() === 0 && !process.env.NTS_UNPRIVILEGED
+    ? {}
+    : { skip: 'only root can act as another user' };
+
+/**
+ * A command as another user, who may read whatever folder the project is in (a clone below /root, say) and has no other right of
+ * root's.
+ */
+export function asUser(uid: number, command: string[]): string[] {
+  const may = '+dac_read_search';
+  const user = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+  return ['setpriv', ...user, `--inh-caps=${may}`, `--ambient-caps=${may}`, '--', ...command];
+}
+
 export class Nthost {
   /** What the driver host and the command line keep. */
   private constructor(
@@ -88,10 +104,11 @@ export class Nthost {
 
   /** As another user. */
   startAs(uid: number | null, ...words: string[]): ChildProcess {
-    return spawn(process.execPath, [path.join(root, 'dist/userland/cli/main.js'), ...words], {
+    const program = [process.execPath, path.join(root, 'dist/userland/cli/main.js'), ...words];
+    const [command = '', ...args] = uid === null ? program : asUser(uid, program);
+    return spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NTSWIFT_HOST: this.endpoint, NTSWIFT_STATE: this.stateFolder },
-      ...(uid === null ? {} : { uid, gid: uid }),
     });
   }
 

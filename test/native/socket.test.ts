@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { openDevice } from '../../native/addon/ts/index.js';
 import { packageRoot } from '../../userland/common/paths.js';
+import { asUser, otherUsers } from './nthost.js';
 import { Peer, type Request, ops, reply } from './peer.js';
 import { temporaryFolder } from './temporary.js';
 
@@ -208,15 +209,13 @@ t.test('no host', async (t) => {
   });
 });
 
-t.test('a socket that this user may not use', async (t) => {
-  if (process.getuid?.() !== 0) return t.pass('permissions of others are tested as root only');
+t.test('a socket that this user may not use', otherUsers, async (t) => {
   const peer = await peerFor(t);
   chmodSync(peer.endpoint, 0o600);
   const script = `
     import { openDevice } from ${JSON.stringify(path.join(packageRoot(), 'dist/native/addon/ts/index.js'))};
-    process.setgid(65534); process.setuid(65534);
     await openDevice('x', { endpoint: ${JSON.stringify(peer.endpoint)} }).catch((e) => console.log(e.code));`;
-  t.match(await runScript(t, script), { stdout: 'NTS_ERR_HOST_DENIED\n', code: 0 });
+  t.match(await runScript(t, script, 65534), { stdout: 'NTS_ERR_HOST_DENIED\n', code: 0 });
 });
 
 t.test('abort', async (t) => {
@@ -301,11 +300,13 @@ interface Ended {
   stderr: string;
 }
 
-async function runScript(t: Test, script: string): Promise<Ended> {
+async function runScript(t: Test, script: string, uid: number | null = null): Promise<Ended> {
   const file = path.join(temporaryFolder(t), 'script.mjs');
   writeFileSync(file, script);
   chmodSync(path.dirname(file), 0o755);
-  const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const program = [process.execPath, file];
+  const [command = '', ...args] = uid === null ? program : asUser(uid, program);
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

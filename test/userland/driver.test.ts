@@ -4,7 +4,7 @@ import path from 'node:path';
 import t from 'tap';
 import { openDevice } from '../../native/addon/ts/index.js';
 import { packageRoot } from '../../userland/common/paths.js';
-import { Nthost, drivers, missing } from '../native/nthost.js';
+import { Nthost, drivers, missing, otherUsers } from '../native/nthost.js';
 
 const skip = missing('kmdfecho');
 const inf = path.join(packageRoot(), 'test/drivers/kmdfecho/kmdfecho.inf');
@@ -115,8 +115,7 @@ t.test('what is installed survives a restart of the host', { skip }, async (t) =
   t.match(await host.json('driver', 'start', 'KmdfEcho'), { state: 'running' });
 });
 
-t.test('an ordinary user', { skip }, async (t) => {
-  if (process.getuid?.() !== 0) return t.pass('other users are tested as root only');
+t.test('an ordinary user', { skip, ...otherUsers }, async (t) => {
   const host = await Nthost.start(t);
   chmodSync(host.folder, 0o755);
   for (const words of [

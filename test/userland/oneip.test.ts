@@ -9,7 +9,7 @@ import { OneIpReason } from '../../userland/oneip/codec.js';
 import { type Configuration } from '../../userland/oneip/configuration.js';
 import { readClusterFile, toConfiguration } from '../../userland/oneip/cluster-file.js';
 import { refusalOf } from '../../userland/oneip/refusal.js';
-import { Nthost, type HostOptions, drivers, missing, until } from '../native/nthost.js';
+import { Nthost, type HostOptions, drivers, missing, otherUsers, until } from '../native/nthost.js';
 
 const skip = missing('oneip');
 const inf = path.join(packageRoot(), 'kernel/inf/oneip.inf');
@@ -288,8 +288,7 @@ t.test('a node without an adapter', { skip }, async (t) => {
     t.match(await show(), { configured: false });
   });
 
-  await t.test('an ordinary user', async (t) => {
-    if (process.getuid?.() !== 0) return t.pass('other users are tested as root only');
+  await t.test('an ordinary user', otherUsers, async (t) => {
     chmodSync(host.folder, 0o755);
     for (const action of ['show', 'members', 'stats', 'promote', 'watch']) {
       const ran = await host.command(host.startAs(65534, 'oneip', action));
