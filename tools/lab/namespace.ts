@@ -62,7 +62,9 @@ export class Namespace {
   }
 
   enter(command: string, args: string[]): string[] {
-    return ['-t', String(this.pid), '--net', '--pid', '--mount', '--uts', '--', command, ...args];
+    const namespaces = ['--net', '--pid', '--mount', '--uts'];
+    // The first process's root and folder: ours, also where that is a chroot.
+    return ['-t', String(this.pid), ...namespaces, '--root', '--wd', '--', command, ...args];
   }
 
   /** Runs a program to its end, on the machine's network; process numbers that it is given are ours. */
