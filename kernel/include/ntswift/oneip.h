@@ -184,7 +184,7 @@ typedef struct ONEIP_STATUS
     UINT64 RoleMilliseconds;  /* time in the present role */
     UINT64 EventSequence;     /* of the newest event */
     UINT32
-        Behind; /* 1: some member announced a higher generation, or the same with another table */
+    Behind; /* 1: some member announced a higher generation, or the same with another table */
     UINT32 MemberCount;
 } ONEIP_STATUS;
 
@@ -214,7 +214,7 @@ typedef struct ONEIP_STATS
     UINT64 FramesPassed;    /* of these, passed up to this node's stack */
     UINT64 FramesForwarded; /* of these, sent on to a member */
     UINT64
-        FramesConsumed; /* of these, used up by the driver itself: beacons, answered ARP and NDP */
+    FramesConsumed; /* of these, used up by the driver itself: beacons, answered ARP and NDP */
     UINT64 BytesForwarded;
     UINT64 FramesSegmented;   /* frames made in software out of coalesced ones */
     UINT64 NeighborReplies;   /* ARP replies and solicited NAs sent for cluster addresses */

@@ -25,8 +25,7 @@ static VOID PassCountModules(_Inout_ PNDISPASS_COUNTERS Counters)
     KIRQL irql;
 
     KeAcquireSpinLock(&PassGlobals.ModulesLock, &irql);
-    for (entry = PassGlobals.Modules.Flink; entry != &PassGlobals.Modules; entry = entry->Flink)
-    {
+    for (entry = PassGlobals.Modules.Flink; entry != &PassGlobals.Modules; entry = entry->Flink) {
         PPASS_MODULE module = CONTAINING_RECORD(entry, PASS_MODULE, Link);
 
         Counters->Modules++;
@@ -40,8 +39,7 @@ static VOID PassReadCounters(_Out_ PNDISPASS_COUNTERS Counters)
     ULONG i;
 
     RtlZeroMemory(Counters, sizeof(*Counters));
-    for (i = 0; i < PassGlobals.ProcessorCount; i++)
-    {
+    for (i = 0; i < PassGlobals.ProcessorCount; i++) {
         PPASS_PROCESSOR processor = &PassGlobals.Processors[i];
 
         Counters->SentFrames += (ULONG64)processor->SentFrames;
@@ -59,26 +57,23 @@ static VOID PassReadCounters(_Out_ PNDISPASS_COUNTERS Counters)
     PassCountModules(Counters);
 }
 
-_Use_decl_annotations_
-static NTSTATUS PassDispatchOpenClose(PDEVICE_OBJECT DeviceObject, PIRP Irp)
+_Use_decl_annotations_ static NTSTATUS PassDispatchOpenClose(PDEVICE_OBJECT DeviceObject, PIRP Irp)
 {
     PAGED_CODE();
     UNREFERENCED_PARAMETER(DeviceObject);
     return PassComplete(Irp, STATUS_SUCCESS, 0);
 }
 
-_Use_decl_annotations_
-static NTSTATUS PassDispatchDeviceControl(PDEVICE_OBJECT DeviceObject, PIRP Irp)
+_Use_decl_annotations_ static NTSTATUS PassDispatchDeviceControl(PDEVICE_OBJECT DeviceObject,
+                                                                 PIRP Irp)
 {
     PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(Irp);
 
     UNREFERENCED_PARAMETER(DeviceObject);
-    if (stack->Parameters.DeviceIoControl.IoControlCode != IOCTL_NDISPASS_GET_COUNTERS)
-    {
+    if (stack->Parameters.DeviceIoControl.IoControlCode != IOCTL_NDISPASS_GET_COUNTERS) {
         return PassComplete(Irp, STATUS_INVALID_DEVICE_REQUEST, 0);
     }
-    if (stack->Parameters.DeviceIoControl.OutputBufferLength < sizeof(NDISPASS_COUNTERS))
-    {
+    if (stack->Parameters.DeviceIoControl.OutputBufferLength < sizeof(NDISPASS_COUNTERS)) {
         return PassComplete(Irp, STATUS_BUFFER_TOO_SMALL, 0);
     }
     PassReadCounters(Irp->AssociatedIrp.SystemBuffer);

@@ -12,7 +12,8 @@ PASS_GLOBALS PassGlobals;
 static VOID PassFillCharacteristics(_Out_ PNDIS_FILTER_DRIVER_CHARACTERISTICS Characteristics)
 {
     static const NDIS_STRING friendlyName = RTL_CONSTANT_STRING(L"Pass-through filter");
-    static const NDIS_STRING uniqueName = RTL_CONSTANT_STRING(L"{0f4f8a5b-5d1a-4c57-9d0e-6d1e2f3a4b5c}");
+    static const NDIS_STRING uniqueName =
+        RTL_CONSTANT_STRING(L"{0f4f8a5b-5d1a-4c57-9d0e-6d1e2f3a4b5c}");
     static const NDIS_STRING serviceName = RTL_CONSTANT_STRING(L"ndispass");
 
     RtlZeroMemory(Characteristics, sizeof(*Characteristics));
@@ -45,8 +46,8 @@ static VOID PassFillCharacteristics(_Out_ PNDIS_FILTER_DRIVER_CHARACTERISTICS Ch
     Characteristics->CancelOidRequestHandler = PassCancelOidRequest;
 }
 
-_Use_decl_annotations_
-NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+_Use_decl_annotations_ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject,
+                                            PUNICODE_STRING RegistryPath)
 {
     NDIS_FILTER_DRIVER_CHARACTERISTICS characteristics;
     NDIS_STATUS status;
@@ -56,11 +57,10 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
     KeInitializeSpinLock(&PassGlobals.ModulesLock);
     InitializeListHead(&PassGlobals.Modules);
     PassGlobals.ProcessorCount = KeQueryMaximumProcessorCountEx(ALL_PROCESSOR_GROUPS);
-    PassGlobals.Processors = ExAllocatePool2(POOL_FLAG_NON_PAGED | POOL_FLAG_CACHE_ALIGNED,
-                                             PassGlobals.ProcessorCount * sizeof(PASS_PROCESSOR),
-                                             PASS_TAG);
-    if (PassGlobals.Processors == NULL)
-    {
+    PassGlobals.Processors =
+        ExAllocatePool2(POOL_FLAG_NON_PAGED | POOL_FLAG_CACHE_ALIGNED,
+                        PassGlobals.ProcessorCount * sizeof(PASS_PROCESSOR), PASS_TAG);
+    if (PassGlobals.Processors == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     DriverObject->DriverUnload = PassUnload;
@@ -69,23 +69,19 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
     PassFillCharacteristics(&characteristics);
     status = NdisFRegisterFilterDriver(DriverObject, (NDIS_HANDLE)DriverObject, &characteristics,
                                        &PassGlobals.DriverHandle);
-    if (status == NDIS_STATUS_SUCCESS)
-    {
+    if (status == NDIS_STATUS_SUCCESS) {
         status = PassCreateDevice();
-        if (status != NDIS_STATUS_SUCCESS)
-        {
+        if (status != NDIS_STATUS_SUCCESS) {
             NdisFDeregisterFilterDriver(PassGlobals.DriverHandle);
         }
     }
-    if (status != NDIS_STATUS_SUCCESS)
-    {
+    if (status != NDIS_STATUS_SUCCESS) {
         ExFreePoolWithTag(PassGlobals.Processors, PASS_TAG);
     }
     return status;
 }
 
-_Use_decl_annotations_
-VOID PassUnload(PDRIVER_OBJECT DriverObject)
+_Use_decl_annotations_ VOID PassUnload(PDRIVER_OBJECT DriverObject)
 {
     PAGED_CODE();
     UNREFERENCED_PARAMETER(DriverObject);

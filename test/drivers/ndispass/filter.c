@@ -27,9 +27,9 @@ static VOID PassUnlinkModule(_Inout_ PPASS_MODULE Module)
     KeReleaseSpinLock(&PassGlobals.ModulesLock, irql);
 }
 
-_Use_decl_annotations_
-NDIS_STATUS PassAttach(NDIS_HANDLE NdisFilterHandle, NDIS_HANDLE FilterDriverContext,
-                       PNDIS_FILTER_ATTACH_PARAMETERS AttachParameters)
+_Use_decl_annotations_ NDIS_STATUS PassAttach(NDIS_HANDLE NdisFilterHandle,
+                                              NDIS_HANDLE FilterDriverContext,
+                                              PNDIS_FILTER_ATTACH_PARAMETERS AttachParameters)
 {
     NDIS_FILTER_ATTRIBUTES attributes = {0};
     NDIS_STATUS status;
@@ -38,13 +38,11 @@ NDIS_STATUS PassAttach(NDIS_HANDLE NdisFilterHandle, NDIS_HANDLE FilterDriverCon
     PAGED_CODE();
     UNREFERENCED_PARAMETER(FilterDriverContext);
 
-    if (AttachParameters->MiniportMediaType != NdisMedium802_3)
-    {
+    if (AttachParameters->MiniportMediaType != NdisMedium802_3) {
         return NDIS_STATUS_NOT_SUPPORTED;
     }
     module = ExAllocatePool2(POOL_FLAG_NON_PAGED, sizeof(*module), PASS_TAG);
-    if (module == NULL)
-    {
+    if (module == NULL) {
         return NDIS_STATUS_RESOURCES;
     }
     module->FilterHandle = NdisFilterHandle;
@@ -54,8 +52,7 @@ NDIS_STATUS PassAttach(NDIS_HANDLE NdisFilterHandle, NDIS_HANDLE FilterDriverCon
     attributes.Header.Revision = NDIS_FILTER_ATTRIBUTES_REVISION_1;
     attributes.Header.Size = NDIS_SIZEOF_FILTER_ATTRIBUTES_REVISION_1;
     status = NdisFSetAttributes(NdisFilterHandle, module, &attributes);
-    if (status != NDIS_STATUS_SUCCESS)
-    {
+    if (status != NDIS_STATUS_SUCCESS) {
         ExFreePoolWithTag(module, PASS_TAG);
         return status;
     }
@@ -63,8 +60,7 @@ NDIS_STATUS PassAttach(NDIS_HANDLE NdisFilterHandle, NDIS_HANDLE FilterDriverCon
     return NDIS_STATUS_SUCCESS;
 }
 
-_Use_decl_annotations_
-VOID PassDetach(NDIS_HANDLE FilterModuleContext)
+_Use_decl_annotations_ VOID PassDetach(NDIS_HANDLE FilterModuleContext)
 {
     PPASS_MODULE module = FilterModuleContext;
 
@@ -74,8 +70,8 @@ VOID PassDetach(NDIS_HANDLE FilterModuleContext)
     ExFreePoolWithTag(module, PASS_TAG);
 }
 
-_Use_decl_annotations_
-NDIS_STATUS PassRestart(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_RESTART_PARAMETERS RestartParameters)
+_Use_decl_annotations_ NDIS_STATUS PassRestart(NDIS_HANDLE FilterModuleContext,
+                                               PNDIS_FILTER_RESTART_PARAMETERS RestartParameters)
 {
     PPASS_MODULE module = FilterModuleContext;
 
@@ -87,8 +83,8 @@ NDIS_STATUS PassRestart(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_RESTART_PA
     return NDIS_STATUS_SUCCESS;
 }
 
-_Use_decl_annotations_
-NDIS_STATUS PassPause(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_PAUSE_PARAMETERS PauseParameters)
+_Use_decl_annotations_ NDIS_STATUS PassPause(NDIS_HANDLE FilterModuleContext,
+                                             PNDIS_FILTER_PAUSE_PARAMETERS PauseParameters)
 {
     PPASS_MODULE module = FilterModuleContext;
 
@@ -100,8 +96,8 @@ NDIS_STATUS PassPause(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_PAUSE_PARAME
     return NDIS_STATUS_SUCCESS;
 }
 
-_Use_decl_annotations_
-VOID PassStatus(NDIS_HANDLE FilterModuleContext, PNDIS_STATUS_INDICATION StatusIndication)
+_Use_decl_annotations_ VOID PassStatus(NDIS_HANDLE FilterModuleContext,
+                                       PNDIS_STATUS_INDICATION StatusIndication)
 {
     PPASS_MODULE module = FilterModuleContext;
 
@@ -109,8 +105,8 @@ VOID PassStatus(NDIS_HANDLE FilterModuleContext, PNDIS_STATUS_INDICATION StatusI
     NdisFIndicateStatus(module->FilterHandle, StatusIndication);
 }
 
-_Use_decl_annotations_
-NDIS_STATUS PassNetPnPEvent(NDIS_HANDLE FilterModuleContext, PNET_PNP_EVENT_NOTIFICATION NetPnPEventNotification)
+_Use_decl_annotations_ NDIS_STATUS PassNetPnPEvent(
+    NDIS_HANDLE FilterModuleContext, PNET_PNP_EVENT_NOTIFICATION NetPnPEventNotification)
 {
     PPASS_MODULE module = FilterModuleContext;
 
@@ -118,8 +114,8 @@ NDIS_STATUS PassNetPnPEvent(NDIS_HANDLE FilterModuleContext, PNET_PNP_EVENT_NOTI
     return NdisFNetPnPEvent(module->FilterHandle, NetPnPEventNotification);
 }
 
-_Use_decl_annotations_
-VOID PassDevicePnPEventNotify(NDIS_HANDLE FilterModuleContext, PNET_DEVICE_PNP_EVENT NetDevicePnPEvent)
+_Use_decl_annotations_ VOID PassDevicePnPEventNotify(NDIS_HANDLE FilterModuleContext,
+                                                     PNET_DEVICE_PNP_EVENT NetDevicePnPEvent)
 {
     PPASS_MODULE module = FilterModuleContext;
 

@@ -6,11 +6,11 @@
 #define NDISPASS_DEVICE_NAME L"\\Device\\NdisPass"
 #define NDISPASS_LINK_NAME   L"\\DosDevices\\NdisPass"
 
-#define IOCTL_NDISPASS_GET_COUNTERS CTL_CODE(FILE_DEVICE_NETWORK, 0x800, METHOD_BUFFERED, FILE_READ_ACCESS)
+#define IOCTL_NDISPASS_GET_COUNTERS                                                                \
+    CTL_CODE(FILE_DEVICE_NETWORK, 0x800, METHOD_BUFFERED, FILE_READ_ACCESS)
 
 /* Sums over all modules since the driver was loaded. */
-typedef struct _NDISPASS_COUNTERS
-{
+typedef struct _NDISPASS_COUNTERS {
     ULONG64 SentFrames;
     ULONG64 SentBytes;
     ULONG64 ReceivedFrames;

@@ -1,6 +1,6 @@
 /*
- * OID requests: each is passed on as a clone. NDIS hands a module one request at a time, so there is
- * at most one clone on its way.
+ * OID requests: each is passed on as a clone. NDIS hands a module one request at a time, so there
+ * is at most one clone on its way.
  */
 
 #include "pass.h"
@@ -14,10 +14,10 @@ static PNDIS_OID_REQUEST *PassOriginal(_In_ PNDIS_OID_REQUEST Clone)
 static VOID PassCopyResult(_Inout_ PNDIS_OID_REQUEST Request, _In_ const NDIS_OID_REQUEST *Clone)
 {
     Request->SupportedRevision = Clone->SupportedRevision;
-    switch (Request->RequestType)
-    {
+    switch (Request->RequestType) {
     case NdisRequestMethod:
-        Request->DATA.METHOD_INFORMATION.OutputBufferLength = Clone->DATA.METHOD_INFORMATION.OutputBufferLength;
+        Request->DATA.METHOD_INFORMATION.OutputBufferLength =
+            Clone->DATA.METHOD_INFORMATION.OutputBufferLength;
         Request->DATA.METHOD_INFORMATION.BytesRead = Clone->DATA.METHOD_INFORMATION.BytesRead;
         Request->DATA.METHOD_INFORMATION.BytesNeeded = Clone->DATA.METHOD_INFORMATION.BytesNeeded;
         Request->DATA.METHOD_INFORMATION.BytesWritten = Clone->DATA.METHOD_INFORMATION.BytesWritten;
@@ -35,7 +35,8 @@ static VOID PassCopyResult(_Inout_ PNDIS_OID_REQUEST Request, _In_ const NDIS_OI
     }
 }
 
-static VOID PassSetPending(_Inout_ PPASS_MODULE Module, _In_opt_ PNDIS_OID_REQUEST Clone, _In_opt_ PVOID RequestId)
+static VOID PassSetPending(_Inout_ PPASS_MODULE Module, _In_opt_ PNDIS_OID_REQUEST Clone,
+                           _In_opt_ PVOID RequestId)
 {
     KIRQL irql;
 
@@ -56,8 +57,8 @@ static PNDIS_OID_REQUEST PassFinishClone(_Inout_ PPASS_MODULE Module, _In_ PNDIS
     return request;
 }
 
-_Use_decl_annotations_
-NDIS_STATUS PassOidRequest(NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST OidRequest)
+_Use_decl_annotations_ NDIS_STATUS PassOidRequest(NDIS_HANDLE FilterModuleContext,
+                                                  PNDIS_OID_REQUEST OidRequest)
 {
     PPASS_MODULE module = FilterModuleContext;
     PNDIS_OID_REQUEST clone;
@@ -65,8 +66,7 @@ NDIS_STATUS PassOidRequest(NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST Oi
 
     InterlockedIncrement64(&PassGlobals.OidRequests);
     status = NdisAllocateCloneOidRequest(module->FilterHandle, OidRequest, PASS_TAG, &clone);
-    if (status != NDIS_STATUS_SUCCESS)
-    {
+    if (status != NDIS_STATUS_SUCCESS) {
         return status;
     }
     *PassOriginal(clone) = OidRequest;
@@ -75,15 +75,14 @@ NDIS_STATUS PassOidRequest(NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST Oi
 
     /* Pending, the completion may already have come, and the clone be gone. */
     status = NdisFOidRequest(module->FilterHandle, clone);
-    if (status != NDIS_STATUS_PENDING)
-    {
+    if (status != NDIS_STATUS_PENDING) {
         PassFinishClone(module, clone);
     }
     return status;
 }
 
-_Use_decl_annotations_
-VOID PassOidRequestComplete(NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST OidRequest, NDIS_STATUS Status)
+_Use_decl_annotations_ VOID PassOidRequestComplete(NDIS_HANDLE FilterModuleContext,
+                                                   PNDIS_OID_REQUEST OidRequest, NDIS_STATUS Status)
 {
     PPASS_MODULE module = FilterModuleContext;
     PNDIS_OID_REQUEST request = PassFinishClone(module, OidRequest);
@@ -91,8 +90,7 @@ VOID PassOidRequestComplete(NDIS_HANDLE FilterModuleContext, PNDIS_OID_REQUEST O
     NdisFOidRequestComplete(module->FilterHandle, request, Status);
 }
 
-_Use_decl_annotations_
-VOID PassCancelOidRequest(NDIS_HANDLE FilterModuleContext, PVOID RequestId)
+_Use_decl_annotations_ VOID PassCancelOidRequest(NDIS_HANDLE FilterModuleContext, PVOID RequestId)
 {
     PPASS_MODULE module = FilterModuleContext;
     BOOLEAN ours;
@@ -101,8 +99,7 @@ VOID PassCancelOidRequest(NDIS_HANDLE FilterModuleContext, PVOID RequestId)
     KeAcquireSpinLock(&module->OidLock, &irql);
     ours = module->PendingClone != NULL && module->PendingRequestId == RequestId;
     KeReleaseSpinLock(&module->OidLock, irql);
-    if (ours)
-    {
+    if (ours) {
         NdisFCancelOidRequest(module->FilterHandle, RequestId);
     }
 }

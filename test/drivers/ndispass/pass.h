@@ -15,8 +15,7 @@
 
 /* One processor's share of the data path counters. Written with interlocked additions, since a call
  * below DISPATCH_LEVEL may move to another processor at any time; shared by nobody in practice. */
-typedef struct DECLSPEC_CACHEALIGN _PASS_PROCESSOR
-{
+typedef struct DECLSPEC_CACHEALIGN _PASS_PROCESSOR {
     LONG64 SentFrames;
     LONG64 SentBytes;
     LONG64 ReceivedFrames;
@@ -25,8 +24,7 @@ typedef struct DECLSPEC_CACHEALIGN _PASS_PROCESSOR
     LONG64 ReturnedFrames;
 } PASS_PROCESSOR, *PPASS_PROCESSOR;
 
-typedef struct _PASS_MODULE
-{
+typedef struct _PASS_MODULE {
     LIST_ENTRY Link; /* PassGlobals.Modules */
     NDIS_HANDLE FilterHandle;
     LONG Running;
@@ -35,8 +33,7 @@ typedef struct _PASS_MODULE
     PVOID PendingRequestId;
 } PASS_MODULE, *PPASS_MODULE;
 
-typedef struct _PASS_GLOBALS
-{
+typedef struct _PASS_GLOBALS {
     NDIS_HANDLE DriverHandle;
     NDIS_HANDLE DeviceHandle;
     PDEVICE_OBJECT DeviceObject;

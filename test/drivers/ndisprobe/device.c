@@ -11,29 +11,27 @@ static PPROBE_MODULE ProbeFirstModule(VOID)
     KIRQL irql;
 
     KeAcquireSpinLock(&Probe.Lock, &irql);
-    if (!IsListEmpty(&Probe.Modules))
-    {
+    if (!IsListEmpty(&Probe.Modules)) {
         module = CONTAINING_RECORD(Probe.Modules.Flink, PROBE_MODULE, Link);
     }
     KeReleaseSpinLock(&Probe.Lock, irql);
     return module;
 }
 
-static NTSTATUS ProbeDoOid(_In_ PPROBE_MODULE Module, _Inout_ PVOID Buffer, ULONG In, ULONG Out, _Out_ PULONG_PTR Done)
+static NTSTATUS ProbeDoOid(_In_ PPROBE_MODULE Module, _Inout_ PVOID Buffer, ULONG In, ULONG Out,
+                           _Out_ PULONG_PTR Done)
 {
     ULONG oid, written = 0;
     NDIS_STATUS status;
 
     *Done = 0;
-    if (In < sizeof(oid))
-    {
+    if (In < sizeof(oid)) {
         return STATUS_INVALID_PARAMETER;
     }
     RtlCopyMemory(&oid, Buffer, sizeof(oid));
-    if (In > sizeof(oid))
-    {
-        return ProbeOwnOid(Module, NdisRequestSetInformation, oid, (PUCHAR)Buffer + sizeof(oid), In - sizeof(oid),
-                           &written);
+    if (In > sizeof(oid)) {
+        return ProbeOwnOid(Module, NdisRequestSetInformation, oid, (PUCHAR)Buffer + sizeof(oid),
+                           In - sizeof(oid), &written);
     }
     status = ProbeOwnOid(Module, NdisRequestQueryInformation, oid, Buffer, Out, &written);
     *Done = written;
@@ -53,12 +51,14 @@ static NTSTATUS ProbeDoStatus(_In_ PPROBE_MODULE Module, ULONG Code)
     return STATUS_SUCCESS;
 }
 
-static NTSTATUS ProbeCommand(_In_ PPROBE_MODULE Module, ULONG Code, _Inout_ PVOID Buffer, ULONG In, ULONG Out,
-                             _Out_ PULONG_PTR Done)
+static NTSTATUS ProbeCommand(_In_ PPROBE_MODULE Module, ULONG Code, _Inout_ PVOID Buffer, ULONG In,
+                             ULONG Out, _Out_ PULONG_PTR Done)
 {
+    ULONG needed, written;
+    NTSTATUS status;
+
     *Done = 0;
-    switch (Code)
-    {
+    switch (Code) {
     case IOCTL_PROBE_SEND:
         return ProbeSendFrame(Module, Buffer, In);
     case IOCTL_PROBE_INDICATE:
@@ -68,17 +68,23 @@ static NTSTATUS ProbeCommand(_In_ PPROBE_MODULE Module, ULONG Code, _Inout_ PVOI
     case IOCTL_PROBE_RESTART:
         return NdisFRestartFilter(Module->FilterHandle);
     case IOCTL_PROBE_STATUS:
-        return In < sizeof(ULONG) ? STATUS_INVALID_PARAMETER : ProbeDoStatus(Module, *(PULONG)Buffer);
+        return In < sizeof(ULONG) ? STATUS_INVALID_PARAMETER
+                                  : ProbeDoStatus(Module, *(PULONG)Buffer);
     case IOCTL_PROBE_FLUSH:
         ProbeFlush(Module, FALSE);
         return STATUS_SUCCESS;
+    case IOCTL_PROBE_MODULES:
+        status = NdisEnumerateFilterModules(Module->FilterHandle, Buffer, Out, &needed, &written);
+        *Done = written;
+        return status;
+    case IOCTL_PROBE_SYNC_OID:
+        return In < sizeof(ULONG) ? STATUS_INVALID_PARAMETER : ProbeOwnSyncOid(Module, *(PULONG)Buffer);
     default:
         return STATUS_INVALID_DEVICE_REQUEST;
     }
 }
 
-_Use_decl_annotations_
-static NTSTATUS ProbeOpenClose(PDEVICE_OBJECT DeviceObject, PIRP Irp)
+_Use_decl_annotations_ static NTSTATUS ProbeOpenClose(PDEVICE_OBJECT DeviceObject, PIRP Irp)
 {
     UNREFERENCED_PARAMETER(DeviceObject);
     Irp->IoStatus.Status = STATUS_SUCCESS;
@@ -87,8 +93,7 @@ static NTSTATUS ProbeOpenClose(PDEVICE_OBJECT DeviceObject, PIRP Irp)
     return STATUS_SUCCESS;
 }
 
-_Use_decl_annotations_
-static NTSTATUS ProbeControl(PDEVICE_OBJECT DeviceObject, PIRP Irp)
+_Use_decl_annotations_ static NTSTATUS ProbeControl(PDEVICE_OBJECT DeviceObject, PIRP Irp)
 {
     PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(Irp);
     ULONG in = stack->Parameters.DeviceIoControl.InputBufferLength;
@@ -100,20 +105,16 @@ static NTSTATUS ProbeControl(PDEVICE_OBJECT DeviceObject, PIRP Irp)
     ULONG_PTR done = 0;
 
     UNREFERENCED_PARAMETER(DeviceObject);
-    if (code == IOCTL_PROBE_BEHAVE && in >= sizeof(LONG))
-    {
+    if (code == IOCTL_PROBE_BEHAVE && in >= sizeof(LONG)) {
         InterlockedExchange(&Probe.Behaviour, *(PLONG)buffer);
         status = STATUS_SUCCESS;
-    }
-    else if (code == IOCTL_PROBE_STATE && out >= sizeof(PROBE_STATE))
-    {
+    } else if (code == IOCTL_PROBE_STATE && out >= sizeof(PROBE_STATE)) {
         RtlCopyMemory(buffer, &Probe.State, sizeof(PROBE_STATE));
         done = sizeof(PROBE_STATE);
         status = STATUS_SUCCESS;
-    }
-    else
-    {
-        status = module == NULL ? STATUS_DEVICE_NOT_READY : ProbeCommand(module, code, buffer, in, out, &done);
+    } else {
+        status = module == NULL ? STATUS_DEVICE_NOT_READY
+                                : ProbeCommand(module, code, buffer, in, out, &done);
     }
     Irp->IoStatus.Status = status;
     Irp->IoStatus.Information = done;
@@ -138,5 +139,6 @@ NDIS_STATUS ProbeCreateDevice(VOID)
     attributes.MajorFunctions = dispatch;
     attributes.ExtensionSize = 64;
     attributes.DefaultSDDLString = &SDDL_DEVOBJ_SYS_ALL_ADM_ALL;
-    return NdisRegisterDeviceEx(Probe.DriverHandle, &attributes, &Probe.Device, &Probe.DeviceHandle);
+    return NdisRegisterDeviceEx(Probe.DriverHandle, &attributes, &Probe.Device,
+                                &Probe.DeviceHandle);
 }

@@ -12,7 +12,8 @@ PROBE_GLOBALS Probe;
 static VOID ProbeCharacteristics(_Out_ PNDIS_FILTER_DRIVER_CHARACTERISTICS C)
 {
     static const NDIS_STRING friendly = RTL_CONSTANT_STRING(L"Probe filter");
-    static const NDIS_STRING unique = RTL_CONSTANT_STRING(L"{7d2b0b9e-2f0c-4b45-8f0a-0d5f2b9c1e21}");
+    static const NDIS_STRING unique =
+        RTL_CONSTANT_STRING(L"{7d2b0b9e-2f0c-4b45-8f0a-0d5f2b9c1e21}");
     static const NDIS_STRING service = RTL_CONSTANT_STRING(L"ndisprobe");
 
     RtlZeroMemory(C, sizeof(*C));
@@ -42,10 +43,12 @@ static VOID ProbeCharacteristics(_Out_ PNDIS_FILTER_DRIVER_CHARACTERISTICS C)
     C->CancelOidRequestHandler = ProbeCancelOid;
     C->DirectOidRequestHandler = ProbeDirectOid;
     C->DirectOidRequestCompleteHandler = ProbeDirectOidComplete;
+    C->SynchronousOidRequestHandler = ProbeSyncOid;
+    C->SynchronousOidRequestCompleteHandler = ProbeSyncOidComplete;
 }
 
-_Use_decl_annotations_
-NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
+_Use_decl_annotations_ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject,
+                                            PUNICODE_STRING RegistryPath)
 {
     NDIS_FILTER_DRIVER_CHARACTERISTICS characteristics;
     NDIS_STATUS status;
@@ -57,21 +60,19 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
     InitializeListHead(&Probe.Modules);
     DriverObject->DriverUnload = ProbeUnload;
     ProbeCharacteristics(&characteristics);
-    status = NdisFRegisterFilterDriver(DriverObject, (NDIS_HANDLE)&Probe, &characteristics, &Probe.DriverHandle);
-    if (status != NDIS_STATUS_SUCCESS)
-    {
+    status = NdisFRegisterFilterDriver(DriverObject, (NDIS_HANDLE)&Probe, &characteristics,
+                                       &Probe.DriverHandle);
+    if (status != NDIS_STATUS_SUCCESS) {
         return status;
     }
     status = ProbeCreateDevice();
-    if (status != NDIS_STATUS_SUCCESS)
-    {
+    if (status != NDIS_STATUS_SUCCESS) {
         NdisFDeregisterFilterDriver(Probe.DriverHandle);
     }
     return status;
 }
 
-_Use_decl_annotations_
-VOID ProbeUnload(PDRIVER_OBJECT DriverObject)
+_Use_decl_annotations_ VOID ProbeUnload(PDRIVER_OBJECT DriverObject)
 {
     PAGED_CODE();
     UNREFERENCED_PARAMETER(DriverObject);

@@ -8,8 +8,7 @@ static NDIS_IO_WORKITEM_FUNCTION ProbePauseWork;
 /* The lock is held. */
 VOID ProbeEnterLocked(PPROBE_MODULE Module)
 {
-    if (Module->Outstanding++ == 0)
-    {
+    if (Module->Outstanding++ == 0) {
         KeClearEvent(&Module->Idle);
     }
 }
@@ -28,8 +27,7 @@ VOID ProbeLeave(PPROBE_MODULE Module)
     KIRQL irql;
 
     KeAcquireSpinLock(&Module->Lock, &irql);
-    if (--Module->Outstanding == 0)
-    {
+    if (--Module->Outstanding == 0) {
         KeSetEvent(&Module->Idle, IO_NO_INCREMENT, FALSE);
     }
     KeReleaseSpinLock(&Module->Lock, irql);
@@ -37,21 +35,17 @@ VOID ProbeLeave(PPROBE_MODULE Module)
 
 static VOID ProbeFreeModule(_In_ PPROBE_MODULE Module)
 {
-    if (Module->Timer != NULL)
-    {
+    if (Module->Timer != NULL) {
         NdisCancelTimerObject(Module->Timer);
         NdisFreeTimerObject(Module->Timer);
     }
-    if (Module->PauseWork != NULL)
-    {
+    if (Module->PauseWork != NULL) {
         NdisFreeIoWorkItem(Module->PauseWork);
     }
-    if (Module->OidWork != NULL)
-    {
+    if (Module->OidWork != NULL) {
         NdisFreeIoWorkItem(Module->OidWork);
     }
-    if (Module->Pool != NULL)
-    {
+    if (Module->Pool != NULL) {
         NdisFreeNetBufferListPool(Module->Pool);
     }
     ExFreePoolWithTag(Module, PROBE_TAG);
@@ -65,8 +59,7 @@ static NDIS_STATUS ProbeAllocate(_In_ NDIS_HANDLE FilterHandle, _Outptr_ PPROBE_
 
     *Result = NULL;
     module = ExAllocatePool2(POOL_FLAG_NON_PAGED, sizeof(*module), PROBE_TAG);
-    if (module == NULL)
-    {
+    if (module == NULL) {
         return NDIS_STATUS_RESOURCES;
     }
     module->FilterHandle = FilterHandle;
@@ -90,8 +83,7 @@ static NDIS_STATUS ProbeAllocate(_In_ NDIS_HANDLE FilterHandle, _Outptr_ PPROBE_
     timer.TimerFunction = ProbeTimer;
     timer.FunctionContext = module;
     if (module->Pool == NULL || module->PauseWork == NULL || module->OidWork == NULL ||
-        NdisAllocateTimerObject(FilterHandle, &timer, &module->Timer) != NDIS_STATUS_SUCCESS)
-    {
+        NdisAllocateTimerObject(FilterHandle, &timer, &module->Timer) != NDIS_STATUS_SUCCESS) {
         ProbeFreeModule(module);
         return NDIS_STATUS_RESOURCES;
     }
@@ -103,8 +95,7 @@ static VOID ProbeCopyName(_Out_writes_(Chars) PWCHAR To, ULONG Chars, _In_ PNDIS
 {
     ULONG n = From->Length / sizeof(WCHAR);
 
-    if (n >= Chars)
-    {
+    if (n >= Chars) {
         n = Chars - 1;
     }
     RtlCopyMemory(To, From->Buffer, n * sizeof(WCHAR));
@@ -130,9 +121,9 @@ static VOID ProbeNoteAttach(_In_ PNDIS_FILTER_ATTACH_PARAMETERS P)
     ProbeCopyName(s->InstanceName, RTL_NUMBER_OF(s->InstanceName), P->BaseMiniportInstanceName);
 }
 
-_Use_decl_annotations_
-NDIS_STATUS ProbeAttach(NDIS_HANDLE NdisFilterHandle, NDIS_HANDLE FilterDriverContext,
-                        PNDIS_FILTER_ATTACH_PARAMETERS AttachParameters)
+_Use_decl_annotations_ NDIS_STATUS ProbeAttach(NDIS_HANDLE NdisFilterHandle,
+                                               NDIS_HANDLE FilterDriverContext,
+                                               PNDIS_FILTER_ATTACH_PARAMETERS AttachParameters)
 {
     NDIS_FILTER_ATTRIBUTES attributes = {0};
     PPROBE_MODULE module;
@@ -140,22 +131,19 @@ NDIS_STATUS ProbeAttach(NDIS_HANDLE NdisFilterHandle, NDIS_HANDLE FilterDriverCo
     KIRQL irql;
 
     UNREFERENCED_PARAMETER(FilterDriverContext);
-    if (ProbeDoes(PROBE_FAIL_ATTACH))
-    {
+    if (ProbeDoes(PROBE_FAIL_ATTACH)) {
         return NDIS_STATUS_FAILURE;
     }
     ProbeNoteAttach(AttachParameters);
     status = ProbeAllocate(NdisFilterHandle, &module);
-    if (status != NDIS_STATUS_SUCCESS)
-    {
+    if (status != NDIS_STATUS_SUCCESS) {
         return status;
     }
     attributes.Header.Type = NDIS_OBJECT_TYPE_FILTER_ATTRIBUTES;
     attributes.Header.Revision = NDIS_FILTER_ATTRIBUTES_REVISION_1;
     attributes.Header.Size = NDIS_SIZEOF_FILTER_ATTRIBUTES_REVISION_1;
     status = NdisFSetAttributes(NdisFilterHandle, module, &attributes);
-    if (status != NDIS_STATUS_SUCCESS)
-    {
+    if (status != NDIS_STATUS_SUCCESS) {
         ProbeFreeModule(module);
         return status;
     }
@@ -166,8 +154,7 @@ NDIS_STATUS ProbeAttach(NDIS_HANDLE NdisFilterHandle, NDIS_HANDLE FilterDriverCo
     return NDIS_STATUS_SUCCESS;
 }
 
-_Use_decl_annotations_
-VOID ProbeDetach(NDIS_HANDLE FilterModuleContext)
+_Use_decl_annotations_ VOID ProbeDetach(NDIS_HANDLE FilterModuleContext)
 {
     PPROBE_MODULE module = FilterModuleContext;
     KIRQL irql;
@@ -183,8 +170,7 @@ VOID ProbeDetach(NDIS_HANDLE FilterModuleContext)
     ProbeFreeModule(module);
 }
 
-_Use_decl_annotations_
-NDIS_STATUS ProbeSetModuleOptions(NDIS_HANDLE FilterModuleContext)
+_Use_decl_annotations_ NDIS_STATUS ProbeSetModuleOptions(NDIS_HANDLE FilterModuleContext)
 {
     PPROBE_MODULE module = FilterModuleContext;
     NDIS_FILTER_PARTIAL_CHARACTERISTICS partial = {0};
@@ -192,8 +178,7 @@ NDIS_STATUS ProbeSetModuleOptions(NDIS_HANDLE FilterModuleContext)
     partial.Header.Type = NDIS_OBJECT_TYPE_FILTER_PARTIAL_CHARACTERISTICS;
     partial.Header.Revision = NDIS_FILTER_PARTIAL_CHARACTERISTICS_REVISION_1;
     partial.Header.Size = NDIS_SIZEOF_FILTER_PARTIAL_CHARACTERISTICS_REVISION_1;
-    if (!ProbeDoes(PROBE_BYPASS))
-    {
+    if (!ProbeDoes(PROBE_BYPASS)) {
         partial.SendNetBufferListsHandler = ProbeSend;
         partial.SendNetBufferListsCompleteHandler = ProbeSendComplete;
         partial.CancelSendNetBufferListsHandler = ProbeCancelSend;
@@ -207,17 +192,14 @@ static VOID ProbeReadAttributes(_Inout_ PNDIS_FILTER_RESTART_PARAMETERS Paramete
 {
     PNDIS_RESTART_ATTRIBUTES a;
 
-    for (a = Parameters->RestartAttributes; a != NULL; a = a->Next)
-    {
+    for (a = Parameters->RestartAttributes; a != NULL; a = a->Next) {
         PNDIS_RESTART_GENERAL_ATTRIBUTES general = (PNDIS_RESTART_GENERAL_ATTRIBUTES)a->Data;
 
-        if (a->Oid != OID_GEN_MINIPORT_RESTART_ATTRIBUTES)
-        {
+        if (a->Oid != OID_GEN_MINIPORT_RESTART_ATTRIBUTES) {
             continue;
         }
         Probe.State.Mtu = general->MtuSize;
-        if (ProbeDoes(PROBE_LOWER_MTU))
-        {
+        if (ProbeDoes(PROBE_LOWER_MTU)) {
             general->MtuSize -= 100;
         }
     }
@@ -233,19 +215,17 @@ static VOID ProbeSetRunning(_Inout_ PPROBE_MODULE Module, BOOLEAN Running)
     InterlockedExchangeAdd((PLONG)&Probe.State.Running, Running ? 1 : -1);
 }
 
-_Use_decl_annotations_
-NDIS_STATUS ProbeRestart(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_RESTART_PARAMETERS RestartParameters)
+_Use_decl_annotations_ NDIS_STATUS ProbeRestart(NDIS_HANDLE FilterModuleContext,
+                                                PNDIS_FILTER_RESTART_PARAMETERS RestartParameters)
 {
     PPROBE_MODULE module = FilterModuleContext;
 
-    if (ProbeDoes(PROBE_FAIL_RESTART))
-    {
+    if (ProbeDoes(PROBE_FAIL_RESTART)) {
         return NDIS_STATUS_RESOURCES;
     }
     ProbeReadAttributes(RestartParameters);
     InterlockedIncrement((PLONG)&Probe.State.Restarts);
-    if (ProbeDoes(PROBE_ASYNC_PAUSE))
-    {
+    if (ProbeDoes(PROBE_ASYNC_PAUSE)) {
         module->Restarting = TRUE;
         ProbeEnter(module);
         NdisQueueIoWorkItem(module->PauseWork, ProbePauseWork, module);
@@ -264,14 +244,13 @@ static VOID ProbeDrain(_Inout_ PPROBE_MODULE Module)
     KeWaitForSingleObject(&Module->Idle, Executive, KernelMode, FALSE, NULL);
 }
 
-_Use_decl_annotations_
-static VOID ProbePauseWork(PVOID WorkItemContext, NDIS_HANDLE NdisIoWorkItemHandle)
+_Use_decl_annotations_ static VOID ProbePauseWork(PVOID WorkItemContext,
+                                                  NDIS_HANDLE NdisIoWorkItemHandle)
 {
     PPROBE_MODULE module = WorkItemContext;
 
     UNREFERENCED_PARAMETER(NdisIoWorkItemHandle);
-    if (module->Restarting)
-    {
+    if (module->Restarting) {
         module->Restarting = FALSE;
         ProbeSetRunning(module, TRUE);
         ProbeLeave(module);
@@ -282,16 +261,15 @@ static VOID ProbePauseWork(PVOID WorkItemContext, NDIS_HANDLE NdisIoWorkItemHand
     NdisFPauseComplete(module->FilterHandle);
 }
 
-_Use_decl_annotations_
-NDIS_STATUS ProbePause(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_PAUSE_PARAMETERS PauseParameters)
+_Use_decl_annotations_ NDIS_STATUS ProbePause(NDIS_HANDLE FilterModuleContext,
+                                              PNDIS_FILTER_PAUSE_PARAMETERS PauseParameters)
 {
     PPROBE_MODULE module = FilterModuleContext;
 
     Probe.State.PauseReason = PauseParameters->PauseReason;
     InterlockedIncrement((PLONG)&Probe.State.Pauses);
     ProbeSetRunning(module, FALSE);
-    if (ProbeDoes(PROBE_ASYNC_PAUSE))
-    {
+    if (ProbeDoes(PROBE_ASYNC_PAUSE)) {
         NdisQueueIoWorkItem(module->PauseWork, ProbePauseWork, module);
         return NDIS_STATUS_PENDING;
     }
@@ -299,8 +277,8 @@ NDIS_STATUS ProbePause(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_PAUSE_PARAM
     return NDIS_STATUS_SUCCESS;
 }
 
-_Use_decl_annotations_
-static VOID ProbeTimer(PVOID SystemSpecific1, PVOID FunctionContext, PVOID SystemSpecific2, PVOID SystemSpecific3)
+_Use_decl_annotations_ static VOID ProbeTimer(PVOID SystemSpecific1, PVOID FunctionContext,
+                                              PVOID SystemSpecific2, PVOID SystemSpecific3)
 {
     UNREFERENCED_PARAMETER(SystemSpecific1);
     UNREFERENCED_PARAMETER(SystemSpecific2);
@@ -308,22 +286,20 @@ static VOID ProbeTimer(PVOID SystemSpecific1, PVOID FunctionContext, PVOID Syste
     ProbeFlush(FunctionContext, FALSE);
 }
 
-_Use_decl_annotations_
-VOID ProbeStatus(NDIS_HANDLE FilterModuleContext, PNDIS_STATUS_INDICATION StatusIndication)
+_Use_decl_annotations_ VOID ProbeStatus(NDIS_HANDLE FilterModuleContext,
+                                        PNDIS_STATUS_INDICATION StatusIndication)
 {
     PPROBE_MODULE module = FilterModuleContext;
 
     InterlockedIncrement((PLONG)&Probe.State.Statuses);
     InterlockedExchange((PLONG)&Probe.State.LastStatus, StatusIndication->StatusCode);
-    if (StatusIndication->StatusCode == NDIS_STATUS_LINK_STATE)
-    {
+    if (StatusIndication->StatusCode == NDIS_STATUS_LINK_STATE) {
         PNDIS_LINK_STATE link = StatusIndication->StatusBuffer;
 
         InterlockedExchange((PLONG)&Probe.State.Connected,
                             link->MediaConnectState == MediaConnectStateConnected ? 1 : 2);
     }
-    if (StatusIndication->StatusCode == NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG)
-    {
+    if (StatusIndication->StatusCode == NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG) {
         PNDIS_OFFLOAD offload = StatusIndication->StatusBuffer;
 
         InterlockedExchange((PLONG)&Probe.State.OffloadRsc, offload->Rsc.IPv4.Enabled ? 1 : 2);
@@ -331,22 +307,22 @@ VOID ProbeStatus(NDIS_HANDLE FilterModuleContext, PNDIS_STATUS_INDICATION Status
     NdisFIndicateStatus(module->FilterHandle, StatusIndication);
 }
 
-_Use_decl_annotations_
-NDIS_STATUS ProbeNetPnPEvent(NDIS_HANDLE FilterModuleContext, PNET_PNP_EVENT_NOTIFICATION NetPnPEventNotification)
+_Use_decl_annotations_ NDIS_STATUS ProbeNetPnPEvent(
+    NDIS_HANDLE FilterModuleContext, PNET_PNP_EVENT_NOTIFICATION NetPnPEventNotification)
 {
     PPROBE_MODULE module = FilterModuleContext;
     PNET_PNP_EVENT event = &NetPnPEventNotification->NetPnPEvent;
 
     InterlockedOr((PLONG)&Probe.State.NetEvents, 1 << event->NetEvent);
-    if (event->NetEvent == NetEventSetPower && *(PNDIS_DEVICE_POWER_STATE)event->Buffer == NdisDeviceStateD3)
-    {
+    if (event->NetEvent == NetEventSetPower &&
+        *(PNDIS_DEVICE_POWER_STATE)event->Buffer == NdisDeviceStateD3) {
         Probe.State.PowerWhileRunning = module->Running;
     }
     return NdisFNetPnPEvent(module->FilterHandle, NetPnPEventNotification);
 }
 
-_Use_decl_annotations_
-VOID ProbeDevicePnPEvent(NDIS_HANDLE FilterModuleContext, PNET_DEVICE_PNP_EVENT NetDevicePnPEvent)
+_Use_decl_annotations_ VOID ProbeDevicePnPEvent(NDIS_HANDLE FilterModuleContext,
+                                                PNET_DEVICE_PNP_EVENT NetDevicePnPEvent)
 {
     PPROBE_MODULE module = FilterModuleContext;
 

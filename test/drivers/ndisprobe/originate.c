@@ -9,28 +9,22 @@ PNET_BUFFER_LIST ProbeMakeFrame(PPROBE_MODULE Module, const UCHAR *Frame, ULONG 
     PMDL mdl = NULL;
 
     data = ExAllocatePool2(POOL_FLAG_NON_PAGED, Bytes, PROBE_TAG);
-    if (data != NULL)
-    {
+    if (data != NULL) {
         mdl = NdisAllocateMdl(Module->FilterHandle, data, Bytes);
     }
-    if (mdl != NULL)
-    {
+    if (mdl != NULL) {
         nbl = NdisAllocateNetBufferAndNetBufferList(Module->Pool, 0, 0, mdl, 0, Bytes);
     }
-    if (nbl == NULL)
-    {
-        if (mdl != NULL)
-        {
+    if (nbl == NULL) {
+        if (mdl != NULL) {
             NdisFreeMdl(mdl);
         }
-        if (data != NULL)
-        {
+        if (data != NULL) {
             ExFreePoolWithTag(data, PROBE_TAG);
         }
         return NULL;
     }
-    if (Frame != NULL)
-    {
+    if (Frame != NULL) {
         RtlCopyMemory(data, Frame, Bytes);
     }
     nbl->SourceHandle = Module->FilterHandle;
@@ -52,14 +46,12 @@ PNET_BUFFER_LIST ProbeCopy(PPROBE_MODULE Module, PNET_BUFFER NetBuffer)
     ULONG bytes = NET_BUFFER_DATA_LENGTH(NetBuffer), copied;
     PNET_BUFFER_LIST copy = ProbeMakeFrame(Module, NULL, bytes);
 
-    if (copy == NULL)
-    {
+    if (copy == NULL) {
         return NULL;
     }
-    if (NdisCopyFromNetBufferToNetBuffer(NET_BUFFER_LIST_FIRST_NB(copy), 0, bytes, NetBuffer, 0, &copied) !=
-            NDIS_STATUS_SUCCESS ||
-        copied != bytes)
-    {
+    if (NdisCopyFromNetBufferToNetBuffer(NET_BUFFER_LIST_FIRST_NB(copy), 0, bytes, NetBuffer, 0,
+                                         &copied) != NDIS_STATUS_SUCCESS ||
+        copied != bytes) {
         ProbeFreeFrame(copy);
         return NULL;
     }
@@ -74,8 +66,7 @@ static BOOLEAN ProbeBegin(_Inout_ PPROBE_MODULE Module)
 
     KeAcquireSpinLock(&Module->Lock, &irql);
     running = Module->Running;
-    if (running)
-    {
+    if (running) {
         ProbeEnterLocked(Module);
     }
     KeReleaseSpinLock(&Module->Lock, irql);
@@ -86,12 +77,10 @@ NTSTATUS ProbeSendFrame(PPROBE_MODULE Module, const UCHAR *Frame, ULONG Bytes)
 {
     PNET_BUFFER_LIST nbl = ProbeMakeFrame(Module, Frame, Bytes);
 
-    if (nbl == NULL)
-    {
+    if (nbl == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    if (!ProbeBegin(Module))
-    {
+    if (!ProbeBegin(Module)) {
         ProbeFreeFrame(nbl);
         return STATUS_DEVICE_NOT_READY;
     }
@@ -104,12 +93,10 @@ NTSTATUS ProbeIndicateFrame(PPROBE_MODULE Module, const UCHAR *Frame, ULONG Byte
 {
     PNET_BUFFER_LIST nbl = ProbeMakeFrame(Module, Frame, Bytes);
 
-    if (nbl == NULL)
-    {
+    if (nbl == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    if (!ProbeBegin(Module))
-    {
+    if (!ProbeBegin(Module)) {
         ProbeFreeFrame(nbl);
         return STATUS_DEVICE_NOT_READY;
     }

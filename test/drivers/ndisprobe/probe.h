@@ -2,8 +2,8 @@
  * ndisprobe: an NDIS filter for tests, see ndisprobe.h.
  *
  * A module's lock guards its two queues and its OID; nothing is called under it. Outstanding counts
- * what a pause must wait for: NBLs that the module has originated, clones that it has indicated, and
- * work items under way.
+ * what a pause must wait for: NBLs that the module has originated, clones that it has indicated,
+ * and work items under way.
  */
 #pragma once
 
@@ -12,17 +12,15 @@
 #include <wdmsec.h>
 #include "ndisprobe.h"
 
-#define PROBE_TAG 'borP'
+#define PROBE_TAG       'borP'
 #define PROBE_MAX_FRAME 65600
 
-typedef struct _PROBE_QUEUE
-{
+typedef struct _PROBE_QUEUE {
     PNET_BUFFER_LIST First;
     PNET_BUFFER_LIST *Last;
 } PROBE_QUEUE, *PPROBE_QUEUE;
 
-typedef struct _PROBE_MODULE
-{
+typedef struct _PROBE_MODULE {
     LIST_ENTRY Link;
     NDIS_HANDLE FilterHandle;
     NDIS_HANDLE Pool;
@@ -37,12 +35,11 @@ typedef struct _PROBE_MODULE
     LONG Outstanding;
     KEVENT Idle;
     PNDIS_OID_REQUEST HeldOid; /* PROBE_HOLD_OIDS, PROBE_ASYNC_OIDS */
-    BOOLEAN OidQueued; /* OidWork is queued */
+    BOOLEAN OidQueued;         /* OidWork is queued */
     NDIS_STATUS RestartStatus;
 } PROBE_MODULE, *PPROBE_MODULE;
 
-typedef struct _PROBE_GLOBALS
-{
+typedef struct _PROBE_GLOBALS {
     NDIS_HANDLE DriverHandle;
     NDIS_HANDLE DeviceHandle;
     PDEVICE_OBJECT Device;
@@ -90,13 +87,19 @@ VOID ProbeEnterLocked(_Inout_ PPROBE_MODULE Module);
 VOID ProbeLeave(_Inout_ PPROBE_MODULE Module);
 
 /* originate.c */
-PNET_BUFFER_LIST ProbeMakeFrame(_In_ PPROBE_MODULE Module, _In_reads_bytes_(Bytes) const UCHAR *Frame, ULONG Bytes);
+PNET_BUFFER_LIST ProbeMakeFrame(_In_ PPROBE_MODULE Module,
+                                _In_reads_bytes_(Bytes) const UCHAR *Frame, ULONG Bytes);
 VOID ProbeFreeFrame(_In_ PNET_BUFFER_LIST NetBufferList);
 PNET_BUFFER_LIST ProbeCopy(_In_ PPROBE_MODULE Module, _In_ PNET_BUFFER NetBuffer);
-NTSTATUS ProbeSendFrame(_In_ PPROBE_MODULE Module, _In_reads_bytes_(Bytes) const UCHAR *Frame, ULONG Bytes);
-NTSTATUS ProbeIndicateFrame(_In_ PPROBE_MODULE Module, _In_reads_bytes_(Bytes) const UCHAR *Frame, ULONG Bytes);
+NTSTATUS ProbeSendFrame(_In_ PPROBE_MODULE Module, _In_reads_bytes_(Bytes) const UCHAR *Frame,
+                        ULONG Bytes);
+NTSTATUS ProbeIndicateFrame(_In_ PPROBE_MODULE Module, _In_reads_bytes_(Bytes) const UCHAR *Frame,
+                            ULONG Bytes);
 
 /* oid.c */
+FILTER_SYNCHRONOUS_OID_REQUEST ProbeSyncOid;
+FILTER_SYNCHRONOUS_OID_REQUEST_COMPLETE ProbeSyncOidComplete;
+NDIS_STATUS ProbeOwnSyncOid(_In_ PPROBE_MODULE Module, NDIS_OID Oid);
 NDIS_STATUS ProbeOwnOid(_In_ PPROBE_MODULE Module, NDIS_REQUEST_TYPE Type, NDIS_OID Oid,
                         _Inout_updates_bytes_(Bytes) PVOID Buffer, ULONG Bytes, _Out_ PULONG Done);
 NDIS_IO_WORKITEM_FUNCTION ProbeOidWork;

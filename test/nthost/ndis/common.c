@@ -38,7 +38,8 @@ struct ndis_adapter_config bench_config(void)
 static void install(const char *service, const char *unique, const char *filter_class,
                     enum filter_run_type run_type)
 {
-    struct filter_install filter = {.type = FILTER_TYPE_MODIFYING, .run_type = run_type, .order = 1};
+    struct filter_install filter = {
+        .type = FILTER_TYPE_MODIFYING, .run_type = run_type, .order = 1};
     snprintf(filter.service, sizeof(filter.service), "%s", service);
     snprintf(filter.component, sizeof(filter.component), "nts_%s", service);
     snprintf(filter.unique_name, sizeof(filter.unique_name), "%s", unique);
@@ -54,7 +55,8 @@ void bench_install_probe(enum filter_run_type run_type, const char *filter_class
 
 void bench_install_pass(void)
 {
-    install("ndispass", "{0f4f8a5b-5d1a-4c57-9d0e-6d1e2f3a4b5c}", "compression", FILTER_RUN_OPTIONAL);
+    install("ndispass", "{0f4f8a5b-5d1a-4c57-9d0e-6d1e2f3a4b5c}", "compression",
+            FILTER_RUN_OPTIONAL);
 }
 
 void bench_open_with(struct bench *bench, uint64_t seed, const struct ndis_adapter_config *config)
@@ -75,8 +77,8 @@ void bench_open(struct bench *bench, uint64_t seed)
     bench_open_with(bench, seed, &config);
 }
 
-static bool load(struct bench *bench, const char *service, PDRIVER_OBJECT *driver, const char *device,
-                 io_handle *handle)
+static bool load(struct bench *bench, const char *service, PDRIVER_OBJECT *driver,
+                 const char *device, io_handle *handle)
 {
     char error[512] = "";
     NTSTATUS status = driver_load(service, driver_path(service), driver, error, sizeof(error));

@@ -58,7 +58,8 @@ struct test_frame *frame_make(const struct frame_spec *spec);
 /* TCP, 60 bytes of payload, number n. */
 struct test_frame *frame_numbered(unsigned n, bool from_us);
 bool frame_same(const struct test_frame *a, const struct test_frame *b);
-/* Frames that came out, counted and freed; the first `count` of `expected` must be among them in order. */
+/* Frames that came out, counted and freed; the first `count` of `expected` must be among them in
+ * order. */
 unsigned drain_wire(struct bench *bench);
 unsigned drain_stack(struct bench *bench);
 

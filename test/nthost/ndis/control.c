@@ -54,9 +54,9 @@ static void make_call(struct oid_call *call, struct bench *bench, PVOID id)
 {
     memset(call, 0, sizeof(*call));
     call->bench = bench;
-    call->request.Header = (NDIS_OBJECT_HEADER){NDIS_OBJECT_TYPE_OID_REQUEST,
-                                                NDIS_OID_REQUEST_REVISION_1,
-                                                NDIS_SIZEOF_OID_REQUEST_REVISION_1};
+    call->request.Header =
+        (NDIS_OBJECT_HEADER){NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
+                             NDIS_SIZEOF_OID_REQUEST_REVISION_1};
     call->request.RequestType = NdisRequestQueryInformation;
     call->request.RequestId = id;
     call->request.DATA.QUERY_INFORMATION.Oid = OID_GEN_MAXIMUM_FRAME_SIZE;
@@ -130,8 +130,9 @@ NT_TEST(a_filter_asks_by_itself)
         ULONG oid = OID_802_3_PERMANENT_ADDRESS;
         UCHAR mac[8];
         ULONG_PTR done = 0;
-        is_status(io_ioctl(bench.client, bench.probe_device, IOCTL_PROBE_OID, &oid, 4, mac, 8, &done),
-                  STATUS_SUCCESS);
+        is_status(
+            io_ioctl(bench.client, bench.probe_device, IOCTL_PROBE_OID, &oid, 4, mac, 8, &done),
+            STATUS_SUCCESS);
         is_int(done, 6);
         is_mem(mac, bench_mac, 6);
         struct {
@@ -162,8 +163,9 @@ NT_TEST(offload_parameters_change_what_is_on)
         .TCPIPv4Checksum = NDIS_OFFLOAD_PARAMETERS_RX_ENABLED_TX_DISABLED,
         .LsoV2IPv6 = NDIS_OFFLOAD_PARAMETERS_LSOV2_DISABLED,
     };
-    is_status(oid_set(&bench, OID_TCP_OFFLOAD_PARAMETERS, &p, NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3),
-              NDIS_STATUS_SUCCESS);
+    is_status(
+        oid_set(&bench, OID_TCP_OFFLOAD_PARAMETERS, &p, NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3),
+        NDIS_STATUS_SUCCESS);
     PROBE_STATE s = probe_state(&bench);
     is_int(s.OffloadRsc, 2, "NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG said that RSC is off");
     is_status(s.LastStatus, NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG);
@@ -185,8 +187,9 @@ NT_TEST(offload_parameters_change_what_is_on)
     is_int(now.Checksum.IPv4Transmit.TcpChecksum, 1);
 
     p.RscIPv4 = 9;
-    is_status(oid_set(&bench, OID_TCP_OFFLOAD_PARAMETERS, &p, NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3),
-              NDIS_STATUS_INVALID_DATA);
+    is_status(
+        oid_set(&bench, OID_TCP_OFFLOAD_PARAMETERS, &p, NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3),
+        NDIS_STATUS_INVALID_DATA);
     is_status(oid_set(&bench, OID_TCP_OFFLOAD_PARAMETERS, &p, 8), NDIS_STATUS_INVALID_LENGTH);
     bench_close(&bench);
 }
@@ -276,4 +279,58 @@ NT_TEST(sends_are_cancelled)
         free(frame);
         bench_close(&bench);
     }
+}
+
+NT_TEST(synchronous_oids_are_previewed)
+{
+    struct bench bench;
+    struct oid_call call;
+    bench_open(&bench, tap_seed());
+    need(bench_load_pass(&bench)); /* has no handler for them: left out */
+    need(bench_load_probe(&bench));
+    make_call(&call, &bench, NULL);
+    is_status(ndis_upper_synchronous_oid(bench.adapter, &call.request), NDIS_STATUS_NOT_SUPPORTED,
+              "the miniport knows none");
+    PROBE_STATE s = probe_state(&bench);
+    is_int(s.SyncOids, 1);
+    is_int(s.SyncEnds, 1);
+    call.request.DATA.QUERY_INFORMATION.Oid = PROBE_OID_OURS;
+    is_status(ndis_upper_synchronous_oid(bench.adapter, &call.request), NDIS_STATUS_SUCCESS,
+              "answered half-way");
+    s = probe_state(&bench);
+    is_int(s.SyncOids, 2);
+    is_int(s.SyncEnds, 1, "who has answered does not see the end");
+    ULONG oid = PROBE_OID_OURS;
+    is_status(probe_command(&bench, IOCTL_PROBE_SYNC_OID, &oid, sizeof(oid)),
+              NDIS_STATUS_NOT_SUPPORTED, "its own goes to those below it");
+    is_int(probe_state(&bench).SyncOids, 2);
+    bench_close(&bench);
+}
+
+NT_TEST(filter_modules_are_enumerated)
+{
+    struct bench bench;
+    UCHAR buffer[2048];
+    ULONG_PTR bytes;
+    bench_open(&bench, tap_seed());
+    need(bench_load_pass(&bench));
+    need(bench_load_probe(&bench));
+    is_status(io_ioctl(bench.client, bench.probe_device, IOCTL_PROBE_MODULES, NULL, 0, buffer, 100,
+                       &bytes),
+              NDIS_STATUS_BUFFER_TOO_SHORT);
+    is_status(io_ioctl(bench.client, bench.probe_device, IOCTL_PROBE_MODULES, NULL, 0, buffer,
+                       sizeof(buffer), &bytes),
+              STATUS_SUCCESS);
+    const NDIS_ENUM_FILTERS *filters = (const NDIS_ENUM_FILTERS *)buffer;
+    const NDIS_FILTER_INTERFACE *f =
+        (const NDIS_FILTER_INTERFACE *)(buffer + filters->OffsetFirstFilter);
+    need(filters->NumberOfFilters == 2);
+    is_int(f[0].FilterClass.Length, 22, "compression, the topmost, first");
+    is_int(f[1].FilterClass.Length, 12, "custom");
+    is_int(f[1].FilterType, FILTER_TYPE_MODIFYING);
+    is_int(f[1].FilterRunType, FILTER_RUN_OPTIONAL);
+    is_int(f[1].Flags, NDIS_FILTER_INTERFACE_LW_FILTER);
+    ok(f[0].IfIndex != f[1].IfIndex);
+    ok(bytes > sizeof(*filters) + sizeof(*f));
+    bench_close(&bench);
 }

@@ -81,9 +81,8 @@ static void free_chain(PNET_BUFFER_LIST nbl)
 
 static double measure(struct null_edge *edge, bool receive, unsigned chain, unsigned rounds)
 {
-    edge->first = make_chain(receive ? ndis_lower_handle(edge->adapter)
-                                     : ndis_upper_handle(edge->adapter),
-                             chain);
+    edge->first = make_chain(
+        receive ? ndis_lower_handle(edge->adapter) : ndis_upper_handle(edge->adapter), chain);
     double best = 1e9;
     for (unsigned r = 0; r < 5; r++) {
         nt_enter_dispatch(0);

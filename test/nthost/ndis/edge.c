@@ -131,8 +131,8 @@ static void bulk(int family, bool from_peer)
     static unsigned char in[1 << 18], expected[1 << 16];
     int listener = from_peer ? bound(net_socket, family, SOCK_STREAM, false, 5003)
                              : bound(net_socket_peer, family, SOCK_STREAM, true, 5003);
-    int client = from_peer ? net_socket_peer(family, SOCK_STREAM, 0)
-                           : net_socket(family, SOCK_STREAM, 0);
+    int client =
+        from_peer ? net_socket_peer(family, SOCK_STREAM, 0) : net_socket(family, SOCK_STREAM, 0);
     fill(expected, sizeof(expected), 1);
     if (listener >= 0 && client >= 0 && !listen(listener, 1) &&
         connected(client, family, !from_peer, 5003)) {
@@ -293,15 +293,18 @@ NET_TEST(super_datagrams_arrive_as_datagrams)
     close(tap);
 }
 
-/* The tag of a frame that a sniffer has seen with our EtherType, in the frame or beside it; -1: none. */
+/* The tag of a frame that a sniffer has seen with our EtherType, in the frame or beside it; -1:
+ * none. */
 static int tag_of(int fd)
 {
     static unsigned char data[2048];
     char control[128];
     struct iovec iov = {data, sizeof(data)};
     for (;;) {
-        struct msghdr message = {
-            .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control,
+                                 .msg_controllen = sizeof(control)};
         ssize_t n = recvmsg(fd, &message, 0);
         if (n < 0)
             return -1;
@@ -467,8 +470,8 @@ NT_TEST_FORKED(drivers_change_under_traffic)
     if (why)
         skip("%s", why);
     struct edge_bench b;
-    const struct edge_bench_options options = {.pass = true, .verifier = true,
-                                               .resources_random = true};
+    const struct edge_bench_options options = {
+        .pass = true, .verifier = true, .resources_random = true};
     if (edge_bench_open(&b, &options)) {
         int listener = bound(net_socket, AF_INET, SOCK_STREAM, false, 5006);
         int client = net_socket_peer(AF_INET, SOCK_STREAM, 0);

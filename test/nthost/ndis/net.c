@@ -64,11 +64,12 @@ const char *net_open(void)
     own_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     int inherited = dup(peer_ns); /* for ip */
     fcntl(inherited, F_SETFD, 0);
-    bool made = !net_run("ip link add wire0 type veth peer name peer0 netns /proc/self/fd/%d", inherited) &&
-                !net_run("ip link set lo up") && !net_run("ip link set wire0 up") &&
-                !net_run_peer("ip link set lo up") && !net_run_peer("ip link set peer0 up") &&
-                !net_run_peer("ip addr add 10.77.0.2/24 dev peer0") &&
-                !net_run_peer("ip addr add fd77::2/64 dev peer0 nodad");
+    bool made =
+        !net_run("ip link add wire0 type veth peer name peer0 netns /proc/self/fd/%d", inherited) &&
+        !net_run("ip link set lo up") && !net_run("ip link set wire0 up") &&
+        !net_run_peer("ip link set lo up") && !net_run_peer("ip link set peer0 up") &&
+        !net_run_peer("ip addr add 10.77.0.2/24 dev peer0") &&
+        !net_run_peer("ip addr add fd77::2/64 dev peer0 nodad");
     close(inherited);
     return made ? NULL : "cannot make a veth pair (ip)";
 }
@@ -166,9 +167,8 @@ socklen_t net_address_size(int family)
 bool edge_bench_open(struct edge_bench *b, const struct edge_bench_options *options)
 {
     char error[512] = "";
-    const struct nt_options host = {.scheduler = NT_REALTIME,
-                                    .processors = 2,
-                                    .verifier = options->verifier};
+    const struct nt_options host = {
+        .scheduler = NT_REALTIME, .processors = 2, .verifier = options->verifier};
     const struct edge_options edge = {
         .nic = "wire0", .tap = "net0", .resources_random = options->resources_random};
     memset(b, 0, sizeof(*b));

@@ -1,6 +1,7 @@
 /*
  * A network to try the real edges in: a network namespace of the test's own with one end of a veth
- * pair, "wire0", and another with the other end, "peer0". For forked tests: the process stays there.
+ * pair, "wire0", and another with the other end, "peer0". For forked tests: the process stays
+ * there.
  */
 #pragma once
 #include "common.h"
@@ -21,7 +22,8 @@ int net_sniffer_peer(const char *interface);
 unsigned net_mtu(const char *interface);
 bool net_running(const char *interface);
 
-/* The host with the edges on wire0 and net0; both ends have addresses 10.77.0.1, .2 and fd77::1, ::2. */
+/* The host with the edges on wire0 and net0; both ends have addresses 10.77.0.1, .2 and fd77::1,
+ * ::2. */
 struct edge_bench {
     struct edge_pair *edge;
     struct bench bench; /* drivers and client; no test edge */

@@ -216,7 +216,8 @@ NT_TEST(metadata_travels)
     struct bench bench;
     bench_open(&bench, tap_seed());
     need(bench_load_pass(&bench));
-    struct frame_spec spec = {.ip = 4, .protocol = 6, .payload = 8000, .from_us = true, .number = 3};
+    struct frame_spec spec = {
+        .ip = 4, .protocol = 6, .payload = 8000, .from_us = true, .number = 3};
     struct test_frame *large = frame_make(&spec);
     large->mss = 1448;
     const struct test_frame *one = large;

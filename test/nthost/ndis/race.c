@@ -8,7 +8,7 @@
 
 struct race {
     struct bench bench;
-    ULONG flags;    /* behaviours of ndisprobe */
+    ULONG flags;     /* behaviours of ndisprobe */
     unsigned frames; /* by each of the two traffic threads */
 };
 
@@ -56,10 +56,10 @@ static void check_frames(struct race *race, bool wire, bool ordered)
     struct test_frame *frame;
     while ((frame = wire ? test_edge_take_wire(race->bench.edge)
                          : test_edge_take_stack(race->bench.edge)) != NULL) {
-        unsigned number = frame->bytes > 58 ? (unsigned)frame->data[54] << 24 |
-                                                  (unsigned)frame->data[55] << 16 |
-                                                  (unsigned)frame->data[56] << 8 | frame->data[57]
-                                            : 999;
+        unsigned number = frame->bytes > 58
+                              ? (unsigned)frame->data[54] << 24 | (unsigned)frame->data[55] << 16 |
+                                    (unsigned)frame->data[56] << 8 | frame->data[57]
+                              : 999;
         struct test_frame *expected = frame_numbered(number, wire);
         ok(number < ARRAYSIZE(seen) && frame_same(frame, expected), "frame %u is whole", number);
         ok(number >= ARRAYSIZE(seen) || !seen[number], "frame %u came once", number);
@@ -91,8 +91,8 @@ static void check_passes(struct race *race)
 struct scene {
     ULONG flags;
     bool no_pass;
-    void (*happens)(void *race);  /* beside the traffic */
-    void (*also)(void *race);     /* likewise, may be NULL */
+    void (*happens)(void *race); /* beside the traffic */
+    void (*also)(void *race);    /* likewise, may be NULL */
 };
 
 static void run_scene(const struct scene *scene)
@@ -252,8 +252,8 @@ static void cancel_sends(void *context)
 
 NT_TEST(sends_are_cancelled_during_traffic)
 {
-    struct scene scene = {.happens = cancel_sends, .also = pause_and_restart,
-                          .flags = PROBE_QUEUE_SENDS};
+    struct scene scene = {
+        .happens = cancel_sends, .also = pause_and_restart, .flags = PROBE_QUEUE_SENDS};
     run_scene(&scene);
 }
 
@@ -284,9 +284,9 @@ struct oid_race {
 static void request_thread(void *context)
 {
     struct oid_race *oid = context;
-    oid->request.Header = (NDIS_OBJECT_HEADER){NDIS_OBJECT_TYPE_OID_REQUEST,
-                                               NDIS_OID_REQUEST_REVISION_1,
-                                               NDIS_SIZEOF_OID_REQUEST_REVISION_1};
+    oid->request.Header =
+        (NDIS_OBJECT_HEADER){NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
+                             NDIS_SIZEOF_OID_REQUEST_REVISION_1};
     oid->request.RequestType = NdisRequestQueryInformation;
     oid->request.RequestId = oid;
     oid->request.DATA.QUERY_INFORMATION.Oid = OID_GEN_MAXIMUM_FRAME_SIZE;
@@ -317,8 +317,9 @@ static void request_and_cancel(void *context)
                 sched_run_for(10000);
             }
             nt_join(threads[i]);
-            ok(oids[i].status == NDIS_STATUS_SUCCESS ? oids[i].value == 1500
-                                                     : oids[i].status == NDIS_STATUS_REQUEST_ABORTED,
+            ok(oids[i].status == NDIS_STATUS_SUCCESS
+                   ? oids[i].value == 1500
+                   : oids[i].status == NDIS_STATUS_REQUEST_ABORTED,
                "0x%08x, %u", (unsigned)oids[i].status, oids[i].value);
         }
     }

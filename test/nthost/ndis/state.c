@@ -1,4 +1,5 @@
-/* Filter modules through their states: attaching, restarting, pausing, detaching, in stacks of two. */
+/* Filter modules through their states: attaching, restarting, pausing, detaching, in stacks of two.
+ */
 #include "common.h"
 #include <stdio.h>
 
@@ -340,7 +341,8 @@ NT_TEST(restart_attributes_can_be_changed)
 NT_TEST(registration_is_checked)
 {
     static const NDIS_STRING name = RTL_CONSTANT_STRING(L"nobody");
-    static const NDIS_STRING unique = RTL_CONSTANT_STRING(L"{00000000-0000-0000-0000-000000000001}");
+    static const NDIS_STRING unique =
+        RTL_CONSTANT_STRING(L"{00000000-0000-0000-0000-000000000001}");
     struct bench bench;
     bench_open(&bench, tap_seed());
     need(bench_load_probe(&bench));

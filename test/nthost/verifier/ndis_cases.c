@@ -1,4 +1,5 @@
-/* NDIS's rules: filters on a test edge, with frames both ways, an OID request, a status, a pause. */
+/* NDIS's rules: filters on a test edge, with frames both ways, an OID request, a status, a pause.
+ */
 #include "cases.h"
 #include <nthost/edge.h>
 #include <nthost/filters.h>

@@ -130,23 +130,21 @@ VOID NTAPI ExUnregisterCallback(PVOID CallbackRegistration)
 {
     VF_ENTRY(APC_LEVEL);
     struct registration *registration = CallbackRegistration;
+    PCALLBACK_OBJECT object = registration->object;
     KEVENT gone;
     KeInitializeEvent(&gone, NotificationEvent, FALSE);
     sched_lock();
-    bool wait = registration->busy && registration->caller != nt_self;
+    forget(registration); /* from here on its calls can only end */
+    registration->function = NULL;
+    bool busy = registration->busy != 0, wait = busy && registration->caller != nt_self;
     if (wait)
         registration->gone = &gone;
     sched_unlock();
     if (wait)
         dispatcher_wait(&gone, "ExUnregisterCallback");
-    sched_lock();
-    forget(registration);
-    bool busy = registration->busy != 0; /* by this thread: ExNotifyCallback frees it */
-    registration->function = NULL;
-    sched_unlock();
-    ob_dereference(registration->object);
-    if (!busy)
-        free(registration);
+    if (wait || !busy)
+        free(registration); /* else it is called by this thread, and ExNotifyCallback frees it */
+    ob_dereference(object);
 }
 
 VOID NTAPI ExNotifyCallback(PVOID CallbackObject, PVOID Argument1, PVOID Argument2)
@@ -166,7 +164,7 @@ VOID NTAPI ExNotifyCallback(PVOID CallbackObject, PVOID Argument1, PVOID Argumen
     for (unsigned i = 0; i < count; i++) {
         struct registration *registration = now[i];
         sched_lock();
-        PCALLBACK_FUNCTION function = registration->gone ? NULL : registration->function;
+        PCALLBACK_FUNCTION function = registration->function;
         sched_unlock();
         if (function) {
             struct vf_call call = vf_call_begin_of("a callback function", function);

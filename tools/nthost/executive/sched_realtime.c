@@ -323,8 +323,8 @@ static void rt_stop(struct nt_thread *self)
         nt_join(vps[i].thread);
         vps[i].thread = NULL;
     }
-    /* A detached thread is seen to have ended a moment before it is gone; the next start changes what
-     * it still uses. */
+    /* A detached thread is seen to have ended a moment before it is gone; the next start changes
+     * what it still uses. */
     const struct timespec moment = {0, 100000};
     while (__atomic_load_n(&pthreads, __ATOMIC_ACQUIRE) > abandoned())
         nanosleep(&moment, NULL);

@@ -1,11 +1,10 @@
 /*
- * The adapters of the host as JSON, for clients (WIRE_ADAPTERS). See edge.h. Without the PnP lock: who
- * asks why a pause takes so long must get an answer. The list of adapters holds still under ndis_lock,
- * the modules of each through a view.
+ * The adapters of the host as JSON, for clients (WIRE_ADAPTERS). See edge.h. Without the PnP lock:
+ * who asks why a pause takes so long must get an answer. The list of adapters holds still under
+ * ndis_lock, the modules of each through a view.
  */
 #include "stack.h"
 #include <stdio.h>
-
 
 static const char *state_name(const struct ndis_adapter *adapter)
 {

@@ -2,8 +2,8 @@
  * Configuration: a driver's or a module's part of the registry.
  *
  * WDK: NdisOpenConfigurationEx, NdisReadConfiguration, NdisWriteConfiguration,
- * NdisOpenConfigurationKeyByName, NdisReadNetworkAddress, "Accessing Configuration Information for a
- * Filter Driver".
+ * NdisOpenConfigurationKeyByName, NdisReadNetworkAddress, "Accessing Configuration Information for
+ * a Filter Driver".
  *
  *   filter driver    ...\Services\<service>\Parameters
  *   filter module    ...\Services\<service>\Parameters\Adapters\{adapter}
@@ -206,8 +206,7 @@ static NDIS_STATUS read_value(struct config *config, const char *name, NDIS_PARA
     return make_parameter(value, kind, bytes, type);
 }
 
-VOID NTAPI NdisReadConfiguration(PNDIS_STATUS Status,
-                                 PNDIS_CONFIGURATION_PARAMETER *ParameterValue,
+VOID NTAPI NdisReadConfiguration(PNDIS_STATUS Status, PNDIS_CONFIGURATION_PARAMETER *ParameterValue,
                                  NDIS_HANDLE ConfigurationHandle, PNDIS_STRING Keyword,
                                  NDIS_PARAMETER_TYPE ParameterType)
 {

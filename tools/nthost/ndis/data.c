@@ -15,8 +15,8 @@
 #include <string.h>
 
 /*
- * A thread in the data path of an adapter is counted in its `calls`, once, by the outermost call: the
- * edges', or that of a filter on a thread of its own. While one is under way no module goes.
+ * A thread in the data path of an adapter is counted in its `calls`, once, by the outermost call:
+ * the edges', or that of a filter on a thread of its own. While one is under way no module goes.
  */
 static struct ndis_adapter *path_enter(struct ndis_adapter *adapter)
 {
@@ -228,9 +228,9 @@ void ndis_upper_send(struct ndis_adapter *adapter, PNET_BUFFER_LIST nbls, ULONG 
     if (!is_open(adapter) || !rundown_take(&adapter->sends, count)) {
         for (PNET_BUFFER_LIST nbl = nbls; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
             NET_BUFFER_LIST_STATUS(nbl) = NDIS_STATUS_PAUSED;
-        adapter->upper_ops->send_complete(
-            adapter->upper_context, nbls,
-            at_dispatch() ? NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL : 0);
+        adapter->upper_ops->send_complete(adapter->upper_context, nbls,
+                                          at_dispatch() ? NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL
+                                                        : 0);
     } else {
         sched_point();
         if (__builtin_expect(vf_enabled, 0))

@@ -6,8 +6,8 @@
  * NdisAllocateReassembledNetBufferList, NdisCopyReceiveNetBufferListInfo,
  * NdisCopySendNetBufferListInfo.
  *
- * Without a pool of the caller they come from pools of NDIS's own. A derived list's MDLs are partial
- * ones, made here; MDL_PARTIAL in the chain says so when it is freed.
+ * Without a pool of the caller they come from pools of NDIS's own. A derived list's MDLs are
+ * partial ones, made here; MDL_PARTIAL in the chain says so when it is freed.
  */
 #include "pool.h"
 #include "stack.h"
@@ -103,9 +103,7 @@ static void set_chain(PNET_BUFFER nb, PMDL chain, ULONG offset, ULONG bytes)
 static void free_list(PNET_BUFFER_LIST nbl, bool own_mdls)
 {
     struct nb_pool *pool = nbl->NdisPoolHandle;
-    PNET_BUFFER own = pool->with_buffer
-                          ? (PNET_BUFFER)((char *)block_of(nbl) + pool->nb_at)
-                          : NULL;
+    PNET_BUFFER own = pool->with_buffer ? (PNET_BUFFER)((char *)block_of(nbl) + pool->nb_at) : NULL;
     for (PNET_BUFFER nb = nbl->FirstNetBuffer; nb;) {
         PNET_BUFFER next = nb->Next;
         if (own_mdls)
@@ -163,8 +161,7 @@ PNET_BUFFER_LIST NTAPI NdisAllocateCloneNetBufferList(PNET_BUFFER_LIST OriginalN
     VF_ENTRY(DISPATCH_LEVEL);
     bool original_mdls = AllocateCloneFlags & NDIS_CLONE_FLAGS_USE_ORIGINAL_MDLS;
     struct maker maker;
-    if (vf_fault(VfFaultNdis) ||
-        !maker_start(&maker, NetBufferListPoolHandle, NetBufferPoolHandle))
+    if (vf_fault(VfFaultNdis) || !maker_start(&maker, NetBufferListPoolHandle, NetBufferPoolHandle))
         return NULL;
     for (PNET_BUFFER from = OriginalNetBufferList->FirstNetBuffer; from; from = from->Next) {
         PNET_BUFFER to = maker_buffer(&maker);
@@ -213,10 +210,12 @@ NT_EXPORT(NDIS, NdisFreeCloneNetBufferList);
 
 /* Fragments */
 
-PNET_BUFFER_LIST NTAPI NdisAllocateFragmentNetBufferList(
-    PNET_BUFFER_LIST OriginalNetBufferList, NDIS_HANDLE NetBufferListPool, NDIS_HANDLE NetBufferPool,
-    ULONG StartOffset, ULONG MaximumLength, ULONG DataOffsetDelta, ULONG DataBackFill,
-    ULONG AllocateFragmentFlags)
+PNET_BUFFER_LIST NTAPI NdisAllocateFragmentNetBufferList(PNET_BUFFER_LIST OriginalNetBufferList,
+                                                         NDIS_HANDLE NetBufferListPool,
+                                                         NDIS_HANDLE NetBufferPool,
+                                                         ULONG StartOffset, ULONG MaximumLength,
+                                                         ULONG DataOffsetDelta, ULONG DataBackFill,
+                                                         ULONG AllocateFragmentFlags)
 {
     VF_ENTRY(DISPATCH_LEVEL);
     (void)AllocateFragmentFlags;
@@ -226,8 +225,8 @@ PNET_BUFFER_LIST NTAPI NdisAllocateFragmentNetBufferList(
         return NULL;
     for (PNET_BUFFER from = OriginalNetBufferList->FirstNetBuffer; from; from = from->Next) {
         for (ULONG at = StartOffset; at < from->DataLength; at += MaximumLength) {
-            ULONG bytes = from->DataLength - at < MaximumLength ? from->DataLength - at
-                                                                : MaximumLength;
+            ULONG bytes =
+                from->DataLength - at < MaximumLength ? from->DataLength - at : MaximumLength;
             PNET_BUFFER to = maker_buffer(&maker);
             PMDL chain = NULL;
             bool made = to && partial_mdls(from, at, bytes, &chain);
@@ -317,14 +316,20 @@ VOID NTAPI NdisCopyReceiveNetBufferListInfo(PNET_BUFFER_LIST DestNetBufferList,
                                             PNET_BUFFER_LIST SrcNetBufferList)
 {
     VF_ENTRY(DISPATCH_LEVEL);
-    static const UCHAR ids[] = {TcpIpChecksumNetBufferListInfo, IPsecOffloadV1NetBufferListInfo,
+    static const UCHAR ids[] = {TcpIpChecksumNetBufferListInfo,
+                                IPsecOffloadV1NetBufferListInfo,
                                 TcpReceiveNoPush,
-                                Ieee8021QNetBufferListInfo, MediaSpecificInformation,
-                                NetBufferListFrameType, NetBufferListHashValue,
-                                NetBufferListHashInfo, IPsecOffloadV2TunnelNetBufferListInfo,
+                                Ieee8021QNetBufferListInfo,
+                                MediaSpecificInformation,
+                                NetBufferListFrameType,
+                                NetBufferListHashValue,
+                                NetBufferListHashInfo,
+                                IPsecOffloadV2TunnelNetBufferListInfo,
                                 IPsecOffloadV2HeaderNetBufferListInfo,
-                                NetBufferListFilteringInfo, TcpRecvSegCoalesceInfo,
-                                RscTcpTimestampDelta, UdpRecvSegCoalesceOffloadInfo};
+                                NetBufferListFilteringInfo,
+                                TcpRecvSegCoalesceInfo,
+                                RscTcpTimestampDelta,
+                                UdpRecvSegCoalesceOffloadInfo};
     copy_info(DestNetBufferList, SrcNetBufferList, ids, sizeof(ids));
     DestNetBufferList->NblFlags |=
         SrcNetBufferList->NblFlags &
@@ -337,12 +342,17 @@ VOID NTAPI NdisCopySendNetBufferListInfo(PNET_BUFFER_LIST DestNetBufferList,
                                          PNET_BUFFER_LIST SrcNetBufferList)
 {
     VF_ENTRY(DISPATCH_LEVEL);
-    static const UCHAR ids[] = {TcpIpChecksumNetBufferListInfo, IPsecOffloadV1NetBufferListInfo,
+    static const UCHAR ids[] = {TcpIpChecksumNetBufferListInfo,
+                                IPsecOffloadV1NetBufferListInfo,
                                 TcpLargeSendNetBufferListInfo,
                                 ClassificationHandleNetBufferListInfo,
-                                Ieee8021QNetBufferListInfo, NetBufferListCancelId,
-                                MediaSpecificInformation, NetBufferListProtocolId,
-                                NetBufferListHashValue, NetBufferListHashInfo, WfpNetBufferListInfo,
+                                Ieee8021QNetBufferListInfo,
+                                NetBufferListCancelId,
+                                MediaSpecificInformation,
+                                NetBufferListProtocolId,
+                                NetBufferListHashValue,
+                                NetBufferListHashInfo,
+                                WfpNetBufferListInfo,
                                 IPsecOffloadV2TunnelNetBufferListInfo,
                                 IPsecOffloadV2HeaderNetBufferListInfo,
                                 NetBufferListCorrelationId};

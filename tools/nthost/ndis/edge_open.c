@@ -64,7 +64,8 @@ bool edge_start_thread(struct edge_pair *edge, struct edge_thread *thread, const
     return thread->thread != NULL;
 }
 
-/* The thread has been told to stop; a system call that it blocks in is interrupted until it hears. */
+/* The thread has been told to stop; a system call that it blocks in is interrupted until it hears.
+ */
 void edge_stop_thread(struct edge_thread *thread)
 {
     if (!thread->thread)
@@ -121,9 +122,8 @@ static bool open_receive(struct edge_pair *edge, char *error, size_t size)
 {
     int one = 1, bytes = RECEIVE_BUFFER;
     edge->rx = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-    struct sockaddr_ll address = {.sll_family = AF_PACKET,
-                                  .sll_protocol = htons(ETH_P_ALL),
-                                  .sll_ifindex = edge->ifindex};
+    struct sockaddr_ll address = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = edge->ifindex};
     if (edge->rx < 0 || setsockopt(edge->rx, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) ||
         setsockopt(edge->rx, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
         setsockopt(edge->rx, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)))
@@ -202,7 +202,8 @@ static bool open_all(struct edge_pair *edge, char *error, size_t size)
     offer_offloads(&config.offload);
     packet_set_offloads(edge, &config.offload);
     edge->adapter = ndis_adapter_create(&config, &packet_ops, edge, &tap_ops, edge);
-    if (!edge->adapter || !slots_open(&edge->rx_slots, RX_SLOTS, ndis_lower_handle(edge->adapter)) ||
+    if (!edge->adapter ||
+        !slots_open(&edge->rx_slots, RX_SLOTS, ndis_lower_handle(edge->adapter)) ||
         !slots_open(&edge->tap_slots, TAP_SLOTS, ndis_upper_handle(edge->adapter))) {
         snprintf(error, size, "no memory");
         return false;

@@ -3,13 +3,13 @@
  *
  * The kernel's own stack must not answer what the adapter receives, nor speak for its MAC address:
  * edge_open() puts a tc ingress filter on the interface that drops everything (ingress.c; packet
- * sockets see frames before tc does), turns off IPv6 there, and takes both back at edge_close(). The
- * interface keeps no address; the node's stack is the TAP's, which has the interface's MAC address.
- * PACKET_IGNORE_OUTGOING: what we send does not come back.
+ * sockets see frames before tc does), turns off IPv6 there, and takes both back at edge_close().
+ * The interface keeps no address; the node's stack is the TAP's, which has the interface's MAC
+ * address. PACKET_IGNORE_OUTGOING: what we send does not come back.
  *
- * A super-frame becomes an NBL with RSC metadata while RSC is on, else it is segmented here; one of UDP
- * always is, since NDIS has no word for it that a filter of today reads. Frames that the packet filter
- * does not let through are not indicated, as a network adapter's would not be.
+ * A super-frame becomes an NBL with RSC metadata while RSC is on, else it is segmented here; one of
+ * UDP always is, since NDIS has no word for it that a filter of today reads. Frames that the packet
+ * filter does not let through are not indicated, as a network adapter's would not be.
  */
 #include "edge_real.h"
 #include "gso.h"

@@ -11,8 +11,9 @@
  * DISPATCH_LEVEL on its processor with each batch; "tap" blocks in readv likewise; "drain" sleeps
  * unless the socket's send buffer is full; "link" sleeps in poll. None polls busily.
  *
- * Sends of a batch are collected per virtual processor ("plugged") and go out with one sendmmsg at its
- * end. What does not fit into the socket's buffer waits in `pending`, in order, for the drain thread.
+ * Sends of a batch are collected per virtual processor ("plugged") and go out with one sendmmsg at
+ * its end. What does not fit into the socket's buffer waits in `pending`, in order, for the drain
+ * thread.
  */
 #pragma once
 #include "slots.h"
@@ -21,12 +22,12 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-#define EDGE_BATCH  64
-#define TX_PIECES   24 /* of one frame, headers included; more are gathered into one */
-#define TX_HEADER   256
-#define RX_SLOTS    1024
-#define TAP_SLOTS   512
-#define NO_FRAME    0xffffffffu
+#define EDGE_BATCH 64
+#define TX_PIECES  24 /* of one frame, headers included; more are gathered into one */
+#define TX_HEADER  256
+#define RX_SLOTS   1024
+#define TAP_SLOTS  512
+#define NO_FRAME   0xffffffffu
 
 struct tx_frame {
     struct virtio_net_hdr vnet;
@@ -56,9 +57,9 @@ struct edge_pair {
     char nic[IFNAMSIZ], tap[IFNAMSIZ];
     int ifindex, tap_ifindex;
     int rx, tx, tap_fd, monitor, stop_event;
-    bool blocked;         /* the ingress drop is ours to take away */
+    bool blocked; /* the ingress drop is ours to take away */
     bool resources_random;
-    bool ipv6_was_on;     /* of the interface, before we turned it off */
+    bool ipv6_was_on; /* of the interface, before we turned it off */
     uint8_t mac[6];
     unsigned mtu;
     uint64_t link_speed;

@@ -1,8 +1,8 @@
 /*
  * Sending to the interface: chains of NBLs become batches of sendmmsg on a packet socket.
  *
- * An NBL is complete when all of its buffers have been handed over. MiniportReserved[1] of an NBL that
- * waits is its next buffer.
+ * An NBL is complete when all of its buffers have been handed over. MiniportReserved[1] of an NBL
+ * that waits is its next buffer.
  */
 #include "edge_real.h"
 #include "vnet.h"
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEND_BUFFER (4 << 20)
+#define SEND_BUFFER  (4 << 20)
 #define GATHER_BYTES (EDGE_BATCH * 2048 + 2 * 70000)
 
 bool packet_send_open(struct edge_pair *edge, char *error, size_t error_size)
@@ -101,8 +101,8 @@ static uint16_t tag_of(PNET_BUFFER_LIST nbl)
                       info.TagHeader.VlanId);
 }
 
-/* Frames whose headers are rewritten on the way out, or lie in pieces: the first bytes are copied to
- * the lane's memory. Returns how many, or NO_FRAME. */
+/* Frames whose headers are rewritten on the way out, or lie in pieces: the first bytes are copied
+ * to the lane's memory. Returns how many, or NO_FRAME. */
 static uint32_t private_head(PNET_BUFFER_LIST nbl, PNET_BUFFER nb, struct tx_frame *frame)
 {
     uint32_t bytes = netbuffer_read(nb, 0, frame->head, TX_HEADER - 8);
@@ -172,10 +172,10 @@ static bool fill(struct tx_lane *lane, PNET_BUFFER_LIST nbl, PNET_BUFFER nb, uns
     return true;
 }
 
-/* A chain, as far as it goes. Complete ones are appended to *done. Returns what did not fit into the
- * socket's buffer, with where to go on in MiniportReserved[1]. */
-static PNET_BUFFER_LIST transmit(struct edge_pair *edge, struct tx_lane *lane, PNET_BUFFER_LIST nbls,
-                                 PNET_BUFFER_LIST **done)
+/* A chain, as far as it goes. Complete ones are appended to *done. Returns what did not fit into
+ * the socket's buffer, with where to go on in MiniportReserved[1]. */
+static PNET_BUFFER_LIST transmit(struct edge_pair *edge, struct tx_lane *lane,
+                                 PNET_BUFFER_LIST nbls, PNET_BUFFER_LIST **done)
 {
     PNET_BUFFER_LIST owner[EDGE_BATCH];
     PNET_BUFFER buffer[EDGE_BATCH];

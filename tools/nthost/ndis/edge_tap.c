@@ -1,9 +1,10 @@
 /*
- * The upper real edge: a TAP interface, whose TCP/IP stack is the node's. It stands where Windows has
- * its protocol driver: it sets the packet filter, follows the offloads that the stack below offers
- * (TUNSETOFFLOAD), the link state (the TAP's carrier) and the MTU.
+ * The upper real edge: a TAP interface, whose TCP/IP stack is the node's. It stands where Windows
+ * has its protocol driver: it sets the packet filter, follows the offloads that the stack below
+ * offers (TUNSETOFFLOAD), the link state (the TAP's carrier) and the MTU.
  *
- * Multicast: the TAP does not tell which groups its stack has joined, so the packet filter asks for all.
+ * Multicast: the TAP does not tell which groups its stack has joined, so the packet filter asks for
+ * all.
  */
 #include "edge_real.h"
 #include "vnet.h"
@@ -141,9 +142,9 @@ static void write_frame(struct edge_pair *edge, PNET_BUFFER_LIST nbl, PNET_BUFFE
             return;
         used += n;
         frame_put16(tag, FRAME_ETHERTYPE_VLAN);
-        frame_put16(tag + 2, (uint16_t)(vlan.TagHeader.UserPriority << 13 |
-                                        vlan.TagHeader.CanonicalFormatId << 12 |
-                                        vlan.TagHeader.VlanId));
+        frame_put16(tag + 2,
+                    (uint16_t)(vlan.TagHeader.UserPriority << 13 |
+                               vlan.TagHeader.CanonicalFormatId << 12 | vlan.TagHeader.VlanId));
         iov[used].iov_base = tag;
         iov[used++].iov_len = 4;
         from = 12;
@@ -165,9 +166,9 @@ static void tap_receive(void *context, PNET_BUFFER_LIST nbls, ULONG count, ULONG
     for (PNET_BUFFER_LIST nbl = nbls; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
         write_frame(edge, nbl, NET_BUFFER_LIST_FIRST_NB(nbl));
     if (!(flags & NDIS_RECEIVE_FLAGS_RESOURCES))
-        ndis_upper_return(edge->adapter, nbls,
-                          flags & NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL ? NDIS_RETURN_FLAGS_DISPATCH_LEVEL
-                                                                    : 0);
+        ndis_upper_return(
+            edge->adapter, nbls,
+            flags & NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL ? NDIS_RETURN_FLAGS_DISPATCH_LEVEL : 0);
 }
 
 /* Down: from the TAP to the stack of filters */
@@ -216,8 +217,8 @@ void tap_thread(void *context)
             }
             struct iovec iov[2];
             slot_iov(slot, iov);
-            ssize_t bytes = count ? preadv2(edge->tap_fd, iov, 2, -1, RWF_NOWAIT)
-                                  : readv(edge->tap_fd, iov, 2);
+            ssize_t bytes =
+                count ? preadv2(edge->tap_fd, iov, 2, -1, RWF_NOWAIT) : readv(edge->tap_fd, iov, 2);
             if (bytes <= 0) {
                 slots_put(slot);
                 if (count || errno == EINTR || errno == EAGAIN)
@@ -247,8 +248,8 @@ void tap_thread(void *context)
 
 /* What the protocol is told */
 
-static NDIS_STATUS request(struct edge_pair *edge, NDIS_REQUEST_TYPE type, NDIS_OID oid, PVOID buffer,
-                           ULONG bytes)
+static NDIS_STATUS request(struct edge_pair *edge, NDIS_REQUEST_TYPE type, NDIS_OID oid,
+                           PVOID buffer, ULONG bytes)
 {
     NDIS_OID_REQUEST oid_request = {
         .Header = {NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
@@ -272,7 +273,8 @@ static void tap_restart(void *context, const NDIS_RESTART_GENERAL_ATTRIBUTES *at
         tap_set_mtu(edge, attributes->MtuSize);
     request(edge, NdisRequestSetInformation, OID_GEN_CURRENT_LOOKAHEAD, &lookahead,
             sizeof(lookahead));
-    request(edge, NdisRequestSetInformation, OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof(filter));
+    request(edge, NdisRequestSetInformation, OID_GEN_CURRENT_PACKET_FILTER, &filter,
+            sizeof(filter));
     if (request(edge, NdisRequestQueryInformation, OID_TCP_OFFLOAD_CURRENT_CONFIG, &offload,
                 sizeof(offload)) != NDIS_STATUS_SUCCESS)
         offload_none(&offload);

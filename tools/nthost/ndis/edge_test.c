@@ -1,10 +1,10 @@
 /*
  * The test edge: a miniport and a protocol in memory. See edge.h.
  *
- * What is random, by sched_choose(): the shape of each NBL (shape.h), how a batch is cut into chains,
- * NDIS_RECEIVE_FLAGS_RESOURCES, the processor and the IRQL of an indication, several NET_BUFFERs in an
- * NBL that is sent, and whether completions and returns happen within the call or later, on a thread
- * of the edge's own.
+ * What is random, by sched_choose(): the shape of each NBL (shape.h), how a batch is cut into
+ * chains, NDIS_RECEIVE_FLAGS_RESOURCES, the processor and the IRQL of an indication, several
+ * NET_BUFFERs in an NBL that is sent, and whether completions and returns happen within the call or
+ * later, on a thread of the edge's own.
  *
  * `lock` guards the queues; nothing is called under it.
  */
@@ -32,11 +32,11 @@ struct test_edge {
     struct ndis_adapter *adapter;
     struct shapes shapes;
     KSPIN_LOCK lock;
-    struct frame_queue wire, stack;        /* what went out, what reached the stack */
-    struct nbl_queue sends, receives;      /* to be completed, to be returned, later */
+    struct frame_queue wire, stack;   /* what went out, what reached the stack */
+    struct nbl_queue sends, receives; /* to be completed, to be returned, later */
     atomic_bool hold_sends, hold_receives;
-    atomic_uint outstanding;                  /* NBLs that are held, or out above */
-    struct rundown indicating;             /* the miniport's own calls */
+    atomic_uint outstanding;   /* NBLs that are held, or out above */
+    struct rundown indicating; /* the miniport's own calls */
     struct nt_thread *thread;
     KEVENT wake;
     atomic_bool stop;
@@ -145,10 +145,9 @@ static void lower_send(void *context, PNET_BUFFER_LIST nbls, ULONG flags)
     }
     for (PNET_BUFFER_LIST nbl = nbls; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
         NET_BUFFER_LIST_STATUS(nbl) = NDIS_STATUS_SUCCESS;
-    ndis_lower_send_complete(edge->adapter, nbls,
-                             flags & NDIS_SEND_FLAGS_DISPATCH_LEVEL
-                                 ? NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL
-                                 : 0);
+    ndis_lower_send_complete(
+        edge->adapter, nbls,
+        flags & NDIS_SEND_FLAGS_DISPATCH_LEVEL ? NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL : 0);
 }
 
 static void lower_return(void *context, PNET_BUFFER_LIST nbls, ULONG flags)
@@ -216,8 +215,8 @@ static const struct ndis_lower_ops lower_ops = {
 static ULONG segment_size(const struct test_frame *frame)
 {
     struct frame_layers layers;
-    if (frame->segments < 2 ||
-        !frame_parse(frame->data, frame->bytes, frame->bytes, &layers) || !layers.l4)
+    if (frame->segments < 2 || !frame_parse(frame->data, frame->bytes, frame->bytes, &layers) ||
+        !layers.l4)
         return 0;
     ULONG data = frame->bytes - layers.payload;
     return (data + frame->segments - 1) / frame->segments;
@@ -243,9 +242,9 @@ static void upper_receive(void *context, PNET_BUFFER_LIST nbls, ULONG count, ULO
     if (later)
         KeSetEvent(&edge->wake, IO_NO_INCREMENT, FALSE);
     else
-        ndis_upper_return(edge->adapter, nbls,
-                          flags & NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL ? NDIS_RETURN_FLAGS_DISPATCH_LEVEL
-                                                                    : 0);
+        ndis_upper_return(
+            edge->adapter, nbls,
+            flags & NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL ? NDIS_RETURN_FLAGS_DISPATCH_LEVEL : 0);
 }
 
 static void upper_send_complete(void *context, PNET_BUFFER_LIST nbls, ULONG flags)
@@ -388,8 +387,8 @@ static bool same_flow(const struct test_frame *a, const struct test_frame *b)
 static PNET_BUFFER_LIST make_send(struct test_edge *edge, const struct test_frame *frame)
 {
     struct frame_layers layers;
-    bool segmented = frame->mss && frame_parse(frame->data, frame->bytes, frame->bytes, &layers) &&
-                     layers.l4;
+    bool segmented =
+        frame->mss && frame_parse(frame->data, frame->bytes, frame->bytes, &layers) && layers.l4;
     PNET_BUFFER_LIST nbl =
         shape_list(&edge->shapes, frame->data, frame->bytes, segmented ? layers.payload : 0);
     if (!nbl)
@@ -404,8 +403,8 @@ static PNET_BUFFER_LIST make_send(struct test_edge *edge, const struct test_fram
         lso.LsoV2Transmit.MSS = frame->mss;
         lso.LsoV2Transmit.TcpHeaderOffset = layers.l4;
         lso.LsoV2Transmit.Type = NDIS_TCP_LARGE_SEND_OFFLOAD_V2_TYPE;
-        lso.LsoV2Transmit.IPVersion = layers.ip == 6 ? NDIS_TCP_LARGE_SEND_OFFLOAD_IPv6
-                                                     : NDIS_TCP_LARGE_SEND_OFFLOAD_IPv4;
+        lso.LsoV2Transmit.IPVersion =
+            layers.ip == 6 ? NDIS_TCP_LARGE_SEND_OFFLOAD_IPv6 : NDIS_TCP_LARGE_SEND_OFFLOAD_IPv4;
         NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo) = lso.Value;
     }
     return nbl;

@@ -33,10 +33,19 @@ static unsigned unbound_count;
  * here at the bottom. */
 int filter_class_rank(const char *filter_class)
 {
-    static const char *const order[] = {"",        "ms_switch_forward", "ms_switch_filter",
-                                        "ms_switch_capture", "provider_address", "custom",
-                                        "diagnostic", "failover", "loadbalance", "vpn",
-                                        "compression", "encryption", "scheduler"};
+    static const char *const order[] = {"",
+                                        "ms_switch_forward",
+                                        "ms_switch_filter",
+                                        "ms_switch_capture",
+                                        "provider_address",
+                                        "custom",
+                                        "diagnostic",
+                                        "failover",
+                                        "loadbalance",
+                                        "vpn",
+                                        "compression",
+                                        "encryption",
+                                        "scheduler"};
     for (unsigned i = 0; i < ARRAYSIZE(order); i++)
         if (!strcasecmp(filter_class, order[i]))
             return (int)i;
@@ -146,8 +155,8 @@ bool filters_bind(const char *service, const char *adapter, bool bound)
     for (LIST_ENTRY *e = ndis_adapters.Flink; e != &ndis_adapters; e = e->Flink)
         found |= !strcmp(CONTAINING_RECORD(e, struct ndis_adapter, link)->name, adapter);
     unsigned at = 0;
-    while (at < unbound_count && (strcasecmp(unbound[at].service, service) ||
-                                  strcasecmp(unbound[at].adapter, adapter)))
+    while (at < unbound_count &&
+           (strcasecmp(unbound[at].service, service) || strcasecmp(unbound[at].adapter, adapter)))
         at++;
     if (bound && at < unbound_count) {
         unbound[at] = unbound[--unbound_count];
@@ -195,8 +204,7 @@ static ULONG needed_bytes(UCHAR revision)
 
 static bool known_version(UCHAR major, UCHAR minor)
 {
-    static const UCHAR minors[] = {0,  1,  20, 30, 40, 50, 51, 60, 70,
-                                   80, 81, 82, 83, 84, 85};
+    static const UCHAR minors[] = {0, 1, 20, 30, 40, 50, 51, 60, 70, 80, 81, 82, 83, 84, 85};
     return major == 6 && memchr(minors, minor, sizeof(minors)) != NULL;
 }
 
@@ -297,7 +305,8 @@ NDIS_STATUS NTAPI NdisFRegisterFilterDriver(PDRIVER_OBJECT DriverObject,
     }
     *NdisFilterDriverHandle = driver;
     if (driver->handlers.SetOptionsHandler) {
-        struct vf_call call = vf_call_begin_of("FilterSetOptions", driver->handlers.SetOptionsHandler);
+        struct vf_call call =
+            vf_call_begin_of("FilterSetOptions", driver->handlers.SetOptionsHandler);
         status = driver->handlers.SetOptionsHandler(driver, FilterDriverContext);
         vf_call_end(&call);
     }

@@ -2,8 +2,15 @@
 #include "frame.h"
 #include <string.h>
 
-enum { PROTOCOL_HOPOPTS = 0, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17, PROTOCOL_ROUTING = 43,
-       PROTOCOL_FRAGMENT = 44, PROTOCOL_AH = 51, PROTOCOL_DSTOPTS = 60 };
+enum {
+    PROTOCOL_HOPOPTS = 0,
+    PROTOCOL_TCP = 6,
+    PROTOCOL_UDP = 17,
+    PROTOCOL_ROUTING = 43,
+    PROTOCOL_FRAGMENT = 44,
+    PROTOCOL_AH = 51,
+    PROTOCOL_DSTOPTS = 60
+};
 
 static bool parse_l4(const uint8_t *head, size_t seen, struct frame_layers *layers, size_t at,
                      size_t ip_end)
@@ -75,8 +82,8 @@ static bool parse_ipv6(const uint8_t *head, size_t seen, size_t frame_bytes,
             layers->fragment = true;
             return true;
         }
-        size_t bytes = next == PROTOCOL_AH ? (size_t)(head[at + 1] + 2) * 4
-                                           : (size_t)(head[at + 1] + 1) * 8;
+        size_t bytes =
+            next == PROTOCOL_AH ? (size_t)(head[at + 1] + 2) * 4 : (size_t)(head[at + 1] + 1) * 8;
         next = head[at];
         at += bytes;
         if (at > end)

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 #define FRAME_ETHERNET_HEADER 14
-#define FRAME_VLAN_TAG 4
-#define FRAME_MAX_HEADERS 256 /* what frame_parse() wants to see of a frame at most */
+#define FRAME_VLAN_TAG        4
+#define FRAME_MAX_HEADERS     256 /* what frame_parse() wants to see of a frame at most */
 
 enum {
     FRAME_ETHERTYPE_IPV4 = 0x0800,
@@ -38,7 +38,10 @@ struct frame_layers {
 bool frame_parse(const uint8_t *head, size_t head_bytes, size_t frame_bytes,
                  struct frame_layers *layers);
 
-static inline uint16_t frame_get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
+static inline uint16_t frame_get16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
 static inline uint32_t frame_get32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -65,7 +68,8 @@ uint64_t sum_copy(void *to, const void *from, size_t bytes, uint64_t sum);
 uint16_t sum_fold(uint64_t sum);
 
 /* The sum over the pseudo header of TCP or UDP, with an upper-layer length (0 for Windows' LSO). */
-uint64_t frame_pseudo_sum(const uint8_t *head, const struct frame_layers *layers, uint32_t l4_bytes);
+uint64_t frame_pseudo_sum(const uint8_t *head, const struct frame_layers *layers,
+                          uint32_t l4_bytes);
 /* Offset of the checksum field; layers->l4 is set. */
 static inline uint16_t frame_checksum_offset(const struct frame_layers *layers)
 {

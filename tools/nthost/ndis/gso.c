@@ -66,7 +66,7 @@ size_t gso_next(struct gso *gso, uint8_t *frame)
     if (layers->protocol == 6) {
         frame_put32(l4 + 4, frame_get32(l4 + 4) + gso->index * gso->mss);
         if (!last)
-            l4[13] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+            l4[13] &= (uint8_t)~(TCP_FIN | TCP_PSH);
         if (gso->index)
             l4[13] &= (uint8_t)~TCP_CWR;
     } else {

@@ -8,14 +8,14 @@
 #include <sys/uio.h>
 
 struct gso {
-    const uint8_t *head;                /* Ethernet .. end of the TCP/UDP header, contiguous */
-    const struct frame_layers *layers;  /* l4 is set */
-    const struct iovec *data;           /* what follows the headers */
+    const uint8_t *head;               /* Ethernet .. end of the TCP/UDP header, contiguous */
+    const struct frame_layers *layers; /* l4 is set */
+    const struct iovec *data;          /* what follows the headers */
     unsigned pieces;
     uint32_t mss;
-    uint32_t left;                      /* bytes of data to go; set to all of them */
-    uint32_t index;                     /* of the next segment; 0 at first */
-    size_t offset;                      /* into data[0] */
+    uint32_t left;  /* bytes of data to go; set to all of them */
+    uint32_t index; /* of the next segment; 0 at first */
+    size_t offset;  /* into data[0] */
 };
 
 /* Segments that are still to come; at least one at first. */

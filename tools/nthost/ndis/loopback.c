@@ -1,6 +1,6 @@
 /*
- * NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK: what is sent with it and the adapter would receive comes back up
- * as a copy of NDIS's own (WDK: NdisFSendNetBufferLists, "Sending Data from a Filter Driver").
+ * NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK: what is sent with it and the adapter would receive comes back
+ * up as a copy of NDIS's own (WDK: NdisFSendNetBufferLists, "Sending Data from a Filter Driver").
  */
 #include "frame.h"
 #include "pool.h"
@@ -13,9 +13,9 @@ static PNET_BUFFER_LIST copy_frame(struct ndis_adapter *adapter, PNET_BUFFER nb)
     ULONG bytes = NET_BUFFER_DATA_LENGTH(nb);
     PUCHAR data = ExAllocatePool2(POOL_FLAG_NON_PAGED, bytes, NDIS_POOL_TAG);
     PMDL mdl = data ? NdisAllocateMdl(adapter, data, bytes) : NULL;
-    PNET_BUFFER_LIST copy = mdl ? NdisAllocateNetBufferAndNetBufferList(adapter->loopback_pool, 0, 0,
-                                                                        mdl, 0, bytes)
-                                : NULL;
+    PNET_BUFFER_LIST copy =
+        mdl ? NdisAllocateNetBufferAndNetBufferList(adapter->loopback_pool, 0, 0, mdl, 0, bytes)
+            : NULL;
     if (!copy) {
         if (mdl)
             NdisFreeMdl(mdl);

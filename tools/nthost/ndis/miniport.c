@@ -10,27 +10,47 @@
 #include <string.h>
 
 #define PACKET_FILTERS                                                                             \
-    (NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_MULTICAST | NDIS_PACKET_TYPE_ALL_MULTICAST |      \
+    (NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_MULTICAST | NDIS_PACKET_TYPE_ALL_MULTICAST |     \
      NDIS_PACKET_TYPE_BROADCAST | NDIS_PACKET_TYPE_PROMISCUOUS)
 #define STATISTICS                                                                                 \
-    (NDIS_STATISTICS_FLAGS_VALID_DIRECTED_FRAMES_RCV | NDIS_STATISTICS_FLAGS_VALID_BYTES_RCV |      \
+    (NDIS_STATISTICS_FLAGS_VALID_DIRECTED_FRAMES_RCV | NDIS_STATISTICS_FLAGS_VALID_BYTES_RCV |     \
      NDIS_STATISTICS_FLAGS_VALID_RCV_DISCARDS | NDIS_STATISTICS_FLAGS_VALID_DIRECTED_FRAMES_XMIT | \
      NDIS_STATISTICS_FLAGS_VALID_BYTES_XMIT | NDIS_STATISTICS_FLAGS_VALID_XMIT_ERROR |             \
      NDIS_STATISTICS_FLAGS_VALID_XMIT_DISCARDS)
 
-static const NDIS_OID supported[] = {
-    OID_GEN_SUPPORTED_LIST,         OID_GEN_HARDWARE_STATUS,        OID_GEN_MAXIMUM_LOOKAHEAD,
-    OID_GEN_MAXIMUM_FRAME_SIZE,     OID_GEN_TRANSMIT_BLOCK_SIZE,    OID_GEN_RECEIVE_BLOCK_SIZE,
-    OID_GEN_VENDOR_ID,              OID_GEN_VENDOR_DESCRIPTION,     OID_GEN_CURRENT_PACKET_FILTER,
-    OID_GEN_CURRENT_LOOKAHEAD,      OID_GEN_MAXIMUM_TOTAL_SIZE,     OID_GEN_MAC_OPTIONS,
-    OID_GEN_MEDIA_CONNECT_STATUS,   OID_GEN_LINK_STATE,             OID_GEN_STATISTICS,
-    OID_GEN_XMIT_OK,                OID_GEN_RCV_OK,                 OID_GEN_XMIT_ERROR,
-    OID_GEN_RCV_ERROR,              OID_GEN_RCV_NO_BUFFER,          OID_GEN_PHYSICAL_MEDIUM,
-    OID_802_3_PERMANENT_ADDRESS,    OID_802_3_CURRENT_ADDRESS,      OID_802_3_MULTICAST_LIST,
-    OID_802_3_MAXIMUM_LIST_SIZE,    OID_802_3_ADD_MULTICAST_ADDRESS,
-    OID_802_3_DELETE_MULTICAST_ADDRESS, OID_PNP_SET_POWER,          OID_PNP_QUERY_POWER,
-    OID_OFFLOAD_ENCAPSULATION,      OID_TCP_OFFLOAD_CURRENT_CONFIG, OID_TCP_OFFLOAD_PARAMETERS,
-    OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES};
+static const NDIS_OID supported[] = {OID_GEN_SUPPORTED_LIST,
+                                     OID_GEN_HARDWARE_STATUS,
+                                     OID_GEN_MAXIMUM_LOOKAHEAD,
+                                     OID_GEN_MAXIMUM_FRAME_SIZE,
+                                     OID_GEN_TRANSMIT_BLOCK_SIZE,
+                                     OID_GEN_RECEIVE_BLOCK_SIZE,
+                                     OID_GEN_VENDOR_ID,
+                                     OID_GEN_VENDOR_DESCRIPTION,
+                                     OID_GEN_CURRENT_PACKET_FILTER,
+                                     OID_GEN_CURRENT_LOOKAHEAD,
+                                     OID_GEN_MAXIMUM_TOTAL_SIZE,
+                                     OID_GEN_MAC_OPTIONS,
+                                     OID_GEN_MEDIA_CONNECT_STATUS,
+                                     OID_GEN_LINK_STATE,
+                                     OID_GEN_STATISTICS,
+                                     OID_GEN_XMIT_OK,
+                                     OID_GEN_RCV_OK,
+                                     OID_GEN_XMIT_ERROR,
+                                     OID_GEN_RCV_ERROR,
+                                     OID_GEN_RCV_NO_BUFFER,
+                                     OID_GEN_PHYSICAL_MEDIUM,
+                                     OID_802_3_PERMANENT_ADDRESS,
+                                     OID_802_3_CURRENT_ADDRESS,
+                                     OID_802_3_MULTICAST_LIST,
+                                     OID_802_3_MAXIMUM_LIST_SIZE,
+                                     OID_802_3_ADD_MULTICAST_ADDRESS,
+                                     OID_802_3_DELETE_MULTICAST_ADDRESS,
+                                     OID_PNP_SET_POWER,
+                                     OID_PNP_QUERY_POWER,
+                                     OID_OFFLOAD_ENCAPSULATION,
+                                     OID_TCP_OFFLOAD_CURRENT_CONFIG,
+                                     OID_TCP_OFFLOAD_PARAMETERS,
+                                     OID_TCP_OFFLOAD_HARDWARE_CAPABILITIES};
 
 static ULONG mac_options(const struct ndis_adapter *adapter)
 {
@@ -41,8 +61,8 @@ static ULONG mac_options(const struct ndis_adapter *adapter)
 
 void miniport_init(struct ndis_adapter *adapter)
 {
-    adapter->packet_filter = NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_MULTICAST |
-                             NDIS_PACKET_TYPE_BROADCAST;
+    adapter->packet_filter =
+        NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_MULTICAST | NDIS_PACKET_TYPE_BROADCAST;
     adapter->lookahead = 256;
 }
 
@@ -79,10 +99,11 @@ bool miniport_wants(const struct ndis_adapter *adapter, const UCHAR *destination
 
 PNDIS_RESTART_ATTRIBUTES miniport_restart_attributes(struct ndis_adapter *adapter)
 {
-    PNDIS_RESTART_ATTRIBUTES attributes = NdisAllocateMemoryWithTagPriority(
-        adapter, (UINT)(FIELD_OFFSET(NDIS_RESTART_ATTRIBUTES, Data) +
-                        sizeof(NDIS_RESTART_GENERAL_ATTRIBUTES)),
-        NDIS_POOL_TAG, NormalPoolPriority);
+    PNDIS_RESTART_ATTRIBUTES attributes =
+        NdisAllocateMemoryWithTagPriority(adapter,
+                                          (UINT)(FIELD_OFFSET(NDIS_RESTART_ATTRIBUTES, Data) +
+                                                 sizeof(NDIS_RESTART_GENERAL_ATTRIBUTES)),
+                                          NDIS_POOL_TAG, NormalPoolPriority);
     if (!attributes)
         return NULL;
     attributes->Next = NULL;

@@ -192,7 +192,8 @@ void module_set_options(struct ndis_module *module)
     if (!module->driver->handlers.SetFilterModuleOptionsHandler)
         return;
     module->in_set_options = true;
-    struct vf_call call = vf_call_begin_of("FilterSetModuleOptions", module->driver->handlers.SetFilterModuleOptionsHandler);
+    struct vf_call call = vf_call_begin_of("FilterSetModuleOptions",
+                                           module->driver->handlers.SetFilterModuleOptionsHandler);
     module->driver->handlers.SetFilterModuleOptionsHandler(module->context);
     vf_call_end(&call);
     module->in_set_options = false;
@@ -248,7 +249,8 @@ NDIS_STATUS module_restart(struct ndis_module *module, PNDIS_RESTART_ATTRIBUTES 
     module->waiting_restart = true;
     module->state = ModuleRestarting;
     module->in_restart = nt_current();
-    struct vf_call call = vf_call_begin_of("FilterRestart", module->driver->handlers.RestartHandler);
+    struct vf_call call =
+        vf_call_begin_of("FilterRestart", module->driver->handlers.RestartHandler);
     NDIS_STATUS status = module->driver->handlers.RestartHandler(module->context, &parameters);
     vf_call_end(&call);
     module->in_restart = NULL;

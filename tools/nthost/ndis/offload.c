@@ -57,8 +57,7 @@ static bool receives(UCHAR value)
     } while (0)
 
 static void set_checksums(NDIS_TCP_IP_CHECKSUM_OFFLOAD *now,
-                          const NDIS_TCP_IP_CHECKSUM_OFFLOAD *can,
-                          const NDIS_OFFLOAD_PARAMETERS *p)
+                          const NDIS_TCP_IP_CHECKSUM_OFFLOAD *can, const NDIS_OFFLOAD_PARAMETERS *p)
 {
     CHECKSUM(p->IPv4Checksum, IPv4, IpChecksum);
     CHECKSUM(p->TCPIPv4Checksum, IPv4, TcpChecksum);

@@ -21,7 +21,7 @@ struct oid_route {
     struct ndis_node *source; /* gets it back */
     struct ndis_node *target; /* has it */
     LIST_ENTRY queue;
-    PKEVENT done;             /* the protocol waits */
+    PKEVENT done; /* the protocol waits */
     NDIS_STATUS status;
     struct track_entry *clone; /* of NdisAllocateCloneOidRequest; survives the trip */
 };
@@ -70,7 +70,8 @@ static void deliver(PNDIS_OID_REQUEST request, NDIS_STATUS status)
         KeSetEvent(route->done, IO_NO_INCREMENT, FALSE);
     } else {
         const NDIS_FILTER_DRIVER_CHARACTERISTICS *handlers = &module->driver->handlers;
-        struct vf_call call = vf_call_begin_of("FilterOidRequestComplete", handlers->OidRequestCompleteHandler);
+        struct vf_call call =
+            vf_call_begin_of("FilterOidRequestComplete", handlers->OidRequestCompleteHandler);
         if (route->direct)
             handlers->DirectOidRequestCompleteHandler(module->context, request, status);
         else
@@ -191,8 +192,8 @@ static void dispatch_queued(struct ndis_node *node)
         KIRQL irql;
         KeAcquireSpinLock(&node->oids.lock, &irql);
         if (!node->oids.busy && !IsListEmpty(&node->oids.queue)) {
-            struct oid_route *route = CONTAINING_RECORD(RemoveHeadList(&node->oids.queue),
-                                                        struct oid_route, queue);
+            struct oid_route *route =
+                CONTAINING_RECORD(RemoveHeadList(&node->oids.queue), struct oid_route, queue);
             request = CONTAINING_RECORD(route, NDIS_OID_REQUEST, NdisReserved);
             node->oids.busy = request;
         }
@@ -405,8 +406,8 @@ NDIS_STATUS NTAPI NdisAllocateCloneOidRequest(NDIS_HANDLE SourceHandle,
     PNDIS_OID_REQUEST clone = vf_fault(VfFaultNdis) ? NULL : malloc(sizeof(*clone));
     if (!clone)
         return NDIS_STATUS_RESOURCES;
-    ULONG bytes = OidRequest->Header.Size < sizeof(*clone) ? OidRequest->Header.Size
-                                                           : (ULONG)sizeof(*clone);
+    ULONG bytes =
+        OidRequest->Header.Size < sizeof(*clone) ? OidRequest->Header.Size : (ULONG)sizeof(*clone);
     memset(clone, 0, sizeof(*clone));
     memcpy(clone, OidRequest, bytes);
     memset(clone->NdisReserved, 0, sizeof(clone->NdisReserved));

@@ -13,7 +13,8 @@ static NDIS_STATUS event_up(struct ndis_adapter *adapter, unsigned place,
         struct ndis_module *module = adapter->modules[i];
         if (!module->driver->handlers.NetPnPEventHandler)
             continue;
-        struct vf_call call = vf_call_begin_of("FilterNetPnPEvent", module->driver->handlers.NetPnPEventHandler);
+        struct vf_call call =
+            vf_call_begin_of("FilterNetPnPEvent", module->driver->handlers.NetPnPEventHandler);
         NDIS_STATUS status = module->driver->handlers.NetPnPEventHandler(module->context, event);
         vf_call_end(&call);
         return status;
@@ -56,7 +57,8 @@ void pnp_event_to_module(struct ndis_module *module, NET_PNP_EVENT_CODE code)
     if (!module->driver->handlers.NetPnPEventHandler)
         return;
     NET_PNP_EVENT_NOTIFICATION event = make_event(code, NULL, 0);
-    struct vf_call call = vf_call_begin_of("FilterNetPnPEvent", module->driver->handlers.NetPnPEventHandler);
+    struct vf_call call =
+        vf_call_begin_of("FilterNetPnPEvent", module->driver->handlers.NetPnPEventHandler);
     module->driver->handlers.NetPnPEventHandler(module->context, &event);
     vf_call_end(&call);
 }
@@ -91,7 +93,8 @@ static void event_down(struct ndis_adapter *adapter, unsigned above, PNET_DEVICE
         struct ndis_module *module = adapter->modules[i];
         if (!module->driver->handlers.DevicePnPEventNotifyHandler)
             continue;
-        struct vf_call call = vf_call_begin_of("FilterDevicePnPEventNotify", module->driver->handlers.DevicePnPEventNotifyHandler);
+        struct vf_call call = vf_call_begin_of(
+            "FilterDevicePnPEventNotify", module->driver->handlers.DevicePnPEventNotifyHandler);
         module->driver->handlers.DevicePnPEventNotifyHandler(module->context, event);
         vf_call_end(&call);
         return;

@@ -97,8 +97,9 @@ NDIS_HANDLE NTAPI NdisAllocateNetBufferListPool(NDIS_HANDLE NdisHandle,
         Parameters->ContextSize % MEMORY_ALLOCATION_ALIGNMENT ||
         (Parameters->DataSize && !Parameters->fAllocateNetBuffer)) {
         if (vf_enabled)
-            vf_violation(VfBadParameter, "NdisAllocateNetBufferListPool: header type 0x%x revision "
-                                         "%u size %u, ContextSize %u, DataSize %u",
+            vf_violation(VfBadParameter,
+                         "NdisAllocateNetBufferListPool: header type 0x%x revision "
+                         "%u size %u, ContextSize %u, DataSize %u",
                          Parameters->Header.Type, Parameters->Header.Revision,
                          Parameters->Header.Size, Parameters->ContextSize, Parameters->DataSize);
         return NULL;
@@ -153,9 +154,8 @@ NDIS_HANDLE NTAPI NdisAllocateNetBufferPool(NDIS_HANDLE NdisHandle,
         Parameters->Header.Revision < NET_BUFFER_POOL_PARAMETERS_REVISION_1 ||
         Parameters->Header.Size < NDIS_SIZEOF_NET_BUFFER_POOL_PARAMETERS_REVISION_1)
         return NULL;
-    struct nb_pool *pool = vf_fault(VfFaultNdis)
-                               ? NULL
-                               : buffer_pool(Parameters->DataSize, Parameters->PoolTag);
+    struct nb_pool *pool =
+        vf_fault(VfFaultNdis) ? NULL : buffer_pool(Parameters->DataSize, Parameters->PoolTag);
     if (!pool)
         return NULL;
     pool->track = track_add(TrackPool, pool, __builtin_return_address(0));
@@ -234,8 +234,8 @@ static void block_put_slow(struct nb_pool *pool, struct nb_cache *cache, struct 
     word_unlock(self, &pool->lock);
 }
 
-__attribute__((ms_abi, noinline, cold)) static struct nb_block *
-block_get_cold(struct nb_pool *pool, void *caller)
+__attribute__((ms_abi, noinline, cold)) static struct nb_block *block_get_cold(struct nb_pool *pool,
+                                                                               void *caller)
 {
     if (vf_enabled)
         return verify_block_get(pool, caller);
@@ -259,7 +259,8 @@ static inline struct nb_block *block_get(struct nb_pool *pool, void *caller)
     struct nt_thread *self = nt_self;
     struct nb_cache *cache = &pool->cache[self->vp->number];
     struct nb_block *block;
-    if (__builtin_expect(self->irql >= DISPATCH && !vf_enabled && (block = cache->head) != NULL, 1)) {
+    if (__builtin_expect(self->irql >= DISPATCH && !vf_enabled && (block = cache->head) != NULL,
+                         1)) {
         cache->head = block->next;
         cache->count--;
     } else {
@@ -352,8 +353,7 @@ static __attribute__((ms_abi, noinline, cold)) bool more_context(PNET_BUFFER_LIS
                                                                  USHORT back_fill)
 {
     struct nb_pool *pool = nbl->NdisPoolHandle;
-    return NdisAllocateNetBufferListContext(nbl, size, back_fill, pool->tag) ==
-           NDIS_STATUS_SUCCESS;
+    return NdisAllocateNetBufferListContext(nbl, size, back_fill, pool->tag) == NDIS_STATUS_SUCCESS;
 }
 
 PNET_BUFFER_LIST NTAPI NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT ContextSize,
@@ -368,8 +368,7 @@ PNET_BUFFER_LIST NTAPI NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT 
         return NULL;
     PNET_BUFFER_LIST nbl = init_nbl(pool, block);
     if (pool->data_bytes)
-        nbl->FirstNetBuffer =
-            init_nb(pool, block, init_mdl(pool, block), pool->data_bytes, 0);
+        nbl->FirstNetBuffer = init_nb(pool, block, init_mdl(pool, block), pool->data_bytes, 0);
     else if (pool->with_buffer)
         nbl->FirstNetBuffer = init_nb(pool, block, NULL, 0, 0);
     if (__builtin_expect(ContextSize + ContextBackFill != 0, 0) &&
@@ -461,7 +460,8 @@ PNET_BUFFER NTAPI NdisAllocateNetBufferMdlAndData(NDIS_HANDLE PoolHandle)
     struct nb_pool *pool = PoolHandle;
     if (!pool->data_bytes) {
         if (vf_enabled)
-            vf_violation(VfBadParameter, "NdisAllocateNetBufferMdlAndData: the pool has no DataSize");
+            vf_violation(VfBadParameter,
+                         "NdisAllocateNetBufferMdlAndData: the pool has no DataSize");
         return NULL;
     }
     struct nb_block *block = block_get(pool, __builtin_return_address(0));

@@ -1,10 +1,10 @@
 /*
  * NET_BUFFER_LISTs and NET_BUFFERs, and the pools that they come from.
  *
- * A pool's element is one block: header, the list and/or the buffer, and, where the pool has them, an
- * MDL with its data and context space. Freed blocks go to a cache of the virtual processor; caches
- * exchange batches with a depot that all share. At DISPATCH_LEVEL on the processor the cache needs no
- * lock; below, the depot is used directly.
+ * A pool's element is one block: header, the list and/or the buffer, and, where the pool has them,
+ * an MDL with its data and context space. Freed blocks go to a cache of the virtual processor;
+ * caches exchange batches with a depot that all share. At DISPATCH_LEVEL on the processor the cache
+ * needs no lock; below, the depot is used directly.
  *
  * With the verifier on, every block is an allocation of its own, remembers who made it, and stays
  * unused for a while after it was freed, filled with a pattern.
@@ -26,9 +26,9 @@ struct nb_block {
     struct nb_block *next; /* while it is free */
     struct nb_pool *pool;
     ULONG magic;
-    ULONG derived;       /* a clone, fragment or reassembled list: see derive.c */
+    ULONG derived; /* a clone, fragment or reassembled list: see derive.c */
     struct nbl_track *track;
-    void *caller;        /* verifier: who allocated it */
+    void *caller;                          /* verifier: who allocated it */
     struct nb_block *all_next, **all_link; /* verifier: the pool's live blocks */
     ULONG64 spare;
 };
@@ -41,8 +41,8 @@ struct nb_cache {
 
 struct nb_pool {
     enum pool_kind kind;
-    bool with_buffer;      /* a NET_BUFFER behind the NET_BUFFER_LIST */
-    ULONG data_bytes;      /* MDL and data behind that */
+    bool with_buffer; /* a NET_BUFFER behind the NET_BUFFER_LIST */
+    ULONG data_bytes; /* MDL and data behind that */
     USHORT context_bytes;
     UCHAR protocol_id;
     ULONG tag;
@@ -53,9 +53,9 @@ struct nb_pool {
     struct nb_block *depot;              /* chains of DEPOT_BATCH, linked by their first's `slab` */
     unsigned depot_count;
     void *slabs;
-    struct nb_block *live;               /* verifier */
+    struct nb_block *live; /* verifier */
     struct track_entry *track;
-    atomic_long out;                     /* verifier: blocks that are allocated */
+    atomic_long out; /* verifier: blocks that are allocated */
 };
 
 static inline struct nb_block *block_of(const void *element)
@@ -79,8 +79,8 @@ static inline PUCHAR mdl_data(const MDL *mdl)
 static inline void mdl_init(PMDL mdl, void *data, ULONG bytes)
 {
     mdl->Next = NULL;
-    mdl->Size = (CSHORT)(sizeof(MDL) +
-                         sizeof(PFN_NUMBER) * ADDRESS_AND_SIZE_TO_SPAN_PAGES(data, bytes));
+    mdl->Size =
+        (CSHORT)(sizeof(MDL) + sizeof(PFN_NUMBER) * ADDRESS_AND_SIZE_TO_SPAN_PAGES(data, bytes));
     mdl->MdlFlags = MDL_SOURCE_IS_NONPAGED_POOL;
     mdl->Process = NULL;
     mdl->MappedSystemVa = data;

@@ -1,10 +1,10 @@
 /*
- * Counting what is out, without a cache line that processors share: one counter a virtual processor,
- * summed only by who waits for zero. What is taken on one may be given back on another, so a single
- * counter may be negative.
+ * Counting what is out, without a cache line that processors share: one counter a virtual
+ * processor, summed only by who waits for zero. What is taken on one may be given back on another,
+ * so a single counter may be negative.
  *
- * Closed, no new reference is granted; the sum then never grows but by attempts that undo themselves
- * on the same counter; they can make it too large only, so a sum of zero is final.
+ * Closed, no new reference is granted; the sum then never grows but by attempts that undo
+ * themselves on the same counter; they can make it too large only, so a sum of zero is final.
  */
 #pragma once
 #include <ntddk.h>
@@ -31,8 +31,8 @@ void rundown_wait(struct rundown *rundown);
 /* Waits until all references are gone that were held when it was called; others may come and go.
  * Only for references that are dropped where they were taken (rundown_enter). */
 void rundown_pass(struct rundown *rundown);
-/* Before its memory goes: who gave back the last reference may still be at the end of rundown_drop().
- * PASSIVE_LEVEL, in driver context. */
+/* Before its memory goes: who gave back the last reference may still be at the end of
+ * rundown_drop(). PASSIVE_LEVEL, in driver context. */
 void rundown_end(void);
 long rundown_sum(const struct rundown *rundown);
 void rundown_wake(struct rundown *rundown);
@@ -48,8 +48,8 @@ static inline void rundown_add(struct rundown *rundown, long count)
     atomic_fetch_add(&rundown->line[ndis_processor()].count, count);
 }
 
-/* The last touch of the rundown's memory is at DISPATCH_LEVEL: who has waited for zero and then been
- * at DISPATCH_LEVEL once on every processor may free it. */
+/* The last touch of the rundown's memory is at DISPATCH_LEVEL: who has waited for zero and then
+ * been at DISPATCH_LEVEL once on every processor may free it. */
 static inline void rundown_drop_at(struct rundown *rundown, unsigned line, long count)
 {
     struct nt_thread *self = nt_self;

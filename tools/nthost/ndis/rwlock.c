@@ -1,12 +1,14 @@
 /*
- * Read-write locks whose readers share no cache line: each virtual processor has a count of its own.
+ * Read-write locks whose readers share no cache line: each virtual processor has a count of its
+ * own.
  *
  * WDK: NdisAllocateRWLock, NdisAcquireRWLockRead, NdisAcquireRWLockWrite, NdisReleaseRWLock,
  * LOCK_STATE_EX.
  *
  * A reader adds to its processor's count and then looks for a writer; a writer announces itself and
- * then waits for every count to be zero. Both steps are sequentially consistent, so one sees the other.
- * A reader that already reads on this processor does not wait for a writer that waits for it.
+ * then waits for every count to be zero. Both steps are sequentially consistent, so one sees the
+ * other. A reader that already reads on this processor does not wait for a writer that waits for
+ * it.
  */
 #include "stack.h"
 #include <stdlib.h>
@@ -128,7 +130,8 @@ static __attribute__((ms_abi, noinline, cold)) void note_released(PNDIS_RW_LOCK_
 {
     uint32_t readers = lock->line[nt_self->vp->number].readers;
     if (state->LockState == StateRead ? readers == 0 : !lock->writing)
-        vf_violation(VfSpinLockNotOwned, "NdisReleaseRWLock: %p is not held that way", (void *)lock);
+        vf_violation(VfSpinLockNotOwned, "NdisReleaseRWLock: %p is not held that way",
+                     (void *)lock);
     if (state->LockState == StateWrite || readers == 1)
         vf_lock_released(lock, "NDIS read-write lock");
 }

@@ -107,8 +107,7 @@ static bool shape_buffer(PNET_BUFFER nb, const UCHAR *frame, ULONG bytes, ULONG 
 
 PNET_BUFFER_LIST shape_list(struct shapes *shapes, const UCHAR *frame, ULONG bytes, ULONG headers)
 {
-    PNET_BUFFER_LIST nbl =
-        NdisAllocateNetBufferAndNetBufferList(shapes->lists, 0, 0, NULL, 0, 0);
+    PNET_BUFFER_LIST nbl = NdisAllocateNetBufferAndNetBufferList(shapes->lists, 0, 0, NULL, 0, 0);
     if (nbl && !shape_buffer(nbl->FirstNetBuffer, frame, bytes, headers)) {
         NdisFreeNetBufferList(nbl);
         return NULL;

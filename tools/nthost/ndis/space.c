@@ -5,8 +5,8 @@
  * NdisCopyFromNetBufferToNetBuffer, NdisAdjustNetBufferCurrentMdl,
  * NdisAllocateNetBufferListContext, NdisAllocateMdl.
  *
- * An MDL that a retreat has put in front says so by MDL_NETWORK_HEADER, and one whose memory is NDIS's
- * by MDL_INTERNAL too: so an advance knows what it may free, and how.
+ * An MDL that a retreat has put in front says so by MDL_NETWORK_HEADER, and one whose memory is
+ * NDIS's by MDL_INTERNAL too: so an advance knows what it may free, and how.
  */
 #include "pool.h"
 #include "stack.h"
@@ -214,17 +214,17 @@ PVOID NTAPI NdisGetDataBuffer(PNET_BUFFER NetBuffer, ULONG BytesNeeded, PVOID St
 }
 NT_EXPORT(NDIS, NdisGetDataBuffer);
 
-NDIS_STATUS NTAPI NdisCopyFromNetBufferToNetBuffer(PNET_BUFFER Destination,
-                                                   ULONG DestinationOffset, ULONG BytesToCopy,
-                                                   PNET_BUFFER Source, ULONG SourceOffset,
-                                                   PULONG BytesCopied)
+NDIS_STATUS NTAPI NdisCopyFromNetBufferToNetBuffer(PNET_BUFFER Destination, ULONG DestinationOffset,
+                                                   ULONG BytesToCopy, PNET_BUFFER Source,
+                                                   ULONG SourceOffset, PULONG BytesCopied)
 {
     VF_ENTRY(DISPATCH_LEVEL);
     *BytesCopied = 0;
     if (vf_fault(VfFaultNdis))
         return NDIS_STATUS_RESOURCES;
-    ULONG room =
-        DestinationOffset < Destination->DataLength ? Destination->DataLength - DestinationOffset : 0;
+    ULONG room = DestinationOffset < Destination->DataLength
+                     ? Destination->DataLength - DestinationOffset
+                     : 0;
     ULONG have = SourceOffset < Source->DataLength ? Source->DataLength - SourceOffset : 0;
     ULONG bytes = BytesToCopy < room ? BytesToCopy : room;
     if (bytes > have)
@@ -258,8 +258,9 @@ NDIS_STATUS NTAPI NdisAllocateNetBufferListContext(PNET_BUFFER_LIST NetBufferLis
     (void)PoolTag;
     if (ContextSize % sizeof(PVOID) || ContextBackFill % sizeof(PVOID)) {
         if (vf_enabled)
-            vf_violation(VfBadParameter, "NdisAllocateNetBufferListContext: %u + %u is not a "
-                                         "multiple of a pointer's size",
+            vf_violation(VfBadParameter,
+                         "NdisAllocateNetBufferListContext: %u + %u is not a "
+                         "multiple of a pointer's size",
                          ContextSize, ContextBackFill);
         return NDIS_STATUS_FAILURE;
     }
@@ -288,9 +289,8 @@ VOID NTAPI NdisFreeNetBufferListContext(PNET_BUFFER_LIST NetBufferList, USHORT C
     PNET_BUFFER_LIST_CONTEXT context = NetBufferList->Context;
     if (!context || context->Offset + ContextSize > context->Size) {
         if (vf_enabled)
-            vf_violation(VfNblMalformed,
-                         "NdisFreeNetBufferListContext: %u bytes, %u are in use", ContextSize,
-                         context ? context->Size - context->Offset : 0);
+            vf_violation(VfNblMalformed, "NdisFreeNetBufferListContext: %u bytes, %u are in use",
+                         ContextSize, context ? context->Size - context->Offset : 0);
         return;
     }
     context->Offset = (USHORT)(context->Offset + ContextSize);
@@ -317,8 +317,8 @@ PMDL NTAPI NdisAllocateMdl(NDIS_HANDLE NdisHandle, PVOID VirtualAddress, UINT Le
     (void)NdisHandle;
     if (vf_fault(VfFaultNdis))
         return NULL;
-    size_t bytes = sizeof(MDL) +
-                   ADDRESS_AND_SIZE_TO_SPAN_PAGES(VirtualAddress, Length) * sizeof(PFN_NUMBER);
+    size_t bytes =
+        sizeof(MDL) + ADDRESS_AND_SIZE_TO_SPAN_PAGES(VirtualAddress, Length) * sizeof(PFN_NUMBER);
     struct mdl_block *block = malloc(sizeof(*block) + bytes);
     if (!block)
         return NULL;
@@ -341,7 +341,8 @@ VOID NTAPI NdisFreeMdl(PMDL Mdl)
     VF_ENTRY(DISPATCH_LEVEL);
     struct mdl_block *block = (struct mdl_block *)Mdl - 1;
     if (vf_enabled && !is_ndis_mdl(block))
-        vf_violation(VfMdlMisuse, "NdisFreeMdl: %p was not allocated by NdisAllocateMdl, or is free",
+        vf_violation(VfMdlMisuse,
+                     "NdisFreeMdl: %p was not allocated by NdisAllocateMdl, or is free",
                      (void *)Mdl);
     block->mark = 0;
     track_remove(block->track);

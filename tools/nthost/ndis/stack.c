@@ -1,13 +1,13 @@
 /*
  * A whole stack: who calls whom, pausing, restarting, and which modules stand in it.
  *
- * WDK: "Starting a Driver Stack", "Pausing a Driver Stack", "Restarting a Driver Stack", "Modifying a
- * Running Driver Stack", "Data Bypass Mode". Everything here runs under the PnP lock.
+ * WDK: "Starting a Driver Stack", "Pausing a Driver Stack", "Restarting a Driver Stack", "Modifying
+ * a Running Driver Stack", "Data Bypass Mode". Everything here runs under the PnP lock.
  *
  * A pause goes from the top down; each layer is quiet before the next is asked. While it is under
  * way the layers below still run: a filter that is pausing or paused may well see receives, which
- * it returns or passes on, as on Windows. Only when the miniport has stopped and all is home, and no
- * call of an edge is under way any more, are links changed and modules detached.
+ * it returns or passes on, as on Windows. Only when the miniport has stopped and all is home, and
+ * no call of an edge is under way any more, are links changed and modules detached.
  */
 #include "stack.h"
 #include <stdlib.h>
@@ -32,8 +32,7 @@ void stack_link(struct ndis_adapter *adapter)
         if (p->ReturnNetBufferListsHandler)
             give_back = (struct link_return){p->ReturnNetBufferListsHandler, m->context, &m->node};
         if (p->CancelSendNetBufferListsHandler)
-            cancel =
-                (struct link_cancel){p->CancelSendNetBufferListsHandler, m->context, &m->node};
+            cancel = (struct link_cancel){p->CancelSendNetBufferListsHandler, m->context, &m->node};
     }
     adapter->upper.send = send;
     adapter->upper.give_back = give_back;
@@ -99,8 +98,8 @@ void stack_publish(struct ndis_adapter *adapter)
     free(old);
 }
 
-/* The stack is paused. The module hears of it while it may still make OID requests; then it is taken
- * out of sight, what OID requests it has made or got come to their end, and it goes. */
+/* The stack is paused. The module hears of it while it may still make OID requests; then it is
+ * taken out of sight, what OID requests it has made or got come to their end, and it goes. */
 static void remove_module(struct ndis_adapter *adapter, unsigned place)
 {
     struct ndis_module *module = adapter->modules[place];

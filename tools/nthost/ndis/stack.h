@@ -3,13 +3,13 @@
  *
  * Calls along the data path go from handler to handler without a lock. Where a node's call goes
  * next is a link {function, context}, computed while the stack is paused and read-only while it
- * runs; a module whose handler is NULL is left out of the links of its neighbours (WDK: "Data Bypass
- * Mode").
+ * runs; a module whose handler is NULL is left out of the links of its neighbours (WDK: "Data
+ * Bypass Mode").
  *
  * Locks
- *   ndis_pnp_lock()   one at a time: register, attach, pause, restart, detach, power. PASSIVE_LEVEL.
- *   ndis_lock         a spin lock over the lists of drivers, adapters and tracked objects
- *   oid_target.lock   the request queue of one node
+ *   ndis_pnp_lock()   one at a time: register, attach, pause, restart, detach, power.
+ * PASSIVE_LEVEL. ndis_lock         a spin lock over the lists of drivers, adapters and tracked
+ * objects oid_target.lock   the request queue of one node
  */
 #pragma once
 #include "rundown.h"
@@ -84,7 +84,7 @@ struct ndis_driver {
     NDIS_HANDLE context;
     NDIS_FILTER_DRIVER_CHARACTERISTICS handlers; /* zeroed beyond what the driver's revision has */
     char service[64];
-    bool ready; /* FilterSetOptions is through: modules may attach */
+    bool ready;           /* FilterSetOptions is through: modules may attach */
     struct rundown works; /* work items of it that are queued or run */
 };
 
@@ -108,15 +108,16 @@ struct ndis_module {
     NDIS_STATUS done_status;
     bool waiting_pause, waiting_restart;
     bool restart_queued;
-    atomic_long held_sends, held_receives;             /* verifier: NBLs of others with the driver */
-    bool leaving;        /* out of sight, and its last OID requests still pass on from its old place */
+    atomic_long held_sends, held_receives; /* verifier: NBLs of others with the driver */
+    bool leaving; /* out of sight, and its last OID requests still pass on from its old place */
     unsigned left_place;
     _Atomic(struct nt_thread *) in_restart; /* calls FilterRestart just now */
     atomic_long busy_receives; /* of these, at most so many are in a call of it just now */
     atomic_long originated_sends, originated_receives; /* verifier: its own that are out */
 };
 
-/* The modules as the control path sees them, which no lock of PnP protects: never changed, replaced. */
+/* The modules as the control path sees them, which no lock of PnP protects: never changed,
+ * replaced. */
 struct module_view {
     unsigned count;
     struct ndis_module *modules[MAX_MODULES];
@@ -134,7 +135,7 @@ struct ndis_adapter {
     const struct ndis_upper_ops *upper_ops;
     void *lower_context, *upper_context;
     bool upper_open; /* atomic: the protocol's binding takes frames */
-    LIST_ENTRY link;          /* ndis_adapters */
+    LIST_ENTRY link; /* ndis_adapters */
     struct ndis_adapter_config config;
     char name[64], bindings[128];
     struct ndis_node upper_node, lower_node;
@@ -146,13 +147,14 @@ struct ndis_adapter {
     struct ndis_module *modules[MAX_MODULES]; /* [0] is nearest to the miniport */
     unsigned module_count;
     struct module_view *view; /* atomic */
-    struct rundown control; /* calls that use a view */
+    struct rundown control;   /* calls that use a view */
 
     struct rundown sends;    /* NBLs that the protocol has sent and that are not complete */
     struct rundown receives; /* NBLs that the miniport has indicated and that are not home */
     struct rundown calls;    /* calls of the edges into the stack that are under way */
 
-    /* The miniport as OIDs see it; `current` under ndis_lock. What the data path looks at is atomic. */
+    /* The miniport as OIDs see it; `current` under ndis_lock. What the data path looks at is
+     * atomic. */
     NDIS_OFFLOAD hardware, current;
     ULONG lookahead;
     _Atomic ULONG packet_filter, multicast_count;
@@ -196,8 +198,7 @@ struct ndis_module *module_of(NDIS_HANDLE handle, const char *function);
 /* The driver of a handle of a module or of a driver; NULL if it is neither. */
 static inline struct ndis_driver *driver_of(NDIS_HANDLE handle)
 {
-    _Static_assert(sizeof(struct ndis_driver) >
-                       offsetof(struct ndis_module, magic) + sizeof(ULONG),
+    _Static_assert(sizeof(struct ndis_driver) > offsetof(struct ndis_module, magic) + sizeof(ULONG),
                    "");
     struct ndis_driver *driver = handle;
     struct ndis_module *module = handle;
@@ -276,8 +277,20 @@ FILTER_RECEIVE_NET_BUFFER_LISTS ndis_top_receive;
 FILTER_SEND_NET_BUFFER_LISTS_COMPLETE ndis_top_send_complete;
 
 /* track.c: objects that drivers must give back, named when they do not. */
-enum tracked { TrackPool, TrackNbl, TrackMdl, TrackTimer, TrackWorkItem, TrackRwLock, TrackDevice,
-               TrackConfiguration, TrackClonedOid, TrackMemory, TrackGeneric, TrackKinds };
+enum tracked {
+    TrackPool,
+    TrackNbl,
+    TrackMdl,
+    TrackTimer,
+    TrackWorkItem,
+    TrackRwLock,
+    TrackDevice,
+    TrackConfiguration,
+    TrackClonedOid,
+    TrackMemory,
+    TrackGeneric,
+    TrackKinds
+};
 struct track_entry;
 struct track_entry *track_add(enum tracked kind, const void *object, const void *caller);
 void track_remove(struct track_entry *entry);

@@ -1,6 +1,7 @@
 /*
- * Status indications, from the miniport or a filter upwards. WDK: NdisFIndicateStatus, FilterStatus,
- * NDIS_STATUS_INDICATION, NDIS_STATUS_LINK_STATE, NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG.
+ * Status indications, from the miniport or a filter upwards. WDK: NdisFIndicateStatus,
+ * FilterStatus, NDIS_STATUS_INDICATION, NDIS_STATUS_LINK_STATE,
+ * NDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG.
  */
 #include "stack.h"
 #include <string.h>
@@ -13,7 +14,8 @@ static void indicate(struct ndis_adapter *adapter, const struct module_view *vie
         struct ndis_module *module = view->modules[i];
         if (!module->driver->handlers.StatusHandler)
             continue;
-        struct vf_call call = vf_call_begin_of("FilterStatus", module->driver->handlers.StatusHandler);
+        struct vf_call call =
+            vf_call_begin_of("FilterStatus", module->driver->handlers.StatusHandler);
         module->driver->handlers.StatusHandler(module->context, status);
         vf_call_end(&call);
         return;

@@ -12,7 +12,7 @@ struct ndis_timer {
     KTIMER timer;
     KDPC dpc;
     PNDIS_TIMER_FUNCTION function;
-    PVOID context; /* of NdisAllocateTimerObject */
+    PVOID context;  /* of NdisAllocateTimerObject */
     PVOID override; /* of NdisSetTimerObject */
     struct track_entry *track;
 };

@@ -25,10 +25,17 @@ struct track_entry {
 static LIST_ENTRY entries;
 static KSPIN_LOCK entries_lock;
 
-static const char *const kinds[TrackKinds] = {
-    "pool of NET_BUFFER_LISTs or NET_BUFFERs", "NET_BUFFER_LIST", "MDL", "timer object",
-    "work item", "read-write lock", "device", "configuration handle", "cloned OID request", "memory",
-    "generic object"};
+static const char *const kinds[TrackKinds] = {"pool of NET_BUFFER_LISTs or NET_BUFFERs",
+                                              "NET_BUFFER_LIST",
+                                              "MDL",
+                                              "timer object",
+                                              "work item",
+                                              "read-write lock",
+                                              "device",
+                                              "configuration handle",
+                                              "cloned OID request",
+                                              "memory",
+                                              "generic object"};
 
 struct track_entry *track_add(enum tracked kind, const void *object, const void *caller)
 {

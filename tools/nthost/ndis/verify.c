@@ -1,12 +1,12 @@
 /*
  * Ownership of NET_BUFFER_LISTs. See verify.h.
  *
- * An NBL is at rest with who allocated it, or it travels: down as a send, up as a receive, and back.
- * Its track is a stack of holders. Passing it on pushes the next holder, after a checksum of the
- * descriptor was noted for the one that passes; giving it back pops. What came back must be as it was
- * passed on: a descriptor that differs was changed by who had passed it on, or below without undoing
- * it. Data that a filter has sent must not change either until its completion: the miniport reads it
- * at any time in between.
+ * An NBL is at rest with who allocated it, or it travels: down as a send, up as a receive, and
+ * back. Its track is a stack of holders. Passing it on pushes the next holder, after a checksum of
+ * the descriptor was noted for the one that passes; giving it back pops. What came back must be as
+ * it was passed on: a descriptor that differs was changed by who had passed it on, or below without
+ * undoing it. Data that a filter has sent must not change either until its completion: the miniport
+ * reads it at any time in between.
  */
 #include "pool.h"
 #include "verify.h"
@@ -126,9 +126,8 @@ static void check_irql(ULONG at_dispatch, const char *function, const struct ndi
 static void count_held(struct ndis_node *node, enum travel travel, long change)
 {
     if (node->module)
-        atomic_fetch_add(travel == Sending ? &node->module->held_sends
-                                           : &node->module->held_receives,
-                         change);
+        atomic_fetch_add(
+            travel == Sending ? &node->module->held_sends : &node->module->held_receives, change);
 }
 
 static void count_originated(struct ndis_node *node, enum travel travel, long change)
@@ -139,8 +138,8 @@ static void count_originated(struct ndis_node *node, enum travel travel, long ch
                          change);
 }
 
-/* While a receive, or its return, is in a handler, it may be on its way through: only what stays when
- * the handler has returned is kept. */
+/* While a receive, or its return, is in a handler, it may be on its way through: only what stays
+ * when the handler has returned is kept. */
 static void receives_busy(struct ndis_node *node, long change)
 {
     struct ndis_module *module = node->module;
@@ -168,13 +167,12 @@ static void pass_on(PNET_BUFFER_LIST nbl, struct ndis_node *from, struct ndis_no
     check_shape(nbl, from, function);
     if (track->travel == AtRest) {
         if (nbl->SourceHandle != (from->module ? (void *)from->module : (void *)from))
-            vf_violation(VfNblNotOurs,
-                         "%s by %s: NBL %p is new, and its SourceHandle %p is not %p", function,
-                         from->name, (void *)nbl, nbl->SourceHandle,
+            vf_violation(VfNblNotOurs, "%s by %s: NBL %p is new, and its SourceHandle %p is not %p",
+                         function, from->name, (void *)nbl, nbl->SourceHandle,
                          from->module ? (void *)from->module : (void *)from);
         if (from->module && !may_originate(from->module))
-            vf_violation(VfSendWhilePaused, "%s by %s of an NBL of its own, and it is %s",
-                         function, from->name, module_state_name(from->module->state));
+            vf_violation(VfSendWhilePaused, "%s by %s of an NBL of its own, and it is %s", function,
+                         from->name, module_state_name(from->module->state));
         track->travel = travel;
         track->depth = 1;
         track->returning = false;
@@ -433,7 +431,8 @@ void verify_paused(struct ndis_module *module)
         {module->originated_sends, "sends of its own are not complete"},
         {module->originated_receives, "receive indications of its own have not been returned"},
         {module->held_sends, "sends of overlying drivers are still with it"},
-        {module->held_receives - module->busy_receives, "receives of underlying drivers are still with it"},
+        {module->held_receives - module->busy_receives,
+         "receives of underlying drivers are still with it"},
     };
     for (unsigned i = 0; i < ARRAYSIZE(rules); i++)
         if (rules[i].count > 0)

@@ -2,8 +2,8 @@
  * The verifier's part in NDIS: who owns which NET_BUFFER_LIST, what was changed behind the owner's
  * back, who sends when it must not, and what a driver has not given back.
  *
- * Only with vf_enabled. Each NBL has a track: the stack of those who have passed it on, newest last,
- * each with a checksum of the descriptor as it was then.
+ * Only with vf_enabled. Each NBL has a track: the stack of those who have passed it on, newest
+ * last, each with a checksum of the descriptor as it was then.
  */
 #pragma once
 #include "stack.h"

@@ -39,7 +39,8 @@ static void check_pseudo(const struct check *c, uint32_t l4_bytes, const char *w
         return;
     uint16_t expected = sum_fold(frame_pseudo_sum(c->head, &c->layers, l4_bytes)), have;
     memcpy(&have, c->head + at, 2);
-    if (have != expected && !(expected == 0xffff && have == 0) && !(expected == 0 && have == 0xffff))
+    if (have != expected && !(expected == 0xffff && have == 0) &&
+        !(expected == 0 && have == 0xffff))
         REFUSE(c, VfNblMalformed,
                "%s is requested, but the checksum field holds 0x%04x and not the sum of the pseudo "
                "header 0x%04x",
@@ -115,7 +116,8 @@ static bool check_lso(const struct check *c)
     if (!mss || mss + c->layers.payload > c->adapter->mtu + FRAME_ETHERNET_HEADER)
         REFUSE(c, VfNblMalformed, "LSO MSS %u does not fit the MTU %u", mss, c->adapter->mtu);
     if (data > most)
-        REFUSE(c, VfOffloadNotOffered, "large send of %u bytes, at most %u are offered", data, most);
+        REFUSE(c, VfOffloadNotOffered, "large send of %u bytes, at most %u are offered", data,
+               most);
     if ((data + mss - 1) / mss < least)
         REFUSE(c, VfOffloadNotOffered, "large send of %u segments, at least %u are wanted",
                (data + mss - 1) / mss, least);
@@ -168,10 +170,11 @@ void verify_offload(const struct ndis_module *module, PNET_BUFFER_LIST nbl)
         large |= check_uso(&c);
         check_checksum(&c);
         check_vlan(&c);
-        ULONG most = c.adapter->mtu + FRAME_ETHERNET_HEADER +
-                     (c.layers.tagged ? (ULONG)FRAME_VLAN_TAG : 0);
+        ULONG most =
+            c.adapter->mtu + FRAME_ETHERNET_HEADER + (c.layers.tagged ? (ULONG)FRAME_VLAN_TAG : 0);
         if (!large && length > most)
             REFUSE(&c, VfOffloadNotOffered,
-                   "a frame of %u bytes without large send offload, the MTU allows %u", length, most);
+                   "a frame of %u bytes without large send offload, the MTU allows %u", length,
+                   most);
     }
 }

@@ -9,7 +9,8 @@ static uint8_t gso_kind(const struct virtio_net_hdr *vnet)
     return vnet->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 }
 
-ULONG vnet_receive_checksum(const struct virtio_net_hdr *vnet, const uint8_t *head, size_t head_bytes)
+ULONG vnet_receive_checksum(const struct virtio_net_hdr *vnet, const uint8_t *head,
+                            size_t head_bytes)
 {
     NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info = {.Value = NULL};
     bool partial = vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
@@ -43,8 +44,8 @@ bool vnet_to_send(const struct virtio_net_hdr *vnet, uint8_t *head, size_t head_
         lso.LsoV2Transmit.MSS = vnet->gso_size;
         lso.LsoV2Transmit.TcpHeaderOffset = layers.l4;
         lso.LsoV2Transmit.Type = NDIS_TCP_LARGE_SEND_OFFLOAD_V2_TYPE;
-        lso.LsoV2Transmit.IPVersion = layers.ip == 6 ? NDIS_TCP_LARGE_SEND_OFFLOAD_IPv6
-                                                     : NDIS_TCP_LARGE_SEND_OFFLOAD_IPv4;
+        lso.LsoV2Transmit.IPVersion =
+            layers.ip == 6 ? NDIS_TCP_LARGE_SEND_OFFLOAD_IPv6 : NDIS_TCP_LARGE_SEND_OFFLOAD_IPv4;
         NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo) = lso.Value;
         uint16_t sum = sum_fold(frame_pseudo_sum(head, &layers, 0));
         memcpy(head + frame_checksum_offset(&layers), &sum, 2);

@@ -18,7 +18,7 @@
 #define DECLSPEC_IMPORT __declspec(dllimport)
 #define DECLSPEC_EXPORT __declspec(dllexport)
 /* #pragma alloc_text puts code into PE sections; on ELF there are none to put it into. */
-#define ALLOC_PRAGMA 1
+#define ALLOC_PRAGMA      1
 #define ALLOC_DATA_PRAGMA 1
 #else
 #define NTAPI __attribute__((ms_abi))

@@ -98,6 +98,8 @@ NDIS_STATUS ndis_upper_oid(struct ndis_adapter *adapter,
                            PNDIS_OID_REQUEST request); /* waits; PASSIVE_LEVEL */
 NDIS_STATUS ndis_upper_direct_oid(struct ndis_adapter *adapter,
                                   PNDIS_OID_REQUEST request); /* likewise, by the direct path */
+NDIS_STATUS ndis_upper_synchronous_oid(struct ndis_adapter *adapter,
+                                       PNDIS_OID_REQUEST request); /* <= DISPATCH_LEVEL */
 void ndis_upper_cancel_oid(struct ndis_adapter *adapter, PVOID request_id);
 void ndis_upper_cancel_send(struct ndis_adapter *adapter, PVOID cancel_id);
 /* A device PnP event down the stack, and a network PnP event up the stack. PASSIVE_LEVEL. */

@@ -1,6 +1,6 @@
 /* Says that it is paused while a send of its own is out. */
 #define BAD_STATUS Status
-#define BAD_PAUSE Pause
+#define BAD_PAUSE  Pause
 #include "ndisbad.h"
 
 static VOID Status(NDIS_HANDLE Context, PNDIS_STATUS_INDICATION Indication)

@@ -17,8 +17,7 @@ static NDIS_STATUS Attached(VOID)
     request.DATA.QUERY_INFORMATION.Oid = OID_802_3_CURRENT_ADDRESS;
     request.DATA.QUERY_INFORMATION.InformationBuffer = address;
     request.DATA.QUERY_INFORMATION.InformationBufferLength = sizeof(address);
-    if (Bad)
-    {
+    if (Bad) {
         NdisFOidRequest(BadModule.Handle, &request);
     }
     return BadSetAttributes();

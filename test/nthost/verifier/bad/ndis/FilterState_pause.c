@@ -4,8 +4,7 @@
 
 static VOID Status(NDIS_HANDLE Context, PNDIS_STATUS_INDICATION Indication)
 {
-    if (Bad)
-    {
+    if (Bad) {
         NdisFPauseComplete(BadModule.Handle);
     }
     BadStatus(Context, Indication);

@@ -7,12 +7,9 @@ static VOID Status(NDIS_HANDLE Context, PNDIS_STATUS_INDICATION Indication)
     static UCHAR data[100];
     PMDL mdl = IoAllocateMdl(data, sizeof(data), FALSE, FALSE, NULL);
 
-    if (Bad)
-    {
+    if (Bad) {
         NdisFreeMdl(mdl);
-    }
-    else
-    {
+    } else {
         IoFreeMdl(mdl);
     }
     BadStatus(Context, Indication);

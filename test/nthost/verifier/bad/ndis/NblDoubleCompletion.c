@@ -4,8 +4,7 @@
 
 static VOID SendComplete(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, ULONG Flags)
 {
-    if (Bad)
-    {
+    if (Bad) {
         NdisFSendNetBufferListsComplete(BadModule.Handle, Lists, Flags);
         NdisFSendNetBufferListsComplete(BadModule.Handle, Lists, Flags);
         return;

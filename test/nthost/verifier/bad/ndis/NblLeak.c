@@ -2,12 +2,12 @@
 #define BAD_RECEIVE Receive
 #include "ndisbad.h"
 
-static VOID Receive(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, NDIS_PORT_NUMBER Port, ULONG Count, ULONG Flags)
+static VOID Receive(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, NDIS_PORT_NUMBER Port, ULONG Count,
+                    ULONG Flags)
 {
     PNET_BUFFER_LIST clone = NdisAllocateCloneNetBufferList(Lists, BadModule.Pool, NULL, 0);
 
-    if (!Bad)
-    {
+    if (!Bad) {
         NdisFreeCloneNetBufferList(clone, 0);
     }
     BadReceive(Context, Lists, Port, Count, Flags);

@@ -1,12 +1,11 @@
 /* Passes the completion of its own send up the stack. */
-#define BAD_STATUS Status
+#define BAD_STATUS        Status
 #define BAD_SEND_COMPLETE SendComplete
 #include "ndisbad.h"
 
 static VOID SendComplete(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, ULONG Flags)
 {
-    if (Bad)
-    {
+    if (Bad) {
         NdisFSendNetBufferListsComplete(BadModule.Handle, Lists, Flags);
         return;
     }

@@ -2,10 +2,10 @@
 #define BAD_RECEIVE Receive
 #include "ndisbad.h"
 
-static VOID Receive(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, NDIS_PORT_NUMBER Port, ULONG Count, ULONG Flags)
+static VOID Receive(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, NDIS_PORT_NUMBER Port, ULONG Count,
+                    ULONG Flags)
 {
-    if (Bad)
-    {
+    if (Bad) {
         Flags &= ~(ULONG)NDIS_RECEIVE_FLAGS_RESOURCES;
     }
     BadReceive(Context, Lists, Port, Count, Flags);

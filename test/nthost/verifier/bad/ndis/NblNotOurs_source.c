@@ -6,8 +6,7 @@ static VOID Status(NDIS_HANDLE Context, PNDIS_STATUS_INDICATION Indication)
 {
     PNET_BUFFER_LIST nbl = BadMakeFrame(100);
 
-    if (Bad)
-    {
+    if (Bad) {
         nbl->SourceHandle = NULL;
     }
     BadSendFrame(nbl);

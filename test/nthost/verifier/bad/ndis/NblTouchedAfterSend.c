@@ -8,8 +8,7 @@ static VOID Status(NDIS_HANDLE Context, PNDIS_STATUS_INDICATION Indication)
     PUCHAR data = MmGetMdlVirtualAddress(NET_BUFFER_FIRST_MDL(NET_BUFFER_LIST_FIRST_NB(nbl)));
 
     BadSendFrame(nbl);
-    if (Bad)
-    {
+    if (Bad) {
         data[50]++;
     }
     BadStatus(Context, Indication);

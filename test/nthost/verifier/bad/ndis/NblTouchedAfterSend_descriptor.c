@@ -7,8 +7,7 @@ static VOID Status(NDIS_HANDLE Context, PNDIS_STATUS_INDICATION Indication)
     PNET_BUFFER_LIST nbl = BadMakeFrame(100);
 
     BadSendFrame(nbl);
-    if (Bad)
-    {
+    if (Bad) {
         NET_BUFFER_DATA_LENGTH(NET_BUFFER_LIST_FIRST_NB(nbl)) = 60;
     }
     BadStatus(Context, Indication);

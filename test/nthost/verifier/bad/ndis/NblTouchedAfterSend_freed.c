@@ -7,8 +7,7 @@ static VOID Status(NDIS_HANDLE Context, PNDIS_STATUS_INDICATION Indication)
     PNET_BUFFER_LIST nbl = NdisAllocateNetBufferAndNetBufferList(BadModule.Pool, 0, 0, NULL, 0, 0);
 
     NdisFreeNetBufferList(nbl);
-    if (Bad)
-    {
+    if (Bad) {
         NET_BUFFER_LIST_STATUS(nbl) = NDIS_STATUS_FAILURE;
     }
     BadStatus(Context, Indication);

@@ -8,8 +8,7 @@ static VOID Detaching(VOID)
 {
     NDIS_HANDLE pool = BadAllocatePool();
 
-    if (!Bad)
-    {
+    if (!Bad) {
         NdisFreeNetBufferListPool(pool);
     }
 }

@@ -10,8 +10,7 @@ static VOID Detaching(VOID)
 {
     PMDL mdl = NdisAllocateMdl(BadModule.Handle, Data, sizeof(Data));
 
-    if (!Bad)
-    {
+    if (!Bad) {
         NdisFreeMdl(mdl);
     }
 }

@@ -6,8 +6,7 @@ static VOID Unloading(VOID);
 
 static VOID Unloading(VOID)
 {
-    if (!Bad)
-    {
+    if (!Bad) {
         NdisFDeregisterFilterDriver(BadDriverHandle);
     }
 }

@@ -8,8 +8,7 @@ static VOID Detaching(VOID)
 {
     PNDIS_RW_LOCK_EX lock = NdisAllocateRWLock(BadModule.Handle);
 
-    if (!Bad)
-    {
+    if (!Bad) {
         NdisFreeRWLock(lock);
     }
 }

@@ -5,7 +5,8 @@ static VOID Detaching(VOID);
 #include "ndisbad.h"
 
 static NDIS_TIMER_FUNCTION Expired;
-static VOID Expired(PVOID SystemSpecific1, PVOID Context, PVOID SystemSpecific2, PVOID SystemSpecific3)
+static VOID Expired(PVOID SystemSpecific1, PVOID Context, PVOID SystemSpecific2,
+                    PVOID SystemSpecific3)
 {
     UNREFERENCED_PARAMETER(SystemSpecific1);
     UNREFERENCED_PARAMETER(Context);
@@ -22,8 +23,9 @@ static VOID Detaching(VOID)
     characteristics.Header.Revision = NDIS_TIMER_CHARACTERISTICS_REVISION_1;
     characteristics.Header.Size = NDIS_SIZEOF_TIMER_CHARACTERISTICS_REVISION_1;
     characteristics.TimerFunction = Expired;
-    if (NdisAllocateTimerObject(BadModule.Handle, &characteristics, &timer) == NDIS_STATUS_SUCCESS && !Bad)
-    {
+    if (NdisAllocateTimerObject(BadModule.Handle, &characteristics, &timer) ==
+            NDIS_STATUS_SUCCESS &&
+        !Bad) {
         NdisFreeTimerObject(timer);
     }
 }

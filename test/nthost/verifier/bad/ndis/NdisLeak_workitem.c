@@ -8,8 +8,7 @@ static VOID Detaching(VOID)
 {
     NDIS_HANDLE item = NdisAllocateIoWorkItem(BadModule.Handle);
 
-    if (!Bad)
-    {
+    if (!Bad) {
         NdisFreeIoWorkItem(item);
     }
 }

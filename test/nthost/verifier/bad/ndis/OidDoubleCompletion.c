@@ -6,8 +6,7 @@ static NDIS_STATUS Oid(NDIS_HANDLE Context, PNDIS_OID_REQUEST Request)
 {
     UNREFERENCED_PARAMETER(Context);
     NdisFOidRequestComplete(BadModule.Handle, Request, NDIS_STATUS_SUCCESS);
-    if (Bad)
-    {
+    if (Bad) {
         NdisFOidRequestComplete(BadModule.Handle, Request, NDIS_STATUS_SUCCESS);
     }
     return NDIS_STATUS_PENDING;

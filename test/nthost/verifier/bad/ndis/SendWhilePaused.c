@@ -4,8 +4,7 @@
 
 static NDIS_STATUS Restart(NDIS_HANDLE Context, PNDIS_FILTER_RESTART_PARAMETERS Parameters)
 {
-    if (Bad)
-    {
+    if (Bad) {
         BadSendFrame(BadMakeFrame(100));
     }
     return BadRestart(Context, Parameters);

@@ -6,8 +6,7 @@ static VOID Status(NDIS_HANDLE Context, PNDIS_STATUS_INDICATION Indication)
 {
     NDIS_STATUS_INDICATION status = *Indication;
 
-    if (Bad)
-    {
+    if (Bad) {
         RtlZeroMemory(&status.Header, sizeof(status.Header));
     }
     BadStatus(Context, &status);

@@ -1,6 +1,7 @@
 /*
- * A filter driver that breaks one rule of NDIS, or, loaded as its good twin, keeps it (see bad.h). It
- * passes everything through; a case replaces what it needs by defining a macro before including this:
+ * A filter driver that breaks one rule of NDIS, or, loaded as its good twin, keeps it (see bad.h).
+ * It passes everything through; a case replaces what it needs by defining a macro before including
+ * this:
  *
  *     #define BAD_RECEIVE Receive
  *     #include "ndisbad.h"
@@ -15,8 +16,7 @@
 static BOOLEAN Bad;
 static NDIS_HANDLE BadDriverHandle;
 
-typedef struct _BAD_MODULE
-{
+typedef struct _BAD_MODULE {
     NDIS_HANDLE Handle;
     NDIS_HANDLE Pool; /* lists with one buffer */
 } BAD_MODULE, *PBAD_MODULE;
@@ -29,7 +29,8 @@ __attribute__((unused)) static PNET_BUFFER_LIST BadMakeFrame(ULONG Bytes)
 {
     PUCHAR data = ExAllocatePool2(POOL_FLAG_NON_PAGED, Bytes, BAD_TAG);
     PMDL mdl = NdisAllocateMdl(BadModule.Handle, data, Bytes);
-    PNET_BUFFER_LIST nbl = NdisAllocateNetBufferAndNetBufferList(BadModule.Pool, 0, 0, mdl, 0, Bytes);
+    PNET_BUFFER_LIST nbl =
+        NdisAllocateNetBufferAndNetBufferList(BadModule.Pool, 0, 0, mdl, 0, Bytes);
 
     RtlFillMemory(data, 6, 0xff);
     RtlFillMemory(data + 6, 6, 0x02);
@@ -56,16 +57,15 @@ __attribute__((unused)) static VOID BadSendFrame(PNET_BUFFER_LIST NetBufferList)
 }
 
 /* Takes its own out of a chain, counts and frees them; what is left may be NULL. */
-__attribute__((unused)) static PNET_BUFFER_LIST BadTakeOwn(PNET_BUFFER_LIST NetBufferLists, PULONG Own)
+__attribute__((unused)) static PNET_BUFFER_LIST BadTakeOwn(PNET_BUFFER_LIST NetBufferLists,
+                                                           PULONG Own)
 {
     PNET_BUFFER_LIST *link = &NetBufferLists;
 
-    while (*link != NULL)
-    {
+    while (*link != NULL) {
         PNET_BUFFER_LIST nbl = *link;
 
-        if (nbl->SourceHandle != BadModule.Handle)
-        {
+        if (nbl->SourceHandle != BadModule.Handle) {
             link = &NET_BUFFER_LIST_NEXT_NBL(nbl);
             continue;
         }
@@ -79,8 +79,7 @@ __attribute__((unused)) static PNET_BUFFER_LIST BadTakeOwn(PNET_BUFFER_LIST NetB
 /* Frames of its own have come back; the last one ends a pause. */
 __attribute__((unused)) static VOID BadSent(ULONG Count)
 {
-    if (Count > 0 && InterlockedExchangeAdd(&BadOut, -(LONG)Count) == (LONG)Count)
-    {
+    if (Count > 0 && InterlockedExchangeAdd(&BadOut, -(LONG)Count) == (LONG)Count) {
         NdisFPauseComplete(BadModule.Handle);
     }
 }
@@ -101,15 +100,15 @@ static VOID BadSendComplete(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, ULONG F
 
     UNREFERENCED_PARAMETER(Context);
     Lists = BadTakeOwn(Lists, &own);
-    if (Lists != NULL)
-    {
+    if (Lists != NULL) {
         NdisFSendNetBufferListsComplete(BadModule.Handle, Lists, Flags);
     }
     BadSent(own);
 }
 
 BAD_DECLARE(FILTER_RECEIVE_NET_BUFFER_LISTS, BadReceive);
-static VOID BadReceive(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, NDIS_PORT_NUMBER Port, ULONG Count, ULONG Flags)
+static VOID BadReceive(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, NDIS_PORT_NUMBER Port,
+                       ULONG Count, ULONG Flags)
 {
     UNREFERENCED_PARAMETER(Context);
     NdisFIndicateReceiveNetBufferLists(BadModule.Handle, Lists, Port, Count, Flags);
@@ -122,8 +121,7 @@ static VOID BadReturn(NDIS_HANDLE Context, PNET_BUFFER_LIST Lists, ULONG Flags)
 
     UNREFERENCED_PARAMETER(Context);
     Lists = BadTakeOwn(Lists, &own);
-    if (Lists != NULL)
-    {
+    if (Lists != NULL) {
         NdisFReturnNetBufferLists(BadModule.Handle, Lists, Flags);
     }
 }
@@ -135,14 +133,12 @@ static NDIS_STATUS BadOid(NDIS_HANDLE Context, PNDIS_OID_REQUEST Request)
     NDIS_STATUS status = NdisAllocateCloneOidRequest(BadModule.Handle, Request, BAD_TAG, &clone);
 
     UNREFERENCED_PARAMETER(Context);
-    if (status != NDIS_STATUS_SUCCESS)
-    {
+    if (status != NDIS_STATUS_SUCCESS) {
         return status;
     }
     *(PNDIS_OID_REQUEST *)clone->SourceReserved = Request;
     status = NdisFOidRequest(BadModule.Handle, clone);
-    if (status != NDIS_STATUS_PENDING)
-    {
+    if (status != NDIS_STATUS_PENDING) {
         Request->DATA = clone->DATA;
         NdisFreeCloneOidRequest(BadModule.Handle, clone);
     }
@@ -210,7 +206,8 @@ __attribute__((unused)) static NDIS_HANDLE BadAllocatePool(VOID)
 #define BAD_ATTACHED() BadSetAttributes()
 #endif
 static FILTER_ATTACH BadAttach;
-static NDIS_STATUS BadAttach(NDIS_HANDLE Handle, NDIS_HANDLE Context, PNDIS_FILTER_ATTACH_PARAMETERS Parameters)
+static NDIS_STATUS BadAttach(NDIS_HANDLE Handle, NDIS_HANDLE Context,
+                             PNDIS_FILTER_ATTACH_PARAMETERS Parameters)
 {
     NDIS_STATUS status;
 
@@ -219,8 +216,7 @@ static NDIS_STATUS BadAttach(NDIS_HANDLE Handle, NDIS_HANDLE Context, PNDIS_FILT
     BadModule.Handle = Handle;
     BadModule.Pool = BadAllocatePool();
     status = BAD_ATTACHED();
-    if (status != NDIS_STATUS_SUCCESS)
-    {
+    if (status != NDIS_STATUS_SUCCESS) {
         NdisFreeNetBufferListPool(BadModule.Pool);
     }
     return status;
@@ -288,7 +284,8 @@ DRIVER_INITIALIZE DriverEntry;
 NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
 {
     static const NDIS_STRING name = RTL_CONSTANT_STRING(L"ndisbad");
-    static const NDIS_STRING unique = RTL_CONSTANT_STRING(L"{5a6f3d4e-0b1c-4d2e-8f90-a1b2c3d4e5f6}");
+    static const NDIS_STRING unique =
+        RTL_CONSTANT_STRING(L"{5a6f3d4e-0b1c-4d2e-8f90-a1b2c3d4e5f6}");
     NDIS_FILTER_DRIVER_CHARACTERISTICS c = {0};
 
     /* "...-bad" or "...-good" */

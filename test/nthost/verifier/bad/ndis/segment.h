@@ -23,7 +23,8 @@ static __attribute__((unused)) PNET_BUFFER_LIST BadMakeSegment(ULONG Data)
 /* The pseudo header's sum: 10.0.0.0 twice, protocol 6, the length. */
 static __attribute__((unused)) VOID BadSetSum(PNET_BUFFER_LIST NetBufferList, ULONG Length)
 {
-    PUCHAR d = MmGetMdlVirtualAddress(NET_BUFFER_FIRST_MDL(NET_BUFFER_LIST_FIRST_NB(NetBufferList)));
+    PUCHAR d =
+        MmGetMdlVirtualAddress(NET_BUFFER_FIRST_MDL(NET_BUFFER_LIST_FIRST_NB(NetBufferList)));
     ULONG sum = 0x0a00u + 0x0a00u + 6u + Length;
 
     d[50] = (UCHAR)(sum >> 8);
