@@ -168,7 +168,7 @@ static bool fill(struct tx_lane *lane, PNET_BUFFER_LIST nbl, PNET_BUFFER nb, uns
         more = 1;
     }
     message->msg_iov = frame->iov;
-    message->msg_iovlen = (size_t)(used + more);
+    message->msg_iovlen = (size_t)used + (size_t)more;
     return true;
 }
 

@@ -351,7 +351,7 @@ static void receive_from(struct ndis_node *from, const struct link_receive *link
     if (counted != count)
         vf_violation(VfNblMalformed, "%s by %s: NumberOfNetBufferLists is %u, the chain has %u",
                      function, from->name, count, counted);
-    PNET_BUFFER_LIST *chain = lent ? malloc(counted * sizeof(*chain)) : NULL;
+    PNET_BUFFER_LIST *chain = lent ? malloc((counted + 1) * sizeof(*chain)) : NULL;
     if (lent) {
         ULONG i = 0;
         FOR_EACH_NBL(nbl, nbls) chain[i++] = nbl;
