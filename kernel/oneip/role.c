@@ -353,7 +353,7 @@ static VOID OipFollowerTick(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
      * first beacon is on its way. */
     if (Role->State == OneIpRoleBackup && !Role->Deaf && Now - from >= patience + OipAwaited(Role))
     {
-        if (!Role->Resigned)
+        if (!Role->Resigned && Role->Dispatcher != OIP_TABLE_NONE)
         {
             Role->Gone |= 1ULL << Role->Dispatcher;
         }

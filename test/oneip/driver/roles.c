@@ -97,7 +97,7 @@ NT_TEST(the_role_is_resigned_before_an_orderly_pause_and_given_up_silently_other
             is_status(node_ioctl(&node, ONEIP_IOCTL_CLEAR_CONFIG, NULL, 0, NULL, 0, NULL),
                       STATUS_SUCCESS);
             break;
-        case 2:
+        default:
             ndis_lower_link(test_edge_adapter(node.edge), false);
             break;
         }

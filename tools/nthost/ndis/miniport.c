@@ -149,7 +149,8 @@ static NDIS_STATUS answer(PNDIS_OID_REQUEST request, const void *data, ULONG byt
         request->DATA.QUERY_INFORMATION.BytesWritten = 0;
         return NDIS_STATUS_BUFFER_TOO_SHORT;
     }
-    memcpy(request->DATA.QUERY_INFORMATION.InformationBuffer, data, bytes);
+    if (data)
+        memcpy(request->DATA.QUERY_INFORMATION.InformationBuffer, data, bytes);
     request->DATA.QUERY_INFORMATION.BytesWritten = bytes;
     return NDIS_STATUS_SUCCESS;
 }

@@ -17,7 +17,8 @@ static NDIS_STATUS preview(struct ndis_module *module, PNDIS_OID_REQUEST request
     NDIS_STATUS status = handler(module->context, request, context);
     vf_call_end(&call);
     if (vf_enabled && status == NDIS_STATUS_PENDING)
-        vf_violation(VfFilterState, "FilterSynchronousOidRequest of %s returned NDIS_STATUS_PENDING",
+        vf_violation(VfFilterState,
+                     "FilterSynchronousOidRequest of %s returned NDIS_STATUS_PENDING",
                      module->node.name);
     return status;
 }
@@ -64,8 +65,7 @@ NDIS_STATUS NTAPI NdisFSynchronousOidRequest(NDIS_HANDLE NdisFilterHandle,
     unsigned line;
     const struct module_view *view = stack_view(adapter, &line);
     unsigned place = view_place(view, module);
-    NDIS_STATUS status =
-        place < view->count ? run(view, place, OidRequest) : NDIS_STATUS_FAILURE;
+    NDIS_STATUS status = place < view->count ? run(view, place, OidRequest) : NDIS_STATUS_FAILURE;
     stack_unview(adapter, line);
     return status;
 }
