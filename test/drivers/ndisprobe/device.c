@@ -78,7 +78,8 @@ static NTSTATUS ProbeCommand(_In_ PPROBE_MODULE Module, ULONG Code, _Inout_ PVOI
         *Done = written;
         return status;
     case IOCTL_PROBE_SYNC_OID:
-        return In < sizeof(ULONG) ? STATUS_INVALID_PARAMETER : ProbeOwnSyncOid(Module, *(PULONG)Buffer);
+        return In < sizeof(ULONG) ? STATUS_INVALID_PARAMETER
+                                  : ProbeOwnSyncOid(Module, *(PULONG)Buffer);
     default:
         return STATUS_INVALID_DEVICE_REQUEST;
     }

@@ -20,18 +20,21 @@
     X(WaitAtDispatch)                                                                              \
     X(SpinLockRecursive)                                                                           \
     X(SpinLockNotOwned)                                                                            \
-    X(SpinLockHeld) X(LockOrder) X(PoolLeak) X(PoolDoubleFree) X(PoolWrongTag) X(PoolCorrupt)      \
-        X(PoolUseAfterFree) X(PagedAtDispatch) X(PageableCodeAtDispatch) X(TimerActive)            \
-            X(DpcActive) X(WorkItemActive) X(ThreadActive) X(ObjectLeak) X(HandleLeak)             \
-                X(RundownMisuse) X(LookasideLeak) X(IrpDoubleCompletion)                           \
-                    X(IrpTouchedAfterCompletion) X(IrpPendingMismatch) X(IrpCancelRoutineSet)      \
-                        X(IrpInformation) X(MdlLeak) X(MdlMisuse) X(DeviceLeak) X(NblLeak)         \
-                            X(NblDoubleCompletion) X(NblTouchedAfterSend) X(NblNotOurs)            \
-                                X(NblMalformed) X(SendWhilePaused) X(OffloadNotOffered) X(OidLeak) \
-                                    X(OidDoubleCompletion) X(StatusMalformed) X(FilterState)       \
-                                        X(NdisLeak) X(WdfObjectLeak) X(WdfRequestMisuse)           \
-                                            X(WdfBadHandle) X(WdfUnimplemented) X(BadParameter)    \
-                                                X(Deadlock) X(AssertionFailed)
+    X(SpinLockHeld)                                                                                \
+    X(LockOrder)                                                                                   \
+    X(PoolLeak)                                                                                    \
+    X(PoolDoubleFree)                                                                              \
+    X(PoolWrongTag)                                                                                \
+    X(PoolCorrupt) X(PoolUseAfterFree) X(PagedAtDispatch) X(PageableCodeAtDispatch) X(TimerActive) \
+        X(DpcActive) X(WorkItemActive) X(ThreadActive) X(ObjectLeak) X(HandleLeak)                 \
+            X(RundownMisuse) X(LookasideLeak) X(IrpDoubleCompletion) X(IrpTouchedAfterCompletion)  \
+                X(IrpPendingMismatch) X(IrpCancelRoutineSet) X(IrpInformation) X(MdlLeak)          \
+                    X(MdlMisuse) X(DeviceLeak) X(NblLeak) X(NblDoubleCompletion)                   \
+                        X(NblTouchedAfterSend) X(NblNotOurs) X(NblMalformed) X(SendWhilePaused)    \
+                            X(OffloadNotOffered) X(OidLeak) X(OidDoubleCompletion)                 \
+                                X(StatusMalformed) X(FilterState) X(NdisLeak) X(WdfObjectLeak)     \
+                                    X(WdfRequestMisuse) X(WdfBadHandle) X(WdfUnimplemented)        \
+                                        X(BadParameter) X(Deadlock) X(AssertionFailed)
 
 enum vf_rule {
 #define X(name) Vf##name,
