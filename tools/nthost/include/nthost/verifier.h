@@ -13,6 +13,7 @@
 
 /* One name a rule, the name that is printed. The table in verifier/rules.c gives text and WDK page.
  */
+/* clang-format off */
 #define VF_RULES(X)                                                                                \
     X(IrqlTooHigh)                                                                                 \
     X(IrqlWrongOnReturn)                                                                           \
@@ -35,6 +36,7 @@
                                 X(StatusMalformed) X(FilterState) X(NdisLeak) X(WdfObjectLeak)     \
                                     X(WdfRequestMisuse) X(WdfBadHandle) X(WdfUnimplemented)        \
                                         X(BadParameter) X(Deadlock) X(AssertionFailed)
+/* clang-format on */
 
 enum vf_rule {
 #define X(name) Vf##name,
