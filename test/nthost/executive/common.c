@@ -29,7 +29,7 @@ void each_scheduler(void (*body)(void))
     tap_start(NT_REALTIME, 0);
     body();
     nt_stop();
-    each_seed(50, body);
+    each_seed(300, body);
 }
 
 static void worker_main(void *context)

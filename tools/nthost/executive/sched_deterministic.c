@@ -21,6 +21,7 @@
  * with what each thread waits for; so is a day of virtual time in which only others made progress
  * while the main thread waits without a time-out.
  */
+#include "choice.h"
 #include "fiber.h"
 #include "thread.h"
 #include <nthost/object.h>
@@ -69,64 +70,10 @@ static struct {
     unsigned clock_reads; /* by that fiber in a row */
     unsigned all_reads;   /* by all since all blocked */
 
-    uint64_t random;
-    /* The seeded generator preempts once in `calm` switch points. Each run draws it: races want few
-     * switches at the right places, or very many. */
-    unsigned calm;
-    unsigned (*choose)(void *context, unsigned n);
-    void *choose_context;
     unsigned slip;
     bool stopping;
-    uint64_t switches, trace;
+    uint64_t switches;
 } det;
-
-/* Choice */
-
-static uint64_t random_next(void)
-{
-    /* splitmix64 */
-    uint64_t z = det.random += 0x9e3779b97f4a7c15ull;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
-
-static unsigned random_below(unsigned n)
-{
-    return (unsigned)((random_next() >> 32) * n >> 32);
-}
-
-static unsigned record(unsigned choice)
-{
-    det.trace = (det.trace ^ choice) * 0x100000001b3ull;
-    return choice;
-}
-
-unsigned sched_choose(unsigned n)
-{
-    if (n < 2)
-        return 0;
-    if (det.choose) {
-        unsigned choice = det.choose(det.choose_context, n);
-        if (choice >= n)
-            nt_fatal("the chooser answered %u of %u", choice, n);
-        return record(choice);
-    }
-    if (!sched_det) {
-        /* Real time: any thread may ask, and nothing is to be replayed. */
-        uint64_t z = __atomic_add_fetch(&det.random, 0x9e3779b97f4a7c15ull, __ATOMIC_RELAXED);
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-        return (unsigned)(((z ^ z >> 31) >> 32) * n >> 32);
-    }
-    return record(random_below(n));
-}
-
-void sched_set_chooser(unsigned (*choose)(void *context, unsigned n), void *context)
-{
-    det.choose = choose;
-    det.choose_context = context;
-}
 
 void sched_set_time_slip(unsigned one_in)
 {
@@ -136,23 +83,6 @@ void sched_set_time_slip(unsigned one_in)
 uint64_t sched_switches(void)
 {
     return det.switches;
-}
-
-uint64_t sched_trace_hash(void)
-{
-    return det.trace;
-}
-
-/* 0 .. fibers-1, or `fibers` for a slip of time. */
-static unsigned choose_switch(unsigned fibers, bool may_slip)
-{
-    if (det.choose)
-        return sched_choose(fibers + may_slip);
-    if (may_slip && random_below(det.slip) == 0)
-        return record(fibers);
-    if (fibers == 1 || (may_slip && det.calm > 1 && random_below(det.calm)))
-        return record(0);
-    return record(random_below(fibers));
 }
 
 /* The ready array */
@@ -361,7 +291,7 @@ static void block(struct nt_thread *self)
     unsigned count;
     while (!(count = find_candidates(self, false)))
         idle();
-    struct nt_thread *to = det.candidates[count == 1 ? 0 : choose_switch(count, false)];
+    struct nt_thread *to = det.candidates[count == 1 ? 0 : choice_switch(count, 0)];
     grant_slot(to);
     if (to != self)
         switch_to(self, to);
@@ -372,14 +302,12 @@ static void det_point(struct nt_thread *self)
     bool slip = det.slip && next_due() <= (det.until_thread ? det.until : UINT64_MAX - 1);
     if (det.ready_count == 1 && !slip)
         return;
-    if (!det.choose && !slip && det.calm > 1 && random_below(det.calm)) {
-        record(0);
+    if (!slip && choice_stay())
         return;
-    }
     unsigned count = find_candidates(self, true);
     if (count + slip == 1)
         return;
-    unsigned choice = choose_switch(count, slip);
+    unsigned choice = choice_switch(count, slip ? det.slip : 0);
     if (choice == count) {
         advance(next_due());
     } else if (choice) {
@@ -572,12 +500,10 @@ static void det_start(const struct nt_options *options, struct nt_thread *self)
     det.until_thread = NULL;
     det.clock_reader = NULL;
     det.all_reads = 0;
-    det.random = options->seed * 0x2545f4914f6cdd1dull + 0x1234567;
-    det.switches = det.trace = 0;
+    det.switches = 0;
+    choice_start(options->seed);
     det.slip = 0;
     det.stopping = false;
-    static const unsigned calm[] = {1, 2, 4, 16, 64};
-    det.calm = calm[random_below(sizeof calm / sizeof calm[0])];
 
     self->id = 1;
     pthread_attr_t attributes;
@@ -627,7 +553,7 @@ static void det_stop(struct nt_thread *self)
         thread->stack = NULL;
         ob_dereference(thread);
     }
-    det.choose = NULL;
+    sched_set_chooser(NULL, NULL);
 }
 
 const struct sched_backend sched_deterministic = {
