@@ -116,8 +116,12 @@ export class Namespace {
         // It has just gone.
       }
     }
-    // One that stopped with its program would not see that it is gone, and keep a trace of it in the namespace.
-    for (const child of this.children) child.kill('SIGKILL');
+    // nsenter stops when what it runs is stopped, and must go on to see that it is gone. Killing it would leave a zombie to the first
+    // process of our own namespace, which need not be one that reaps.
+    const wake = setInterval(() => {
+      for (const child of this.children) child.kill('SIGCONT');
+    }, 5);
     await ended(this.holder);
+    clearInterval(wake);
   }
 }

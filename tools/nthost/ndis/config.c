@@ -41,23 +41,20 @@ static void narrow(char *to, size_t size, const WCHAR *from)
 
 static bool path_of(NDIS_HANDLE handle, ULONG flags, char *path, size_t size)
 {
+    const struct ndis_driver *driver = driver_of(handle);
     const struct ndis_module *module = handle;
     char adapter[64], instance[160];
-    if (module->magic != MODULE_MAGIC) {
-        for (LIST_ENTRY *e = ndis_drivers.Flink; e != &ndis_drivers; e = e->Flink) {
-            struct ndis_driver *driver = CONTAINING_RECORD(e, struct ndis_driver, link);
-            if (driver == handle) {
-                snprintf(path, size, REGISTRY_SERVICES "\\%s\\Parameters", driver->service);
-                return true;
-            }
-        }
+    if (!driver)
         return false;
+    if (driver == handle) {
+        snprintf(path, size, REGISTRY_SERVICES "\\%s\\Parameters", driver->service);
+        return true;
     }
     narrow(adapter, sizeof(adapter), module->node.adapter->guid);
     narrow(instance, sizeof(instance), module->name);
     bool one = flags & NDIS_CONFIG_FLAG_FILTER_INSTANCE_CONFIGURATION;
-    snprintf(path, size, REGISTRY_SERVICES "\\%s\\Parameters\\Adapters\\%s%s%s",
-             module->driver->service, adapter, one ? "\\" : "", one ? instance : "");
+    snprintf(path, size, REGISTRY_SERVICES "\\%s\\Parameters\\Adapters\\%s%s%s", driver->service,
+             adapter, one ? "\\" : "", one ? instance : "");
     return true;
 }
 
@@ -163,7 +160,9 @@ static NDIS_STATUS make_parameter(struct config_value *value, ULONG type, ULONG 
         p->ParameterType = type == REG_MULTI_SZ ? NdisParameterMultiString : NdisParameterString;
         p->ParameterData.StringData.Buffer = (PWSTR)value->data;
         p->ParameterData.StringData.MaximumLength = (USHORT)bytes;
-        p->ParameterData.StringData.Length = (USHORT)(bytes >= 2 ? bytes - 2 : 0);
+        if (bytes >= sizeof(WCHAR) && !((const WCHAR *)value->data)[bytes / sizeof(WCHAR) - 1])
+            bytes -= sizeof(WCHAR);
+        p->ParameterData.StringData.Length = (USHORT)bytes;
         return NDIS_STATUS_SUCCESS;
     case REG_BINARY:
         p->ParameterType = NdisParameterBinary;
@@ -224,6 +223,38 @@ VOID NTAPI NdisReadConfiguration(PNDIS_STATUS Status, PNDIS_CONFIGURATION_PARAME
 }
 NT_EXPORT(NDIS, NdisReadConfiguration);
 
+/* Strings are stored with their terminator, which need not be there yet. */
+static NTSTATUS set_text(const struct config *config, const char *name, ULONG type,
+                         const NDIS_STRING *text)
+{
+    WCHAR *copy = calloc(1, text->Length + sizeof(WCHAR));
+    if (!copy)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    memcpy(copy, text->Buffer, text->Length);
+    NTSTATUS status = registry_set(config->path, name, type, copy, text->Length + sizeof(WCHAR));
+    free(copy);
+    return status;
+}
+
+static NTSTATUS set_parameter(const struct config *config, const char *name,
+                              const NDIS_CONFIGURATION_PARAMETER *p)
+{
+    switch (p->ParameterType) {
+    case NdisParameterInteger:
+    case NdisParameterHexInteger:
+        return registry_set(config->path, name, REG_DWORD, &p->ParameterData.IntegerData,
+                            sizeof(ULONG));
+    case NdisParameterString:
+        return set_text(config, name, REG_SZ, &p->ParameterData.StringData);
+    case NdisParameterMultiString:
+        return set_text(config, name, REG_MULTI_SZ, &p->ParameterData.StringData);
+    case NdisParameterBinary:
+        return registry_set(config->path, name, REG_BINARY, p->ParameterData.BinaryData.Buffer,
+                            p->ParameterData.BinaryData.Length);
+    }
+    return STATUS_NOT_SUPPORTED;
+}
+
 VOID NTAPI NdisWriteConfiguration(PNDIS_STATUS Status, NDIS_HANDLE ConfigurationHandle,
                                   PNDIS_STRING Keyword,
                                   PNDIS_CONFIGURATION_PARAMETER ParameterValue)
@@ -232,34 +263,12 @@ VOID NTAPI NdisWriteConfiguration(PNDIS_STATUS Status, NDIS_HANDLE Configuration
     struct config *config = ConfigurationHandle;
     char name[256];
     utf8_copy(name, sizeof(name), Keyword->Buffer, Keyword->Length / sizeof(WCHAR));
-    ULONG type = REG_DWORD, bytes = sizeof(ULONG);
-    const void *data = &ParameterValue->ParameterData.IntegerData;
-    const NDIS_STRING *text = &ParameterValue->ParameterData.StringData;
-    switch (ParameterValue->ParameterType) {
-    case NdisParameterInteger:
-    case NdisParameterHexInteger:
-        break;
-    case NdisParameterString:
-    case NdisParameterMultiString:
-        type = ParameterValue->ParameterType == NdisParameterString ? REG_SZ : REG_MULTI_SZ;
-        data = text->Buffer;
-        bytes = text->Length;
-        break;
-    case NdisParameterBinary:
-        type = REG_BINARY;
-        data = ParameterValue->ParameterData.BinaryData.Buffer;
-        bytes = ParameterValue->ParameterData.BinaryData.Length;
-        break;
-    default:
-        *Status = NDIS_STATUS_NOT_SUPPORTED;
-        return;
-    }
-    if (vf_fault(VfFaultRegistry))
-        *Status = NDIS_STATUS_RESOURCES;
-    else
-        *Status = NT_SUCCESS(registry_set(config->path, name, type, data, bytes))
-                      ? NDIS_STATUS_SUCCESS
-                      : NDIS_STATUS_FAILURE;
+    NTSTATUS status = vf_fault(VfFaultRegistry) ? STATUS_INSUFFICIENT_RESOURCES
+                                                : set_parameter(config, name, ParameterValue);
+    *Status = NT_SUCCESS(status)                        ? NDIS_STATUS_SUCCESS
+              : status == STATUS_INSUFFICIENT_RESOURCES ? NDIS_STATUS_RESOURCES
+              : status == STATUS_NOT_SUPPORTED          ? NDIS_STATUS_NOT_SUPPORTED
+                                                        : NDIS_STATUS_FAILURE;
 }
 NT_EXPORT(NDIS, NdisWriteConfiguration);
 
