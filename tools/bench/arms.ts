@@ -1,6 +1,6 @@
 // The dispatchers that the bench compares. The server machines are the same in every arm: driver host, oneip bound and never
 // dispatcher, TAP; only the machine in front of them differs.
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import * as addresses from '../lab/addresses.js';
@@ -30,10 +30,6 @@ export interface Standing {
   forwarded: () => Promise<number | null>;
 }
 
-export const passFilter = {
-  inf: path.join(buildFolder, 'drivers/ndispass.inf'),
-  service: 'ndispass',
-};
 const cluster = addresses.cluster;
 
 export class Arms {
@@ -91,14 +87,7 @@ export class Arms {
       }
       case 'pass':
       case 'host': {
-        await dispatcher.boot('hosted');
-        const host = await DriverHost.start(dispatcher, { image, verifier: false });
-        if (name === 'pass') {
-          await host.ntswift('driver', 'install', passFilter.inf, ...driverImages(image));
-          await host.ntswift('driver', 'start', passFilter.service);
-        }
-        await dispatcher.tapAppears();
-        dispatcher.configure('net0', [cluster]);
+        const host = await bootBare(dispatcher, name, image);
         this.dispatchByNft('net0');
         return { pids: [host.pid], forwarded: none };
       }
@@ -174,6 +163,26 @@ export class Arms {
       return answer?.server ? true : undefined;
     });
   }
+}
+
+/** Boots a machine whose driver host has the pass-through filter, or none. Nothing else was ever installed there. */
+export async function bootBare(
+  node: Node,
+  filter: 'pass' | 'host',
+  image: Image,
+): Promise<DriverHost> {
+  const disk = 'bare';
+  rmSync(path.join(node.folder, disk), { recursive: true, force: true });
+  await node.boot('hosted');
+  const host = await DriverHost.start(node, { image, verifier: false }, disk);
+  if (filter === 'pass') {
+    const inf = path.join(buildFolder, 'drivers/ndispass.inf');
+    await host.ntswift('driver', 'install', inf, ...driverImages(image));
+    await host.ntswift('driver', 'start', 'ndispass');
+  }
+  await node.tapAppears();
+  node.configure('net0', [cluster]);
+  return host;
 }
 
 export async function startServer(node: Node): Promise<void> {

@@ -71,12 +71,6 @@ const groups = {
   ],
   bench: [
     { packages: ['haproxy'], tools: ['haproxy'], why: 'an arm of the comparison', optional: true },
-    {
-      packages: ['keepalived'],
-      tools: ['keepalived'],
-      why: 'an arm of the comparison',
-      optional: true,
-    },
   ],
 };
 

@@ -33,7 +33,8 @@ export class DriverHost {
     readonly socket: string,
   ) {}
 
-  static async start(node: Node, options: HostOptions): Promise<DriverHost> {
+  /** `disk` names what the host keeps on the machine: drivers, registry. */
+  static async start(node: Node, options: HostOptions, disk = 'host'): Promise<DriverHost> {
     const socket = path.join(node.folder, 'host.sock');
     // A host that was killed leaves it behind.
     rmSync(socket, { force: true });
@@ -41,7 +42,7 @@ export class DriverHost {
       '--socket',
       socket,
       '--state',
-      path.join(node.folder, 'host'),
+      path.join(node.folder, disk),
       '--adapter',
       'eth0:net0',
     ];

@@ -1,6 +1,6 @@
 // Running the programs that the lab is made of: ip, nft, tc, unshare, nsenter.
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export class LabError extends Error {
   override name = 'LabError';
@@ -46,17 +46,13 @@ export function startTime(pid: number): string {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
-/** CPU time that a process has used so far, all its threads together, in milliseconds. */
+/** CPU time that the threads of a process have used so far, in milliseconds; exact, unlike /proc/PID/stat, which counts ticks. */
 export function cpuTime(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / clockTicks();
-}
-
-let ticks = 0;
-function clockTicks(): number {
-  if (ticks === 0) ticks = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-  return ticks;
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).reduce((total, task) => {
+    const [ran] = readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ');
+    return total + Number(ran) / 1e6;
+  }, 0);
 }
 
 /** Waits until `probe` returns something other than undefined. */

@@ -69,9 +69,13 @@ export class Switch {
     this.ports.add(machine.name);
   }
 
-  /** Takes a machine's cable away, with all that was done to it. */
+  /** Takes a machine's cable away, with all that was done to it. It may have gone just now, with the machine's network namespace. */
   unplug(machine: string): void {
-    this.namespace.run('ip', ['link', 'del', Switch.port(machine)]);
+    try {
+      this.namespace.run('ip', ['link', 'del', Switch.port(machine)]);
+    } catch (error) {
+      if (this.hasPort(machine)) throw error;
+    }
     this.ports.delete(machine);
     this.counting.delete(machine);
     if (this.impairments.delete(machine)) this.applyImpairments();
