@@ -213,7 +213,9 @@ VOID OipAdoptAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACO
 {
     UINT64 before = Role->Alive;
 
-    if (Beacon->MembersDigest != Role->MembersDigest || Beacon->MemberCount != Role->MemberCount)
+    /* A dispatcher that does not count itself among the living has a defect. */
+    if (Beacon->MembersDigest != Role->MembersDigest || Beacon->MemberCount != Role->MemberCount ||
+        (Beacon->Alive >> Role->Dispatcher & 1) == 0)
     {
         return;
     }

@@ -53,7 +53,7 @@ VOID OipSetAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Alive,
 /* The dispatcher's tick: who fell silent, left or returned. TRUE: somebody returned. */
 BOOLEAN OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE_ACTIONS *Actions);
 
-/* The dispatcher's word, where its configuration has the same members. */
+/* The word of Role->Dispatcher, where its configuration has the same members. */
 VOID OipAdoptAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
                    _Inout_ OIP_ROLE_ACTIONS *Actions);
 

@@ -818,6 +818,27 @@ NT_TEST(role_backups_take_over_the_log)
     is_hex(role.Alive, 15, "indexes of another configuration mean nothing here");
 }
 
+/* Found by the beacon fuzzer: with its word no client would have had a server. */
+NT_TEST(role_does_not_believe_a_dispatcher_that_calls_itself_dead)
+{
+    OIP_BEACON beacon;
+
+    begin(4, 2);
+    follow_until(1, 41, now + 50 * MS);
+    for (uint64_t alive = 0; alive < 0x10; alive += 2) {
+        beacon = from(1, OipBeaconDispatcher, 41, 1);
+        says_alive(&beacon, alive);
+        ok(hear(beacon));
+        ok(!actions.TableChanged);
+        is_hex(role.Alive, 0xF);
+        is_int(role.State, OneIpRoleBackup);
+    }
+    beacon = from(1, OipBeaconResign, 41, 1);
+    says_alive(&beacon, 0);
+    ok(hear(beacon));
+    is_hex(role.Alive & 2, 2);
+}
+
 NT_TEST(role_rejects_replays_and_strangers)
 {
     OIP_BEACON beacon;
