@@ -58,11 +58,9 @@
 
 #include <ntswift/oneip.h>
 
-#define OIP_TABLE_NONE   0xFF
-#define OIP_LIVENESS_LOG 64
+#include "liveness.h"
 
-C_ASSERT(ONEIP_MAX_MEMBERS <= 64); /* sets of members are bits of a UINT64 */
-C_ASSERT(OIP_LIVENESS_LOG >= ONEIP_MAX_MEMBERS);
+#define OIP_TABLE_NONE 0xFF
 
 /* Working memory, about 280 KB of non-paged pool, one for each call that may run at a time. Its
  * content does not matter on entry. Arrays by member have one entry more, for OIP_TABLE_NONE. */
@@ -82,22 +80,6 @@ typedef struct OIP_TABLE_SCRATCH
     UINT32 Pool[ONEIP_TABLE_SLOTS]; /* slots to place */
     UINT32 PoolCount;
 } OIP_TABLE_SCRATCH;
-
-/* Who died and who returned since all were alive. Entry: index of the member whose liveness
- * toggled, with OIP_LIVENESS_JOINED if it happened together with the entry before. */
-#define OIP_LIVENESS_JOINED 0x80
-
-typedef struct OIP_LIVENESS
-{
-    UINT8 Length;
-    UINT8 Log[OIP_LIVENESS_LOG];
-} OIP_LIVENESS;
-
-/* All of the first MemberCount members. */
-FORCEINLINE UINT64 OipMemberSet(_In_ ULONG MemberCount)
-{
-    return MemberCount >= 64 ? ~0ULL : (1ULL << MemberCount) - 1;
-}
 
 /* Old index -> new index or OIP_TABLE_NONE, by NodeId. */
 VOID OipTableMap(_In_reads_(OldCount) const ONEIP_MEMBER *Old, _In_ ULONG OldCount,
@@ -143,17 +125,3 @@ VOID OipTableCount(_In_reads_(ONEIP_TABLE_SLOTS) const UINT8 *Table,
  * The server of a hash is List[OipHashModulo(hash, count)]. */
 ULONG OipModuloList(_In_reads_(MemberCount) const ONEIP_MEMBER *Members, _In_ ULONG MemberCount,
                     _In_ UINT64 Alive, _Out_writes_(ONEIP_MAX_MEMBERS) UINT8 *List);
-
-/* Who is alive by the log, of MemberCount. */
-UINT64 OipLivenessAlive(_In_ const OIP_LIVENESS *Liveness, _In_ ULONG MemberCount);
-
-/* A log from outside: length, indexes and structure. */
-BOOLEAN OipLivenessValid(_In_ const OIP_LIVENESS *Liveness, _In_ ULONG MemberCount);
-
-/* The members of Toggle die or return, together. All alive: the log becomes empty. */
-VOID OipLivenessToggle(_Inout_ OIP_LIVENESS *Liveness, _In_ ULONG MemberCount, _In_ UINT64 Toggle);
-
-/* The log after a change of configuration: members that are gone drop out, new ones count as
- * alive. */
-VOID OipLivenessRemap(_Inout_ OIP_LIVENESS *Liveness,
-                      _In_reads_(ONEIP_MAX_MEMBERS) const UINT8 *Map, _In_ ULONG NewCount);
