@@ -629,14 +629,20 @@ _Use_decl_annotations_ static VOID OipReserveWork(PDEVICE_OBJECT Device, PVOID C
 static OIP_FILTER *OipClaimRsc(_Out_ BOOLEAN *Disable)
 {
     OIP_FILTER *claimed = NULL;
+    BOOLEAN dispatcher;
+    KIRQL irql;
 
     OipControlLock();
+    /* Not OipRoleIsActing: this may run before the first beacons are out. */
+    KeAcquireSpinLock(&Oip.RoleLock, &irql);
+    dispatcher = Oip.Role.State == OneIpRoleDispatcher;
+    KeReleaseSpinLock(&Oip.RoleLock, irql);
     for (PLIST_ENTRY entry = Oip.Filters.Flink; entry != &Oip.Filters && claimed == NULL;
          entry = entry->Flink)
     {
         OIP_FILTER *filter = CONTAINING_RECORD(entry, OIP_FILTER, Link);
 
-        *Disable = filter == Oip.Bound && OipRoleIsActing(&Oip.Role, OipNow());
+        *Disable = filter == Oip.Bound && dispatcher;
         if (filter->RscAsked != *Disable)
         {
             filter->RscAsked = *Disable;

@@ -43,9 +43,10 @@ struct OIP_FILTER
     NDIS_OID_REQUEST Oid;
     KEVENT OidDone;
     NDIS_STATUS OidStatus;
-    KEVENT OidIdle;      /* FilterDetach waits for it */
-    BOOLEAN RscAsked;    /* what we asked for last: TRUE, off; ControlLock */
-    BOOLEAN RscDisabled; /* by us, to be restored */
+    KEVENT OidIdle;   /* FilterDetach waits for it */
+    BOOLEAN RscAsked; /* what we asked for last: TRUE, off; ControlLock */
+    BOOLEAN Rsc4Off;  /* by us, to be restored; OipRscWork's alone */
+    BOOLEAN Rsc6Off;
 };
 
 FILTER_ATTACH OipFilterAttach;

@@ -116,19 +116,22 @@ _Use_decl_annotations_ VOID OipFilterSetRsc(OIP_FILTER *Filter, BOOLEAN Disable)
 {
     NDIS_OFFLOAD_PARAMETERS parameters = {0};
     NDIS_OID_REQUEST *request = &Filter->Oid;
+    UCHAR change =
+        Disable ? NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED : NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED;
+    /* Only what was on is switched off, and only that on again. */
+    BOOLEAN change4 = Disable ? Filter->Offload.Rsc4 : Filter->Rsc4Off;
+    BOOLEAN change6 = Disable ? Filter->Offload.Rsc6 : Filter->Rsc6Off;
     NDIS_STATUS status;
 
-    if (Filter->RscDisabled == Disable ||
-        (Disable && !Filter->Offload.Rsc4 && !Filter->Offload.Rsc6))
+    if (!change4 && !change6)
     {
         return;
     }
     parameters.Header.Type = NDIS_OBJECT_TYPE_DEFAULT;
     parameters.Header.Revision = NDIS_OFFLOAD_PARAMETERS_REVISION_3;
     parameters.Header.Size = NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3;
-    parameters.RscIPv4 =
-        Disable ? NDIS_OFFLOAD_PARAMETERS_RSC_DISABLED : NDIS_OFFLOAD_PARAMETERS_RSC_ENABLED;
-    parameters.RscIPv6 = parameters.RscIPv4;
+    parameters.RscIPv4 = change4 ? change : NDIS_OFFLOAD_PARAMETERS_NO_CHANGE;
+    parameters.RscIPv6 = change6 ? change : NDIS_OFFLOAD_PARAMETERS_NO_CHANGE;
 
     RtlZeroMemory(request, sizeof(*request));
     request->Header.Type = NDIS_OBJECT_TYPE_OID_REQUEST;
@@ -146,5 +149,6 @@ _Use_decl_annotations_ VOID OipFilterSetRsc(OIP_FILTER *Filter, BOOLEAN Disable)
         status = Filter->OidStatus;
     }
     /* An adapter that refuses goes on coalescing, and forward.c copes. */
-    Filter->RscDisabled = Disable && status == NDIS_STATUS_SUCCESS;
+    Filter->Rsc4Off = Disable && change4 && status == NDIS_STATUS_SUCCESS;
+    Filter->Rsc6Off = Disable && change6 && status == NDIS_STATUS_SUCCESS;
 }

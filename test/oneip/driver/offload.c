@@ -274,3 +274,47 @@ NT_TEST(what_is_too_long_and_cannot_be_segmented_is_dropped)
     is_int(node_stats(&node).Drops[OneIpDropTooLong], 2);
     node_stop(&node);
 }
+
+/* 4 and 6: coalescing of IPv4 and of IPv6 is on. */
+static unsigned rsc_on(struct node *node)
+{
+    NDIS_OFFLOAD now = {0};
+    NDIS_OID_REQUEST request = {
+        .Header = {NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
+                   NDIS_SIZEOF_OID_REQUEST_REVISION_1},
+        .RequestType = NdisRequestQueryInformation,
+        .DATA.QUERY_INFORMATION = {OID_TCP_OFFLOAD_CURRENT_CONFIG, &now, sizeof now, 0, 0}};
+
+    is_status(ndis_upper_oid(test_edge_adapter(node->edge), &request), NDIS_STATUS_SUCCESS);
+    return (now.Rsc.IPv4.Enabled ? 4 : 0) + (now.Rsc.IPv6.Enabled ? 6 : 0);
+}
+
+NT_TEST(a_dispatching_adapter_does_not_coalesce)
+{
+    static const unsigned at_first[] = {0, 4, 6, 4 + 6};
+
+    for (unsigned i = 0; i < RTL_NUMBER_OF(at_first); i++) {
+        struct ndis_adapter_config adapter;
+        struct cluster cluster;
+        struct node node;
+        ONEIP_VETO veto = {1, 0};
+
+        tap_at("at first %u", at_first[i]);
+        node_adapter_config(&adapter);
+        adapter.offload.Rsc.IPv4.Enabled = at_first[i] == 4 || at_first[i] == 10;
+        adapter.offload.Rsc.IPv6.Enabled = at_first[i] >= 6;
+        cluster_standard(&cluster, 2);
+        need(node_start_with(&node, tap_seed(), &adapter));
+        is_status(node_configure(&node, &cluster), STATUS_SUCCESS);
+        node_run(&node, 20 * MS, ALL(2));
+        is_int(rsc_on(&node), at_first[i], "a node that only serves is as it was");
+        need(node_promote(&node, ALL(2)));
+        node_run(&node, 20 * MS, ALL(2));
+        is_int(rsc_on(&node), 0, "dispatcher");
+        is_status(node_ioctl(&node, ONEIP_IOCTL_SET_VETO, &veto, sizeof veto, NULL, 0, NULL),
+                  STATUS_SUCCESS);
+        node_run(&node, 20 * MS, ALL(2));
+        is_int(rsc_on(&node), at_first[i], "what was on is on again, and nothing else");
+        node_stop(&node);
+    }
+}
