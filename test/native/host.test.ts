@@ -270,9 +270,12 @@ t.test('requests on a device', { skip }, async (t) => {
       script,
     ]);
     const child = spawn(command, args);
-    await until(async () =>
-      (await stats(observer)).waiting === before.waiting + 20 ? true : null,
-    );
+    let complaint = '';
+    child.stderr.on('data', (data: Buffer) => (complaint += data.toString()));
+    await until(async () => {
+      if (child.exitCode !== null) throw new Error(`the other process ended: ${complaint}`);
+      return (await stats(observer)).waiting === before.waiting + 20 ? true : null;
+    });
     child.kill('SIGKILL');
     const after = await until(async () => {
       const now = await stats(observer);

@@ -48,7 +48,9 @@ export const otherUsers =
 export function asUser(uid: number, command: string[]): string[] {
   const may = '+dac_read_search';
   const user = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
-  return ['setpriv', ...user, `--inh-caps=${may}`, `--ambient-caps=${may}`, '--', ...command];
+  // Without it access(2), and so existsSync, would not count what this user may.
+  const bits = '--securebits=+no_setuid_fixup';
+  return ['setpriv', ...user, bits, `--inh-caps=${may}`, `--ambient-caps=${may}`, '--', ...command];
 }
 
 export class Nthost {

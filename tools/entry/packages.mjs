@@ -51,6 +51,7 @@ const groups = {
     },
   ],
   lint: [
+    { packages: ['git'], tools: ['git'], why: 'lint, to know which files are ours' },
     { packages: ['clang-format-19'], tools: ['clang-format-19'], why: 'lint', optional: true },
     { packages: ['clang-tidy-19'], tools: ['clang-tidy-19'], why: 'lint', optional: true },
   ],
