@@ -161,9 +161,9 @@ export async function watch(
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort();
   process.once('SIGINT', onInterrupt).once('SIGTERM', onInterrupt);
-  const names = applied()?.names ?? new Map<number, string>();
   let left = values.count ?? Infinity;
   await withOneIp(context, 'read', async (oneIp) => {
+    const names = applied()?.names ?? new Map<number, string>();
     const from =
       values.after === null ? (await oneIp.status()).eventSequence : BigInt(values.after);
     if (left <= 0) return;
