@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -194,13 +195,35 @@ static int parse(int argc, char **argv, struct arguments *arguments)
     return -1;
 }
 
+/* An ordinary user may lock so much and no more; then what is mapped later is not left unlocked,
+ * but fails: thread stacks first. */
+static bool may_lock_all(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+        return false;
+    if (limit.rlim_cur == RLIM_INFINITY)
+        return true;
+    size_t bytes = limit.rlim_cur + ((size_t)1 << 20);
+    void *probe = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (probe == MAP_FAILED)
+        return false;
+    munmap(probe, bytes);
+    return true;
+}
+
 /* Page faults on the data path cost what a takeover takes. Sanitizers map more than can be locked.
  */
 static void lock_memory(void)
 {
 #if !__has_feature(address_sanitizer)
-    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
-        fprintf(stderr, "nthost: memory is not locked: %s\n", strerror(errno));
+    int error = mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0 ? 0 : errno;
+    if (error == 0 && !may_lock_all()) {
+        error = EPERM;
+        munlockall();
+    }
+    if (error != 0)
+        fprintf(stderr, "nthost: memory is not locked: %s\n", strerror(error));
 #endif
 }
 
