@@ -13,7 +13,11 @@ const main = path.join(packageRoot(), 'dist/userland/cli/main.js');
 function ntswift(...words: string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [main, ...words], {
     encoding: 'utf8',
-    env: { ...process.env, NTSWIFT_HOST: '/nonexistent/host.sock', NTSWIFT_STATE: '/nonexistent' },
+    env: {
+      ...process.env,
+      NTSWIFT_HOST: '/no-such-folder/host.sock',
+      NTSWIFT_STATE: '/nonexistent',
+    },
   });
 }
 
@@ -73,7 +77,7 @@ t.test('no host', (t) => {
     t.match(ntswift(...words), {
       status: 4,
       stdout: '',
-      stderr: /^ntswift: no driver host answers at \/nonexistent\/host\.sock/,
+      stderr: /^ntswift: no driver host answers at \/no-such-folder\/host\.sock/,
     });
   }
   const { status, stdout, stderr } = ntswift('oneip', 'stats', '--json', '--host', '/other.sock');

@@ -13,6 +13,7 @@ import {
   OneIpFamily,
 } from '../../userland/oneip/codec.js';
 import { exportCluster } from '../../userland/oneip/export.js';
+import { otherUsers } from '../native/nthost.js';
 
 const key = '00112233445566778899aabbccddeeff';
 
@@ -234,13 +235,12 @@ t.test('a key that others may read is refused, with the command that mends it', 
     });
   }
   t.equal((await readClusterFile(write(t, good.join('\n'), 0o400))).generation, 7n);
-  if (process.getuid?.() === 0) {
-    const file = write(t, good.join('\n'));
-    chownSync(file, 12345, 12345);
-    await t.rejects(readClusterFile(file), /belongs to another user.*chown 0/);
-  } else {
-    t.pass('ownership is tested as root only');
-  }
+});
+
+t.test('a key that belongs to another user is refused', otherUsers, async (t) => {
+  const file = write(t, good.join('\n'));
+  chownSync(file, 12345, 12345);
+  await t.rejects(readClusterFile(file), /belongs to another user.*chown 0/);
 });
 
 t.test('a key file', async (t) => {

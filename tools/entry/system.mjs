@@ -49,6 +49,10 @@ export const namespaceCommand = [
   '--fork',
   '--mount-proc',
   '--kill-child',
+  // Loopback is down in a new network namespace.
+  'sh',
+  '-c',
+  'ip link set lo up && exec "$0" "$@"',
 ];
 
 /** The lab needs TAP interfaces and network namespaces. Says in one line what keeps an ordinary user from them. */
