@@ -3,16 +3,15 @@
 //
 //   npm run soak -- --only=failover,partition,healthy,fuzz --runs=20 --minutes=10 --fuzz=60
 
-import os from 'node:os';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { median } from '../bench/measure.js';
 import { ArpWatch } from '../lab/arp-watch.js';
 import { Cluster } from '../lab/cluster.js';
 import { failover, mend, type Failure } from '../lab/failover.js';
+import { healthy, describeStalls } from '../lab/healthy.js';
 import { Lab } from '../lab/lab.js';
 import { partition } from '../lab/partition.js';
-import { sleep, spawnBound } from '../lab/process.js';
 import { fuzzers } from './ctests.js';
 import { runFuzzer } from './fuzz.js';
 import { closingLine } from './outcome.js';
@@ -117,22 +116,8 @@ const runs: Record<Part, () => Promise<void>> = {
   healthy: () =>
     withCluster(16, async (cluster) => {
       console.log(`${argv.minutes} minutes of a healthy cluster, all cores busy`);
-      const takeovers = async () =>
-        (await Promise.all(cluster.nodes.map((node) => cluster.status(node)))).reduce(
-          (total, one) => total + Number(one.takeovers),
-          0,
-        );
-      const before = await takeovers();
-      const burners = Array.from({ length: os.availableParallelism() }, () =>
-        spawnBound(process.execPath, ['-e', 'for(;;);']),
-      );
-      try {
-        await sleep(argv.minutes * 60_000);
-      } finally {
-        for (const burner of burners) burner.kill('SIGKILL');
-      }
-      const count = (await takeovers()) - before;
-      check(count === 0, `${count} takeovers`);
+      const { takeovers, stalls } = await healthy(cluster, argv.minutes * 60_000);
+      check(takeovers === 0, `${takeovers} takeovers; ${describeStalls(stalls)}`);
     }),
 
   fuzz: async () => {
