@@ -121,6 +121,26 @@ function(nts_driver_elf name sources)
   endif()
 endfunction()
 
+# The ELF module of a driver once more, under drivers/points: with a call before each access to memory and in each block of code,
+# where a test lets the deterministic scheduler switch. Not for PE, whose imports could not be resolved. The list names sources
+# that work on memory that nobody else sees.
+function(nts_driver_points name ignorelist)
+  get_target_property(sources ${name}_elf SOURCES)
+  get_target_property(folder ${name}_elf SOURCE_DIR)
+  list(TRANSFORM sources REPLACE "^([^/])" "${folder}/\\1")
+  add_library(${name}_points MODULE ${sources})
+  target_compile_options(${name}_points PRIVATE -fvisibility=protected
+    -include ${CMAKE_SOURCE_DIR}/cmake/points.h -fsanitize-coverage=trace-pc-guard,trace-loads,trace-stores
+    -fsanitize-coverage-ignorelist=${CMAKE_CURRENT_SOURCE_DIR}/${ignorelist})
+  set_target_properties(${name}_points PROPERTIES OBJECT_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${ignorelist})
+  target_link_options(${name}_points PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/driver.map -Wl,--undefined-version)
+  set_target_properties(${name}_points PROPERTIES
+    PREFIX "" OUTPUT_NAME ${name} SUFFIX ".so"
+    LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/driver.map
+    LIBRARY_OUTPUT_DIRECTORY ${NTS_DRIVER_DIR}/points)
+  target_link_libraries(${name}_points PRIVATE ${name}_common nts_elf)
+endfunction()
+
 function(nts_driver_pe name sources entry libs)
   add_library(${name}_obj OBJECT ${sources})
   target_link_libraries(${name}_obj PRIVATE ${name}_common)

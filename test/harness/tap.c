@@ -7,6 +7,7 @@
  */
 #include "tap_internal.h"
 #include <errno.h>
+#include <nthost/verifier.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -176,6 +177,7 @@ void tap_at(const char *format, ...)
         vsnprintf(at, sizeof at, format, arguments);
         va_end(arguments);
     }
+    vf_note(at);
     pthread_mutex_unlock(&lock);
 }
 
@@ -330,7 +332,8 @@ int main(int argc, char **argv)
             continue;
         running = test;
         failures = 0;
-        skipped[0] = at[0] = 0;
+        skipped[0] = 0;
+        tap_at(NULL);
         double start = now();
         if (test->forked || fork_all) {
             run_forked(test);

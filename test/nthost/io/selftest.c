@@ -76,7 +76,7 @@ NT_TEST(driver_survives_every_failure)
         .scheduler = NT_DETERMINISTIC, .seed = tap_seed(), .processors = 1, .verifier = true};
     unsigned rounds = 0, loaded = 0;
     bool more = true;
-    vf_fault_sweep_begin();
+    vf_fault_sweep_begin(false);
     while (more && rounds < 500) {
         char error[512];
         PDRIVER_OBJECT driver;

@@ -374,7 +374,7 @@ NT_TEST(echo_among_real_threads)
 NT_TEST(every_failure_is_survived)
 {
     unsigned rounds = 0, refused = 0;
-    vf_fault_sweep_begin();
+    vf_fault_sweep_begin(true);
     for (bool more = true; more && rounds < 2000; rounds++) {
         char output[16];
         tap_start(NT_DETERMINISTIC, tap_seed());

@@ -60,7 +60,7 @@ static void sweep(void *argument)
     const struct sweep *s = argument;
     unsigned rounds = 0;
     bool more;
-    vf_fault_sweep_begin();
+    vf_fault_sweep_begin(false);
     do {
         struct bench bench;
         bench_open(&bench, tap_seed());

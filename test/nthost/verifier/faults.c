@@ -11,7 +11,7 @@ static unsigned rounds, loads_failed;
 static void sweep(const char *service)
 {
     rounds = loads_failed = 0;
-    vf_fault_sweep_begin();
+    vf_fault_sweep_begin(false);
     do {
         char error[512];
         PDRIVER_OBJECT driver;

@@ -128,6 +128,7 @@ NDIS_CASE(NblNotOurs, NblNotOurs_flag);
 NDIS_CASE(NblNotOurs, NblNotOurs_source);
 NDIS_CASE(NblMalformed, NblMalformed);
 NDIS_CASE(NblMalformed, NblMalformed_length);
+NDIS_CASE(NblMalformed, NblMalformed_context);
 NDIS_CASE(NblMalformed, NblMalformed_retreat);
 NDIS_CASE(NblMalformed, NblMalformed_chain);
 NDIS_CASE(NblMalformed, NblMalformed_metadata);

@@ -61,6 +61,11 @@ uint64_t sched_trace_hash(void)
     return state.trace;
 }
 
+void sched_set_pace(unsigned one_in)
+{
+    state.calm = one_in ? one_in : 1;
+}
+
 void choice_start(uint64_t seed)
 {
     static const unsigned calm[] = {1, 2, 4, 16, 64};

@@ -246,6 +246,8 @@ NTSTATUS NTAPI KeExpandKernelStackAndCallout(PEXPAND_STACK_CALLOUT Callout, PVOI
     VF_ENTRY(APC_LEVEL);
     if (Size > 64 * 1024)
         return STATUS_INVALID_PARAMETER_3;
+    if (vf_fault(VfFaultPool))
+        return STATUS_NO_MEMORY;
     Callout(Parameter);
     return STATUS_SUCCESS;
 }

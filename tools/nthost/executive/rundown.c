@@ -159,6 +159,8 @@ PEX_RUNDOWN_REF_CACHE_AWARE NTAPI ExAllocateCacheAwareRundownProtection(POOL_TYP
 {
     VF_ENTRY(APC_LEVEL);
     (void)PoolType;
+    if (vf_fault(VfFaultPool))
+        return NULL;
     /* Pool, so that a driver that forgets it leaks it by its tag. */
     PEX_RUNDOWN_REF_CACHE_AWARE all = pool_allocate_for(
         POOL_FLAG_NON_PAGED | POOL_FLAG_CACHE_ALIGNED,

@@ -249,6 +249,8 @@ NTSTATUS NTAPI IoAttachDeviceToDeviceStackSafe(PDEVICE_OBJECT SourceDevice,
 {
     NTSTATUS status = STATUS_NO_SUCH_DEVICE;
     VF_ENTRY(DISPATCH_LEVEL);
+    if (vf_fault(VfFaultIo))
+        return STATUS_INSUFFICIENT_RESOURCES;
     device_lock();
     PDEVICE_OBJECT top = top_of(TargetDevice);
     if (!(top->DeviceObjectExtension->ExtensionFlags & (DOE_DELETE_PENDING | DOE_UNLOAD_PENDING)) &&
@@ -271,6 +273,8 @@ PDEVICE_OBJECT NTAPI IoAttachDeviceToDeviceStack(PDEVICE_OBJECT SourceDevice,
                                                  PDEVICE_OBJECT TargetDevice)
 {
     PDEVICE_OBJECT below = NULL;
+    if (vf_fault(VfFaultIo))
+        return NULL;
     IoAttachDeviceToDeviceStackSafe(SourceDevice, TargetDevice, &below);
     return below;
 }
@@ -339,6 +343,8 @@ NTSTATUS NTAPI ObSetSecurityObjectByPointer(PVOID Object, SECURITY_INFORMATION S
 {
     PSECURITY_DESCRIPTOR copy, old;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultIo))
+        return STATUS_INSUFFICIENT_RESOURCES;
     if (ob_type_of(Object) != &ob_device_type)
         return STATUS_OBJECT_TYPE_MISMATCH;
     if (!(SecurityInformation & DACL_SECURITY_INFORMATION))
@@ -360,6 +366,8 @@ NTSTATUS NTAPI ObGetObjectSecurity(PVOID Object, PSECURITY_DESCRIPTOR *SecurityD
                                    PBOOLEAN MemoryAllocated)
 {
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultIo))
+        return STATUS_INSUFFICIENT_RESOURCES;
     *SecurityDescriptor = NULL;
     *MemoryAllocated = FALSE;
     if (ob_type_of(Object) != &ob_device_type)

@@ -407,6 +407,8 @@ NTSTATUS NTAPI ObQueryNameString(PVOID Object, POBJECT_NAME_INFORMATION ObjectNa
 {
     UNICODE_STRING name;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultIo))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = ob_name(Object, &name);
     if (!NT_SUCCESS(status))
         return status;

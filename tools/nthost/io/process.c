@@ -237,6 +237,8 @@ NTSTATUS NTAPI PsSetCreateProcessNotifyRoutine(PCREATE_PROCESS_NOTIFY_ROUTINE No
                                                BOOLEAN Remove)
 {
     VF_ENTRY(PASSIVE_LEVEL);
+    if (!Remove && vf_fault(VfFaultPool))
+        return STATUS_INSUFFICIENT_RESOURCES;
     return set_notify((void *)NotifyRoutine, false, Remove);
 }
 NT_EXPORT(NTOSKRNL, PsSetCreateProcessNotifyRoutine);
@@ -245,6 +247,8 @@ NTSTATUS NTAPI PsSetCreateProcessNotifyRoutineEx(PCREATE_PROCESS_NOTIFY_ROUTINE_
                                                  BOOLEAN Remove)
 {
     VF_ENTRY(PASSIVE_LEVEL);
+    if (!Remove && vf_fault(VfFaultPool))
+        return STATUS_INSUFFICIENT_RESOURCES;
     return set_notify((void *)NotifyRoutine, true, Remove);
 }
 NT_EXPORT(NTOSKRNL, PsSetCreateProcessNotifyRoutineEx);

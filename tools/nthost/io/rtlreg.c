@@ -217,6 +217,8 @@ NTSTATUS NTAPI RtlQueryRegistryValues(ULONG RelativeTo, PCWSTR Path,
     HANDLE top, key;
     VF_ENTRY(PASSIVE_LEVEL);
     UNREFERENCED_PARAMETER(Environment);
+    if (vf_fault(VfFaultRegistry))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = open_path(RelativeTo, Path, false, KEY_READ | KEY_SET_VALUE, &top);
     if (!NT_SUCCESS(status))
         return RelativeTo & RTL_REGISTRY_OPTIONAL ? STATUS_SUCCESS : status;
@@ -263,6 +265,8 @@ NTSTATUS NTAPI RtlWriteRegistryValue(ULONG RelativeTo, PCWSTR Path, PCWSTR Value
     HANDLE key;
     UNICODE_STRING name;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultRegistry))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = open_path(RelativeTo, Path, true, KEY_WRITE, &key);
     if (!NT_SUCCESS(status))
         return status;
@@ -278,6 +282,8 @@ NTSTATUS NTAPI RtlDeleteRegistryValue(ULONG RelativeTo, PCWSTR Path, PCWSTR Valu
     HANDLE key;
     UNICODE_STRING name;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultRegistry))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = open_path(RelativeTo, Path, false, KEY_WRITE, &key);
     if (!NT_SUCCESS(status))
         return status;
@@ -292,6 +298,8 @@ NTSTATUS NTAPI RtlCheckRegistryKey(ULONG RelativeTo, PWSTR Path)
 {
     HANDLE key;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultRegistry))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = open_path(RelativeTo, Path, false, KEY_READ, &key);
     if (NT_SUCCESS(status))
         close_path(RelativeTo, key);
@@ -303,6 +311,8 @@ NTSTATUS NTAPI RtlCreateRegistryKey(ULONG RelativeTo, PWSTR Path)
 {
     HANDLE key;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultRegistry))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = open_path(RelativeTo, Path, true, KEY_READ, &key);
     if (NT_SUCCESS(status))
         close_path(RelativeTo, key);

@@ -130,8 +130,6 @@ static NTSTATUS create(PHANDLE handle, ACCESS_MASK access, POBJECT_ATTRIBUTES at
                              .disposition = disposition,
                              .options = options};
     NTSTATUS status = STATUS_SUCCESS;
-    if (vf_fault(VfFaultFile))
-        return STATUS_INSUFFICIENT_RESOURCES;
     if (disposition > FILE_MAXIMUM_DISPOSITION || attributes->ObjectName == NULL ||
         (options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) &&
          !(access & (SYNCHRONIZE | GENERIC_ALL | GENERIC_READ | GENERIC_WRITE | GENERIC_EXECUTE |
@@ -168,6 +166,8 @@ NTSTATUS NTAPI ZwCreateFile(PHANDLE FileHandle, ACCESS_MASK DesiredAccess,
 {
     VF_ENTRY(PASSIVE_LEVEL);
     UNREFERENCED_PARAMETER(AllocationSize);
+    if (vf_fault(VfFaultFile))
+        return STATUS_INSUFFICIENT_RESOURCES;
     if (EaBuffer != NULL || EaLength != 0)
         return STATUS_EAS_NOT_SUPPORTED;
     return create(FileHandle, DesiredAccess, ObjectAttributes, IoStatusBlock, FileAttributes,
@@ -180,6 +180,8 @@ NTSTATUS NTAPI ZwOpenFile(PHANDLE FileHandle, ACCESS_MASK DesiredAccess,
                           ULONG ShareAccess, ULONG OpenOptions)
 {
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultFile))
+        return STATUS_INSUFFICIENT_RESOURCES;
     return create(FileHandle, DesiredAccess, ObjectAttributes, IoStatusBlock, 0, ShareAccess,
                   FILE_OPEN, OpenOptions);
 }
@@ -189,8 +191,6 @@ static NTSTATUS transfer(HANDLE handle, HANDLE event, PIO_APC_ROUTINE apc, PIO_S
                          void *buffer, ULONG length, PLARGE_INTEGER offset, UCHAR major)
 {
     struct submission s;
-    if (vf_fault(VfFaultFile))
-        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = begin(handle, event, apc, iosb, &s);
     if (!NT_SUCCESS(status))
         return status;
@@ -212,6 +212,8 @@ NTSTATUS NTAPI ZwReadFile(HANDLE FileHandle, HANDLE Event, PIO_APC_ROUTINE ApcRo
     VF_ENTRY(PASSIVE_LEVEL);
     UNREFERENCED_PARAMETER(ApcContext);
     UNREFERENCED_PARAMETER(Key);
+    if (vf_fault(VfFaultFile))
+        return STATUS_INSUFFICIENT_RESOURCES;
     return transfer(FileHandle, Event, ApcRoutine, IoStatusBlock, Buffer, Length, ByteOffset,
                     IRP_MJ_READ);
 }
@@ -224,6 +226,8 @@ NTSTATUS NTAPI ZwWriteFile(HANDLE FileHandle, HANDLE Event, PIO_APC_ROUTINE ApcR
     VF_ENTRY(PASSIVE_LEVEL);
     UNREFERENCED_PARAMETER(ApcContext);
     UNREFERENCED_PARAMETER(Key);
+    if (vf_fault(VfFaultFile))
+        return STATUS_INSUFFICIENT_RESOURCES;
     return transfer(FileHandle, Event, ApcRoutine, IoStatusBlock, Buffer, Length, ByteOffset,
                     IRP_MJ_WRITE);
 }
@@ -258,7 +262,7 @@ static NTSTATUS submit_and_wait(HANDLE handle, PIO_STATUS_BLOCK iosb, UCHAR majo
     NTSTATUS status = ob_lookup_handle(handle, &ob_file_type, (void **)&file, NULL);
     if (!NT_SUCCESS(status))
         return status;
-    if (vf_fault(VfFaultFile) || file_request(file, KernelMode, &device, &packet) == NULL) {
+    if (file_request(file, KernelMode, &device, &packet) == NULL) {
         ob_dereference(file);
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -277,6 +281,8 @@ static NTSTATUS submit_and_wait(HANDLE handle, PIO_STATUS_BLOCK iosb, UCHAR majo
 NTSTATUS NTAPI ZwFlushBuffersFile(HANDLE FileHandle, PIO_STATUS_BLOCK IoStatusBlock)
 {
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultFile))
+        return STATUS_INSUFFICIENT_RESOURCES;
     return submit_and_wait(FileHandle, IoStatusBlock, IRP_MJ_FLUSH_BUFFERS, NULL, 0,
                            FileBasicInformation);
 }
@@ -309,6 +315,8 @@ NTSTATUS NTAPI ZwQueryInformationFile(HANDLE FileHandle, PIO_STATUS_BLOCK IoStat
                                       FILE_INFORMATION_CLASS FileInformationClass)
 {
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultFile))
+        return STATUS_INSUFFICIENT_RESOURCES;
     if (FileInformationClass == FilePositionInformation)
         return position(FileHandle, FileInformation, Length, false, IoStatusBlock);
     return submit_and_wait(FileHandle, IoStatusBlock, IRP_MJ_QUERY_INFORMATION, FileInformation,
@@ -321,6 +329,8 @@ NTSTATUS NTAPI ZwSetInformationFile(HANDLE FileHandle, PIO_STATUS_BLOCK IoStatus
                                     FILE_INFORMATION_CLASS FileInformationClass)
 {
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultFile))
+        return STATUS_INSUFFICIENT_RESOURCES;
     if (FileInformationClass == FilePositionInformation)
         return position(FileHandle, FileInformation, Length, true, IoStatusBlock);
     return submit_and_wait(FileHandle, IoStatusBlock, IRP_MJ_SET_INFORMATION, FileInformation,
@@ -333,6 +343,8 @@ NTSTATUS NTAPI ZwDeleteFile(POBJECT_ATTRIBUTES ObjectAttributes)
     IO_STATUS_BLOCK iosb;
     HANDLE handle;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultFile))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = create(&handle, DELETE, ObjectAttributes, &iosb, 0,
                              FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, FILE_OPEN,
                              FILE_DELETE_ON_CLOSE);

@@ -213,6 +213,8 @@ NTSTATUS NTAPI ZwDeleteKey(HANDLE KeyHandle)
 {
     struct held held;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultRegistry))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = hold(KeyHandle, 0, &held);
     if (!NT_SUCCESS(status))
         return status;
@@ -289,6 +291,8 @@ NTSTATUS NTAPI ZwQueryKey(HANDLE KeyHandle, KEY_INFORMATION_CLASS KeyInformation
 {
     struct held held;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultRegistry))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = hold(KeyHandle, KEY_QUERY_VALUE, &held);
     if (!NT_SUCCESS(status))
         return status;
@@ -304,6 +308,8 @@ NTSTATUS NTAPI ZwEnumerateKey(HANDLE KeyHandle, ULONG Index,
 {
     struct held held;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultRegistry))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = hold(KeyHandle, KEY_ENUMERATE_SUB_KEYS, &held);
     if (!NT_SUCCESS(status))
         return status;
@@ -389,6 +395,8 @@ NTSTATUS NTAPI ZwEnumerateValueKey(HANDLE KeyHandle, ULONG Index,
 {
     struct held held;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultRegistry))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = hold(KeyHandle, KEY_QUERY_VALUE, &held);
     if (!NT_SUCCESS(status))
         return status;

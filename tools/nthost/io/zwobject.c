@@ -45,6 +45,8 @@ NTSTATUS NTAPI ZwQueryObject(HANDLE Handle, ULONG ObjectInformationClass, PVOID 
     ACCESS_MASK granted;
     ULONG needed = 0;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultIo))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = ob_lookup_handle(Handle, NULL, &object, &granted);
     if (!NT_SUCCESS(status))
         return status;
@@ -94,6 +96,8 @@ NTSTATUS NTAPI ZwQuerySymbolicLinkObject(HANDLE LinkHandle, PUNICODE_STRING Link
 {
     void *link;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultIo))
+        return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = ob_lookup_handle(LinkHandle, &ob_link_type, &link, NULL);
     if (!NT_SUCCESS(status))
         return status;

@@ -25,8 +25,8 @@ VOID FxComplaint(FX_RULE Rule, _Printf_format_string_ PCSTR Format, ...)
 VOID FxEnter(PCSTR Function, KIRQL MaximumIrql);
 #define FX_ENTER(MaximumIrql) FxEnter(__func__, (MaximumIrql))
 /* TRUE: the call is to fail, to see what the driver does then. */
-BOOLEAN FxFault(PCSTR Function);
-#define FX_FAULT() FxFault(__func__)
+BOOLEAN FxFault(PCSTR Function, PVOID Caller);
+#define FX_FAULT() FxFault(__func__, __builtin_return_address(0))
 
 /* IoCreateDeviceSecure, where there is one: on Windows it is a library of the WDK's. */
 NTSTATUS FxCreateDevice(PDRIVER_OBJECT DriverObject, ULONG ExtensionSize,

@@ -50,9 +50,10 @@ VOID FxEnter(PCSTR Function, KIRQL MaximumIrql)
         vf_entry_slow(api_name(Function), MaximumIrql);
 }
 
-BOOLEAN FxFault(PCSTR Function)
+BOOLEAN FxFault(PCSTR Function, PVOID Caller)
 {
-    return __builtin_expect(vf_faults_armed, 0) && vf_fault_slow(VfFaultWdf, api_name(Function));
+    return __builtin_expect(vf_faults_armed, 0) &&
+           vf_fault_slow(VfFaultWdf, api_name(Function), Caller);
 }
 
 NTSTATUS FxCreateDevice(PDRIVER_OBJECT DriverObject, ULONG ExtensionSize, PUNICODE_STRING Name,

@@ -129,6 +129,8 @@ FX_API(NTSTATUS, WdfRegistryRemoveKey)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFKEY
 
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(PASSIVE_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     key = FX_OBJECT_OF(Key, FX_KEY, FxKeyClass);
     status = ZwDeleteKey(key->Handle);
     if (NT_SUCCESS(status))
@@ -141,6 +143,8 @@ FX_API(NTSTATUS, WdfRegistryRemoveValue)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFK
 {
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(PASSIVE_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     return ZwDeleteValueKey(FX_OBJECT_OF(Key, FX_KEY, FxKeyClass)->Handle,
                             (PUNICODE_STRING)ValueName);
 }
@@ -177,6 +181,8 @@ FX_API(NTSTATUS, WdfRegistryQueryValue)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFKE
 
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(PASSIVE_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     status = Query(FX_OBJECT_OF(Key, FX_KEY, FxKeyClass), ValueName, &value);
     if (!NT_SUCCESS(status))
         return status;
@@ -202,6 +208,8 @@ FX_API(NTSTATUS, WdfRegistryQueryUnicodeString)(PWDF_DRIVER_GLOBALS DriverGlobal
 
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(PASSIVE_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     status = Query(FX_OBJECT_OF(Key, FX_KEY, FxKeyClass), ValueName, &value);
     if (!NT_SUCCESS(status))
         return status;
@@ -235,6 +243,8 @@ FX_API(NTSTATUS, WdfRegistryQueryULong)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFKE
 
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(PASSIVE_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     *Value = 0;
     status = Query(FX_OBJECT_OF(Key, FX_KEY, FxKeyClass), ValueName, &value);
     if (!NT_SUCCESS(status))
@@ -258,6 +268,8 @@ FX_API(NTSTATUS, WdfRegistryAssignValue)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFK
 {
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(PASSIVE_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     return Assign(FX_OBJECT_OF(Key, FX_KEY, FxKeyClass), ValueName, ValueType, Value, ValueLength);
 }
 
@@ -270,6 +282,8 @@ FX_API(NTSTATUS, WdfRegistryAssignUnicodeString)(PWDF_DRIVER_GLOBALS DriverGloba
 
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(PASSIVE_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     key = FX_OBJECT_OF(Key, FX_KEY, FxKeyClass);
     text = ExAllocatePool2(POOL_FLAG_PAGED, Value->Length + sizeof(WCHAR),
                            FX_TAG); /* zeroed: terminated */
@@ -287,6 +301,8 @@ FX_API(NTSTATUS, WdfRegistryAssignULong)(PWDF_DRIVER_GLOBALS DriverGlobals, WDFK
 {
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(PASSIVE_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     return Assign(FX_OBJECT_OF(Key, FX_KEY, FxKeyClass), ValueName, REG_DWORD, &Value,
                   sizeof(Value));
 }

@@ -216,6 +216,8 @@ FX_API(NTSTATUS, WdfRequestRetrieveInputWdmMdl)(PWDF_DRIVER_GLOBALS DriverGlobal
 
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(DISPATCH_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     request = FxRequestOwned(__func__, Request);
     return RetrieveMdl(request, InputOf, &request->InputMdl, Mdl);
 }
@@ -227,6 +229,8 @@ FX_API(NTSTATUS, WdfRequestRetrieveOutputWdmMdl)(PWDF_DRIVER_GLOBALS DriverGloba
 
     UNREFERENCED_PARAMETER(DriverGlobals);
     FX_ENTER(DISPATCH_LEVEL);
+    if (FX_FAULT())
+        return STATUS_INSUFFICIENT_RESOURCES;
     request = FxRequestOwned(__func__, Request);
     return RetrieveMdl(request, OutputOf, &request->OutputMdl, Mdl);
 }

@@ -39,8 +39,9 @@ static bool is_runtime_name(const char *name)
     return false;
 }
 
-static bool check_undefined(const uint8_t *file, size_t bytes, const Elf64_Shdr *table,
-                            const Elf64_Shdr *strings, const struct image_error *error)
+static bool check_undefined(struct nt_image *image, const uint8_t *file, size_t bytes,
+                            const Elf64_Shdr *table, const Elf64_Shdr *strings,
+                            const struct image_error *error)
 {
     char missing[384] = "";
     if (!inside(table->sh_offset, table->sh_size, bytes) ||
@@ -53,14 +54,17 @@ static bool check_undefined(const uint8_t *file, size_t bytes, const Elf64_Shdr 
         if (symbol.st_shndx != SHN_UNDEF || symbol.st_name >= strings->sh_size)
             continue;
         const char *name = (const char *)file + strings->sh_offset + symbol.st_name;
-        if (nt_export_any(name) == NULL && !is_runtime_name(name) &&
-            strlen(missing) + strlen(name) + 8 < sizeof(missing))
+        if (nt_export_any(name) != NULL) {
+            if (!image_note_import(image, name))
+                return image_fail(error, "no memory");
+        } else if (!is_runtime_name(name) && strlen(missing) + strlen(name) + 8 < sizeof(missing))
             sprintf(missing + strlen(missing), "%s%s", missing[0] ? ", " : "", name);
     }
     return missing[0] == 0 || image_fail(error, "unresolved: %s", missing);
 }
 
-static bool check_file(const uint8_t *file, size_t bytes, const struct image_error *error)
+static bool check_file(struct nt_image *image, const uint8_t *file, size_t bytes,
+                       const struct image_error *error)
 {
     Elf64_Ehdr header;
     if (bytes < sizeof(header))
@@ -80,7 +84,7 @@ static bool check_file(const uint8_t *file, size_t bytes, const struct image_err
         if (table.sh_link >= header.e_shnum)
             return image_fail(error, "the dynamic symbol table has no names");
         memcpy(&strings, file + header.e_shoff + table.sh_link * sizeof(strings), sizeof(strings));
-        return check_undefined(file, bytes, &table, &strings, error);
+        return check_undefined(image, file, bytes, &table, &strings, error);
     }
     return image_fail(error, "no dynamic symbol table");
 }
@@ -141,7 +145,7 @@ bool elf_load(struct nt_image *image, const uint8_t *file, size_t bytes,
 {
     struct extent extent = {0};
     image->private_copy = -1;
-    if (!check_file(file, bytes, error))
+    if (!check_file(image, file, bytes, error))
         return false;
     void *already = dlopen(image->path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
     if (already != NULL) {

@@ -2,6 +2,7 @@
 #include "image.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <nthost/export.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,27 @@ static void set_name(struct nt_image *image, const char *path)
         *dot = 0;
 }
 
+bool image_note_import(struct nt_image *image, const char *name)
+{
+    if (image->import_count == image->import_room) {
+        unsigned room = image->import_room ? 2 * image->import_room : 64;
+        const char **grown = realloc(image->imports, room * sizeof(*grown));
+        if (grown == NULL)
+            return false;
+        image->imports = grown;
+        image->import_room = room;
+    }
+    image->imports[image->import_count++] = nt_export_any(name)->name;
+    return true;
+}
+
+static void forget_imports(struct nt_image *image)
+{
+    free(image->imports);
+    image->imports = NULL;
+    image->import_count = image->import_room = 0;
+}
+
 /* The range is published last: image_of() must not see a half-filled slot. */
 static bool load_into(struct nt_image *image, const char *path, const uint8_t *file, size_t bytes,
                       const struct image_error *error)
@@ -110,6 +132,8 @@ struct nt_image *image_load(const char *path, char *text, size_t text_size)
     } else if (load_into(&images[slot], path, file, bytes, &error)) {
         taken[slot] = true;
         image = &images[slot];
+    } else {
+        forget_imports(&images[slot]);
     }
     pthread_mutex_unlock(&images_mutex);
     free(file);
@@ -125,6 +149,7 @@ void image_unload(struct nt_image *image)
         pe_unload(image);
     else
         elf_unload(image);
+    forget_imports(image);
     taken[image - images] = false;
     pthread_mutex_unlock(&images_mutex);
 }
@@ -143,6 +168,11 @@ const struct nt_image *image_of(const void *address)
 PDRIVER_INITIALIZE image_entry(const struct nt_image *image)
 {
     return image->entry;
+}
+
+const char *image_import(const struct nt_image *image, unsigned index)
+{
+    return index < image->import_count ? image->imports[index] : NULL;
 }
 
 const char *image_name(const struct nt_image *image)

@@ -29,6 +29,8 @@ struct nt_image {
     char name[64]; /* file name without its extension */
     char path[512];
     PDRIVER_INITIALIZE entry;
+    const char **imports; /* names in the export table */
+    unsigned import_count, import_room;
     /* PE */
     uint32_t function_table, function_table_bytes; /* .pdata: offset from the base */
     unsigned section_count;
@@ -45,6 +47,9 @@ struct image_error {
 /* Writes the message; false, so that a check can end with `return image_fail(...)`. */
 bool image_fail(const struct image_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* While it is loaded: one more import. False: no memory. */
+bool image_note_import(struct nt_image *image, const char *name);
 
 /* Both fill base, size, entry and what is theirs; false and a message if they refuse the file. */
 bool pe_load(struct nt_image *image, const uint8_t *file, size_t bytes,

@@ -242,8 +242,9 @@ static void note_unresolved(struct unresolved *missing, const char *module, cons
                  module, name);
 }
 
-static bool bind_module(const struct pe_file *file, uint8_t *base, const struct pe_import *import,
-                        const char *module, struct unresolved *missing)
+static bool bind_module(struct nt_image *image, const struct pe_file *file, uint8_t *base,
+                        const struct pe_import *import, const char *module,
+                        struct unresolved *missing)
 {
     uint32_t lookup = import->lookup_table ? import->lookup_table : import->address_table;
     for (uint32_t i = 0;; i += 8) {
@@ -261,14 +262,17 @@ static bool bind_module(const struct pe_file *file, uint8_t *base, const struct 
         if (name == NULL)
             return image_fail(file->error, "an import name of %.64s leaves the image", module);
         void *address = nt_export_find(module, name);
-        if (address == NULL)
+        if (address == NULL) {
             note_unresolved(missing, module, name);
-        else
-            memcpy(base + slot, &address, sizeof(address));
+            continue;
+        }
+        memcpy(base + slot, &address, sizeof(address));
+        if (!image_note_import(image, name))
+            return image_fail(file->error, "no memory");
     }
 }
 
-static bool bind_imports(const struct pe_file *file, uint8_t *base)
+static bool bind_imports(struct nt_image *image, const struct pe_file *file, uint8_t *base)
 {
     const struct pe_directory *dir = &file->directories[PE_DIRECTORY_IMPORT];
     struct unresolved missing = {0};
@@ -286,7 +290,7 @@ static bool bind_imports(const struct pe_file *file, uint8_t *base)
         if (module == NULL)
             return image_fail(file->error,
                               "a module name in the import directory leaves the image");
-        if (!bind_module(file, base, &import, module, &missing))
+        if (!bind_module(image, file, base, &import, module, &missing))
             return false;
     }
     if (missing.count)
@@ -368,7 +372,7 @@ bool pe_load(struct nt_image *image, const uint8_t *bytes, size_t size,
     if (base == MAP_FAILED)
         return image_fail(error, "mmap: %s", strerror(errno));
     copy_sections(&file, base);
-    if (!relocate(&file, base) || !bind_imports(&file, base) || !set_cookie(&file, base) ||
+    if (!relocate(&file, base) || !bind_imports(image, &file, base) || !set_cookie(&file, base) ||
         !check_exceptions(&file, base, image) || !protect(&file, base, image)) {
         munmap(base, length);
         return false;

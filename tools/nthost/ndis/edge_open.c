@@ -12,7 +12,6 @@
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <net/if_arp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +24,6 @@
 #define WAKE_SIGNAL    SIGURG
 
 /* Threads */
-
-void edge_realtime(void)
-{
-    struct sched_param parameters = {.sched_priority = 1};
-    pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters); /* where it is permitted */
-}
 
 struct thread_start {
     struct edge_pair *edge;
@@ -183,7 +176,8 @@ static bool open_all(struct edge_pair *edge, char *error, size_t size)
         return false;
     edge->monitor = netlink_monitor(RTMGRP_LINK);
     edge->stop_event = eventfd(0, EFD_CLOEXEC);
-    if (edge->monitor < 0 || edge->stop_event < 0)
+    edge->guard_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (edge->monitor < 0 || edge->stop_event < 0 || edge->guard_event < 0)
         return refuse(error, size, "netlink for", edge->nic);
     if (!ingress_block(edge->ifindex, error, size))
         return false;
@@ -219,7 +213,7 @@ struct edge_pair *edge_open(const struct edge_options *options, char *error, siz
         return NULL;
     }
     memset(edge, 0, sizeof(*edge));
-    edge->rx = edge->tx = edge->tap_fd = edge->monitor = edge->stop_event = -1;
+    edge->rx = edge->tx = edge->tap_fd = edge->monitor = edge->stop_event = edge->guard_event = -1;
     edge->resources_random = options->resources_random;
     edge->random = 1;
     snprintf(edge->nic, sizeof(edge->nic), "%s", options->nic);
@@ -236,6 +230,7 @@ struct edge_pair *edge_open(const struct edge_options *options, char *error, siz
     edge_start_thread(edge, &edge->receive, "edge-receive", packet_receive_thread);
     edge_start_thread(edge, &edge->tap_reader, "edge-tap", tap_thread);
     edge_start_thread(edge, &edge->link, "edge-link", link_thread);
+    edge_start_thread(edge, &edge->guard, "edge-guard", edge_guard_thread);
     return edge;
 }
 
@@ -247,6 +242,7 @@ void edge_close(struct edge_pair *edge)
         abort();
     KeSetEvent(&edge->tap_slots.available, IO_NO_INCREMENT, FALSE);
     edge_stop_thread(&edge->link);
+    edge_stop_thread(&edge->guard);
     edge_stop_thread(&edge->tap_reader);
     edge_stop_thread(&edge->receive);
     if (edge->adapter)
@@ -262,7 +258,7 @@ void edge_close(struct edge_pair *edge)
         ingress_unblock(edge->ifindex);
     if (edge->ipv6_was_on)
         set_ipv6(edge->nic, true);
-    const int fds[] = {edge->rx, edge->tap_fd, edge->monitor, edge->stop_event};
+    const int fds[] = {edge->rx, edge->tap_fd, edge->monitor, edge->stop_event, edge->guard_event};
     for (unsigned i = 0; i < ARRAYSIZE(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);

@@ -76,6 +76,18 @@ static void append(struct batch *batch, struct slot *slot)
     batch->count++;
 }
 
+/* A bit for each receive offload that is on. */
+static unsigned rx_bit(bool rsc, int ip, int protocol)
+{
+    return 1u << ((rsc ? 4 : 0) + (ip == 6 ? 2 : 0) + (protocol == 6));
+}
+
+static bool rx_on(const struct edge_pair *edge, bool rsc, const struct frame_layers *layers)
+{
+    return atomic_load_explicit(&edge->rx_offloads, memory_order_relaxed) &
+           rx_bit(rsc, layers->ip, layers->protocol);
+}
+
 /* A super-frame into frames of the wire, each in a slot of its own; what finds none is lost. */
 static void segment(struct edge_pair *edge, struct batch *batch, struct slot *slot, uint32_t bytes,
                     const struct frame_layers *layers, uint32_t tag)
@@ -94,8 +106,10 @@ static void segment(struct edge_pair *edge, struct batch *batch, struct slot *sl
                       .data = data,
                       .pieces = 2,
                       .mss = slot_vnet(slot)->gso_size,
+                      .partial = layers->protocol == 6 && rx_on(edge, false, layers),
                       .left = bytes - layers->payload};
-    struct virtio_net_hdr good = {.flags = VIRTIO_NET_HDR_F_DATA_VALID};
+    struct virtio_net_hdr good = {.flags = gso.partial ? VIRTIO_NET_HDR_F_NEEDS_CSUM
+                                                       : VIRTIO_NET_HDR_F_DATA_VALID};
     while (gso_count(&gso)) {
         struct slot *to = gso_frame_bytes(&gso) <= SLOT_SMALL ? slots_take(&edge->rx_slots) : NULL;
         if (!to) {
@@ -112,18 +126,6 @@ static void segment(struct edge_pair *edge, struct batch *batch, struct slot *sl
     }
 }
 
-/* A bit for each receive offload that is on. */
-static unsigned rx_bit(bool rsc, int ip, int protocol)
-{
-    return 1u << ((rsc ? 4 : 0) + (ip == 6 ? 2 : 0) + (protocol == 6));
-}
-
-static bool rx_on(const struct edge_pair *edge, bool rsc, const struct frame_layers *layers)
-{
-    return atomic_load_explicit(&edge->rx_offloads, memory_order_relaxed) &
-           rx_bit(rsc, layers->ip, layers->protocol);
-}
-
 void packet_set_offloads(void *context, const NDIS_OFFLOAD *current)
 {
     struct edge_pair *edge = context;
@@ -134,6 +136,8 @@ void packet_set_offloads(void *context, const NDIS_OFFLOAD *current)
                         (c->IPv4Receive.UdpChecksum ? rx_bit(false, 4, 17) : 0) |
                         (c->IPv6Receive.TcpChecksum ? rx_bit(false, 6, 6) : 0) |
                         (c->IPv6Receive.UdpChecksum ? rx_bit(false, 6, 17) : 0);
+    edge->tx_trains = (current->LsoV2.IPv4.Encapsulation ? TX_TRAINS_IPV4 : 0) |
+                      (current->LsoV2.IPv6.Encapsulation ? TX_TRAINS_IPV6 : 0);
 }
 
 /* Finishes a partial checksum: the stack above has turned receive checksums off. */
@@ -229,12 +233,20 @@ static void give_back(PNET_BUFFER_LIST nbls)
     }
 }
 
+static void empty(struct batch *batch)
+{
+    batch->first = NULL;
+    batch->last = &batch->first;
+    batch->count = 0;
+}
+
 static void indicate(struct edge_pair *edge, struct batch *batch, unsigned processor)
 {
     *batch->last = NULL;
     if (!rundown_take(&edge->indicating, 1)) {
         ndis_lower_discards(edge->adapter, batch->count, 0);
         give_back(batch->first);
+        empty(batch);
         return;
     }
     bool resources = choose_resources(edge);
@@ -249,6 +261,7 @@ static void indicate(struct edge_pair *edge, struct batch *batch, unsigned proce
     rundown_drop(&edge->indicating, 1);
     if (resources)
         give_back(chain);
+    empty(batch);
 }
 
 void packet_receive_thread(void *context)
@@ -256,7 +269,9 @@ void packet_receive_thread(void *context)
     struct edge_pair *edge = context;
     struct batch *batch = calloc(1, sizeof(*batch));
     edge->rx_slots.owner = nt_current();
-    edge_realtime();
+    edge_pace_start(&edge->receive_pace, edge->guard_event);
+    if (batch)
+        empty(batch);
     while (batch && !edge->stop) {
         post(edge, batch);
         int n = recvmmsg(edge->rx, batch->messages, EDGE_BATCH, MSG_WAITFORONE, NULL);
@@ -269,13 +284,15 @@ void packet_receive_thread(void *context)
             }
             continue;
         }
-        batch->first = NULL;
-        batch->last = &batch->first;
-        batch->count = 0;
-        for (int i = 0; i < n; i++)
+        /* Segments go up while they are in the cache, and before they have used up the slots. */
+        for (int i = 0; i < n; i++) {
             receive_one(edge, batch, (unsigned)i);
+            if (batch->count >= EDGE_BATCH)
+                indicate(edge, batch, 0);
+        }
         if (batch->count)
             indicate(edge, batch, 0);
+        edge_pace_frames(&edge->receive_pace, (unsigned)n, n == EDGE_BATCH);
     }
     for (unsigned i = 0; batch && i < EDGE_BATCH; i++)
         if (batch->slots[i])

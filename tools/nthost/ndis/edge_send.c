@@ -1,11 +1,11 @@
 /*
- * Sending to the interface: chains of NBLs become batches of sendmmsg on a packet socket.
+ * Sending to the interface: chains of NBLs become batches of sendmmsg on a packet socket
+ * (edge_lane.c says what a message is).
  *
  * An NBL is complete when all of its buffers have been handed over. MiniportReserved[1] of an NBL
  * that waits is its next buffer.
  */
 #include "edge_real.h"
-#include "vnet.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_ether.h>
@@ -16,8 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEND_BUFFER  (4 << 20)
-#define GATHER_BYTES (EDGE_BATCH * 2048 + 2 * 70000)
+#define SEND_BUFFER (4 << 20)
 
 bool packet_send_open(struct edge_pair *edge, char *error, size_t error_size)
 {
@@ -42,8 +41,8 @@ bool packet_send_open(struct edge_pair *edge, char *error, size_t error_size)
     memset(edge->lanes, 0, sched_processors() * sizeof(*edge->lanes));
     for (unsigned i = 0; i < sched_processors(); i++) {
         edge->lanes[i].last = &edge->lanes[i].first;
-        edge->lanes[i].gather = malloc(GATHER_BYTES);
-        if (!edge->lanes[i].gather)
+        edge->lanes[i].trains = &edge->tx_trains;
+        if (!lane_open(&edge->lanes[i]))
             return false;
     }
     return true;
@@ -52,124 +51,10 @@ bool packet_send_open(struct edge_pair *edge, char *error, size_t error_size)
 void packet_send_close(struct edge_pair *edge)
 {
     for (unsigned i = 0; edge->lanes && i < sched_processors(); i++)
-        free(edge->lanes[i].gather);
+        lane_close(&edge->lanes[i]);
     free(edge->lanes);
     if (edge->tx >= 0)
         close(edge->tx);
-}
-
-/* One buffer as a message */
-
-/* The pieces of a frame from `skip` on, after those that the header took. -1: too many. */
-static int pieces(PNET_BUFFER nb, uint32_t skip, struct iovec *iov, int room)
-{
-    PMDL mdl = nb->CurrentMdl;
-    uint32_t at = nb->CurrentMdlOffset + skip, left = nb->DataLength - skip;
-    int count = 0;
-    while (left) {
-        if (at >= mdl->ByteCount) {
-            at -= mdl->ByteCount;
-            mdl = mdl->Next;
-            continue;
-        }
-        uint32_t here = mdl->ByteCount - at < left ? mdl->ByteCount - at : left;
-        if (count == room)
-            return -1;
-        iov[count].iov_base = mdl_data(mdl) + at;
-        iov[count++].iov_len = here;
-        left -= here;
-        at = 0;
-        mdl = mdl->Next;
-    }
-    return count;
-}
-
-/* Inserts an 802.1Q tag behind the addresses: head holds `bytes` and room for four more. */
-static uint32_t insert_tag(uint8_t *head, uint32_t bytes, uint16_t tci)
-{
-    memmove(head + 12 + 4, head + 12, bytes - 12);
-    frame_put16(head + 12, FRAME_ETHERTYPE_VLAN);
-    frame_put16(head + 14, tci);
-    return bytes + 4;
-}
-
-static uint16_t tag_of(PNET_BUFFER_LIST nbl)
-{
-    NDIS_NET_BUFFER_LIST_8021Q_INFO info;
-    info.Value = NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo);
-    return (uint16_t)(info.TagHeader.UserPriority << 13 | info.TagHeader.CanonicalFormatId << 12 |
-                      info.TagHeader.VlanId);
-}
-
-/* Frames whose headers are rewritten on the way out, or lie in pieces: the first bytes are copied
- * to the lane's memory. Returns how many, or NO_FRAME. */
-static uint32_t private_head(PNET_BUFFER_LIST nbl, PNET_BUFFER nb, struct tx_frame *frame)
-{
-    uint32_t bytes = netbuffer_read(nb, 0, frame->head, TX_HEADER - 8);
-    struct vnet_out out;
-    if (!vnet_from_send(nbl, frame->head, bytes, nb->DataLength, true, &out))
-        return NO_FRAME;
-    frame->vnet = out.header;
-    uint16_t tci = tag_of(nbl);
-    if (!tci || bytes < 14)
-        return bytes;
-    if (frame->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
-        frame->vnet.csum_start = (uint16_t)(frame->vnet.csum_start + 4);
-    if (frame->vnet.gso_type)
-        frame->vnet.hdr_len = (uint16_t)(frame->vnet.hdr_len + 4);
-    return insert_tag(frame->head, bytes, tci);
-}
-
-/* Fills a message with a buffer; false: it cannot be sent as it asks to be. */
-static bool fill(struct tx_lane *lane, PNET_BUFFER_LIST nbl, PNET_BUFFER nb, unsigned at)
-{
-    struct tx_frame *frame = &lane->frames[at];
-    struct msghdr *message = &lane->messages[at].msg_hdr;
-    uint32_t copied = 0, skip = 0;
-    const void *offloads = NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo);
-    bool plain = !offloads && !NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo) &&
-                 !NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo);
-    memset(&frame->vnet, 0, sizeof(frame->vnet));
-    if (!plain) {
-        struct vnet_out out = {.copy_wanted = true};
-        uint32_t bytes = nb->CurrentMdl->ByteCount - nb->CurrentMdlOffset;
-        uint8_t *head = mdl_data(nb->CurrentMdl) + nb->CurrentMdlOffset;
-        bool direct = !NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo) &&
-                      vnet_from_send(nbl, head, bytes < nb->DataLength ? bytes : nb->DataLength,
-                                     nb->DataLength, false, &out) &&
-                      !out.copy_wanted;
-        if (direct) {
-            frame->vnet = out.header;
-        } else {
-            copied = private_head(nbl, nb, frame);
-            if (copied == NO_FRAME)
-                return false;
-            skip = nb->DataLength < TX_HEADER - 8 ? nb->DataLength : TX_HEADER - 8;
-        }
-    }
-    frame->iov[0].iov_base = &frame->vnet;
-    frame->iov[0].iov_len = sizeof(frame->vnet);
-    int used = 1;
-    if (copied) {
-        frame->iov[1].iov_base = frame->head;
-        frame->iov[1].iov_len = copied;
-        used = 2;
-    }
-    int more = pieces(nb, skip, frame->iov + used, TX_PIECES - used);
-    if (more < 0) {
-        uint32_t bytes = nb->DataLength - skip;
-        if (lane->gather_used + bytes > GATHER_BYTES)
-            return false;
-        uint8_t *to = lane->gather + lane->gather_used;
-        netbuffer_read(nb, skip, to, bytes);
-        lane->gather_used += bytes;
-        frame->iov[used].iov_base = to;
-        frame->iov[used].iov_len = bytes;
-        more = 1;
-    }
-    message->msg_iov = frame->iov;
-    message->msg_iovlen = (size_t)used + (size_t)more;
-    return true;
 }
 
 /* A chain, as far as it goes. Complete ones are appended to *done. Returns what did not fit into
@@ -177,37 +62,44 @@ static bool fill(struct tx_lane *lane, PNET_BUFFER_LIST nbl, PNET_BUFFER nb, uns
 static PNET_BUFFER_LIST transmit(struct edge_pair *edge, struct tx_lane *lane,
                                  PNET_BUFFER_LIST nbls, PNET_BUFFER_LIST **done)
 {
-    PNET_BUFFER_LIST owner[EDGE_BATCH];
-    PNET_BUFFER buffer[EDGE_BATCH];
+    PNET_BUFFER_LIST owner[LANE_BUFFERS];
+    PNET_BUFFER buffer[LANE_BUFFERS];
     PNET_BUFFER_LIST nbl = nbls;
     PNET_BUFFER nb = nbl ? NET_BUFFER_LIST_MINIPORT_RESERVED(nbl)[1] : NULL;
     while (nbl) {
         /* Gather a batch. */
         unsigned count = 0;
-        lane->gather_used = 0;
+        bool full = false;
+        lane_clear(lane);
         PNET_BUFFER_LIST scan = nbl;
         PNET_BUFFER next = nb;
-        while (scan && count < EDGE_BATCH) {
+        while (scan && !full) {
             if (!next)
                 next = NET_BUFFER_LIST_FIRST_NB(scan);
-            for (; next && count < EDGE_BATCH; next = NET_BUFFER_NEXT_NB(next)) {
-                if (!fill(lane, scan, next, count)) {
+            while (next) {
+                full = count == LANE_BUFFERS || !lane_has_room(lane);
+                if (full)
+                    break;
+                if (lane_add(lane, scan, next)) {
+                    owner[count] = scan;
+                    buffer[count++] = next;
+                } else {
                     NET_BUFFER_LIST_STATUS(scan) = NDIS_STATUS_FAILURE;
-                    continue;
                 }
-                owner[count] = scan;
-                buffer[count++] = next;
+                next = NET_BUFFER_NEXT_NB(next);
             }
-            if (next)
-                break;
-            scan = NET_BUFFER_LIST_NEXT_NBL(scan);
+            if (!full)
+                scan = NET_BUFFER_LIST_NEXT_NBL(scan);
         }
+        lane_seal(lane);
         /* Send it. */
-        unsigned sent = 0;
-        while (sent < count) {
-            int n = sendmmsg(edge->tx, lane->messages + sent, count - sent, MSG_DONTWAIT);
+        unsigned messages = 0, sent = 0; /* of these messages, so many buffers */
+        while (messages < lane->count) {
+            int n =
+                sendmmsg(edge->tx, lane->messages + messages, lane->count - messages, MSG_DONTWAIT);
             if (n > 0) {
-                sent += (unsigned)n;
+                messages += (unsigned)n;
+                sent = lane->end[messages - 1];
                 continue;
             }
             if (errno == EINTR)
@@ -215,10 +107,12 @@ static PNET_BUFFER_LIST transmit(struct edge_pair *edge, struct tx_lane *lane,
             if (errno == EAGAIN)
                 break;
             /* This one is wrong, dropped by the queue discipline, or the interface is down. */
-            NET_BUFFER_LIST_STATUS(owner[sent]) = errno == EMSGSIZE  ? NDIS_STATUS_INVALID_LENGTH
-                                                  : errno == ENOBUFS ? NDIS_STATUS_RESOURCES
-                                                                     : NDIS_STATUS_FAILURE;
-            sent++;
+            NDIS_STATUS status = errno == EMSGSIZE  ? NDIS_STATUS_INVALID_LENGTH
+                                 : errno == ENOBUFS ? NDIS_STATUS_RESOURCES
+                                                    : NDIS_STATUS_FAILURE;
+            for (; sent < lane->end[messages] && sent < count; sent++)
+                NET_BUFFER_LIST_STATUS(owner[sent]) = status;
+            messages++;
         }
         /* What is before `stop` is complete. */
         PNET_BUFFER_LIST stop = sent < count ? owner[sent] : scan;

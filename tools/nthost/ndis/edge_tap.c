@@ -203,7 +203,7 @@ void tap_thread(void *context)
     struct edge_pair *edge = context;
     struct slots *slots = &edge->tap_slots;
     slots->owner = nt_current();
-    edge_realtime();
+    edge_pace_start(&edge->tap_pace, -1);
     while (!edge->stop) {
         PNET_BUFFER_LIST first = NULL, *last = &first;
         unsigned count = 0;
@@ -243,6 +243,7 @@ void tap_thread(void *context)
         ndis_upper_send(edge->adapter, first, NDIS_SEND_FLAGS_DISPATCH_LEVEL);
         packet_unplug(edge);
         nt_leave_dispatch();
+        edge_pace_frames(&edge->tap_pace, count, false);
     }
 }
 

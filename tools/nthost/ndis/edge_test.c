@@ -115,6 +115,17 @@ static struct test_frame *copy_frame(PNET_BUFFER_LIST nbl, PNET_BUFFER nb)
     return frame;
 }
 
+/* The sender's own bytes, as many as there is room for. */
+static void copy_context(struct test_frame *frame, PNET_BUFFER_LIST nbl)
+{
+    if (!nbl->Context)
+        return;
+    frame->context_bytes = NET_BUFFER_LIST_CONTEXT_DATA_SIZE(nbl) - nbl->Context->Offset;
+    if (frame->context_bytes > TEST_CONTEXT_BYTES)
+        frame->context_bytes = TEST_CONTEXT_BYTES;
+    memcpy(frame->context, NET_BUFFER_LIST_CONTEXT_DATA_START(nbl), frame->context_bytes);
+}
+
 /* The miniport */
 
 static void lower_send(void *context, PNET_BUFFER_LIST nbls, ULONG flags)
@@ -124,6 +135,7 @@ static void lower_send(void *context, PNET_BUFFER_LIST nbls, ULONG flags)
     for (PNET_BUFFER_LIST nbl = nbls; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl), count++) {
         for (PNET_BUFFER nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb; nb = NET_BUFFER_NEXT_NB(nb)) {
             struct test_frame *frame = copy_frame(nbl, nb);
+            copy_context(frame, nbl);
             NDIS_TCP_LARGE_SEND_OFFLOAD_NET_BUFFER_LIST_INFO lso;
             lso.Value = NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo);
             NDIS_UDP_SEGMENTATION_OFFLOAD_NET_BUFFER_LIST_INFO uso;

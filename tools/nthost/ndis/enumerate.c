@@ -82,6 +82,8 @@ NDIS_STATUS NTAPI NdisEnumerateFilterModules(NDIS_HANDLE NdisHandle, PVOID Inter
                                              PULONG BytesWritten)
 {
     VF_ENTRY(DISPATCH_LEVEL);
+    if (vf_fault(VfFaultNdis))
+        return NDIS_STATUS_RESOURCES;
     struct ndis_module *module = NdisHandle;
     *BytesNeeded = *BytesWritten = 0;
     if (!module || module->magic != MODULE_MAGIC)

@@ -29,7 +29,10 @@ static uint64_t copy_data(struct gso *gso, uint8_t *to, uint32_t bytes)
         if (here > bytes - done)
             here = bytes - done;
         const uint8_t *from = (const uint8_t *)gso->data->iov_base + gso->offset;
-        sum = sum_join(sum, sum_copy(to + done, from, here, 0), done);
+        if (gso->partial)
+            memcpy(to + done, from, here);
+        else
+            sum = sum_join(sum, sum_copy(to + done, from, here, 0), done);
         done += (uint32_t)here;
         gso->offset += here;
     }
@@ -76,8 +79,10 @@ size_t gso_next(struct gso *gso, uint8_t *frame)
     uint8_t *field = frame + frame_checksum_offset(layers);
     field[0] = field[1] = 0;
     size_t header = (size_t)(layers->payload - layers->l4);
-    sum = sum_join(sum_bytes(l4, header, frame_pseudo_sum(frame, layers, l4_bytes)), sum, header);
-    uint16_t check = (uint16_t)~sum_fold(sum);
+    uint64_t pseudo = frame_pseudo_sum(frame, layers, l4_bytes);
+    uint16_t check = sum_fold(pseudo);
+    if (!gso->partial)
+        check = (uint16_t)~sum_fold(sum_join(sum_bytes(l4, header, pseudo), sum, header));
     if (check == 0 && layers->protocol != 6)
         check = 0xffff; /* zero would say "no checksum" */
     memcpy(field, &check, 2);

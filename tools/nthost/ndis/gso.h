@@ -1,7 +1,7 @@
 /*
  * Segmentation in software: a TCP or UDP super-frame into frames of at most MSS bytes of data, as
  * a network adapter does it (WDK: "Offloading the Segmentation of Large TCP Packets"), all
- * checksums complete.
+ * checksums complete, or TCP's left to whoever gets the frames.
  */
 #pragma once
 #include "frame.h"
@@ -13,6 +13,7 @@ struct gso {
     const struct iovec *data;          /* what follows the headers */
     unsigned pieces;
     uint32_t mss;
+    bool partial;   /* the TCP checksum field is to hold the pseudo header's sum only */
     uint32_t left;  /* bytes of data to go; set to all of them */
     uint32_t index; /* of the next segment; 0 at first */
     size_t offset;  /* into data[0] */

@@ -252,14 +252,14 @@ static NDIS_STATUS request_from_filter(NDIS_HANDLE handle, PNDIS_OID_REQUEST req
             vf_violation(VfFilterState, "%s by %s, which has no FilterOidRequestComplete", function,
                          module->node.name);
     }
-    if (vf_fault(VfFaultNdis))
-        return NDIS_STATUS_RESOURCES;
     return oid_send(module->node.adapter, &module->node, request, direct);
 }
 
 NDIS_STATUS NTAPI NdisFOidRequest(NDIS_HANDLE NdisFilterHandle, PNDIS_OID_REQUEST OidRequest)
 {
     VF_ENTRY(DISPATCH_LEVEL);
+    if (vf_fault(VfFaultNdis))
+        return NDIS_STATUS_RESOURCES;
     return request_from_filter(NdisFilterHandle, OidRequest, false, __func__);
 }
 NT_EXPORT(NDIS, NdisFOidRequest);
@@ -267,6 +267,8 @@ NT_EXPORT(NDIS, NdisFOidRequest);
 NDIS_STATUS NTAPI NdisFDirectOidRequest(NDIS_HANDLE NdisFilterHandle, PNDIS_OID_REQUEST OidRequest)
 {
     VF_ENTRY(DISPATCH_LEVEL);
+    if (vf_fault(VfFaultNdis))
+        return NDIS_STATUS_RESOURCES;
     return request_from_filter(NdisFilterHandle, OidRequest, true, __func__);
 }
 NT_EXPORT(NDIS, NdisFDirectOidRequest);

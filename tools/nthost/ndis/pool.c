@@ -44,7 +44,8 @@ static void pool_layout(struct nb_pool *pool)
         at += round16(MDL_ROOM + sizeof(PFN_NUMBER) * (pool->data_bytes >> PAGE_SHIFT));
     pool->context_at = at;
     if (pool->context_bytes)
-        at += sizeof(NET_BUFFER_LIST_CONTEXT) + round16(pool->context_bytes);
+        at += sizeof(NET_BUFFER_LIST_CONTEXT) + round16(pool->context_bytes) +
+              (vf_enabled ? CONTEXT_GUARD : 0);
     pool->data_at = at;
     at += round16(pool->data_bytes);
     pool->block_bytes = (at + 63) & ~(size_t)63;
@@ -348,12 +349,26 @@ static inline PNET_BUFFER_LIST init_nbl(struct nb_pool *pool, struct nb_block *b
     return nbl;
 }
 
-/* The context that the caller of an allocation asks for beyond what the pool has. */
+/* The context that the caller of an allocation asks for, of the pool's in the common case. */
 static __attribute__((ms_abi, noinline, cold)) bool more_context(PNET_BUFFER_LIST nbl, USHORT size,
                                                                  USHORT back_fill)
 {
     struct nb_pool *pool = nbl->NdisPoolHandle;
     return NdisAllocateNetBufferListContext(nbl, size, back_fill, pool->tag) == NDIS_STATUS_SUCCESS;
+}
+
+static inline bool take_context(PNET_BUFFER_LIST nbl, USHORT size, USHORT back_fill)
+{
+    PNET_BUFFER_LIST_CONTEXT context = nbl->Context;
+    if (!(size | back_fill))
+        return true;
+    if (__builtin_expect(context != NULL && !vf_enabled && context->Offset >= size &&
+                             (size | back_fill) % sizeof(PVOID) == 0,
+                         1)) {
+        context->Offset = (USHORT)(context->Offset - size);
+        return true;
+    }
+    return more_context(nbl, size, back_fill);
 }
 
 PNET_BUFFER_LIST NTAPI NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT ContextSize,
@@ -371,8 +386,7 @@ PNET_BUFFER_LIST NTAPI NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT 
         nbl->FirstNetBuffer = init_nb(pool, block, init_mdl(pool, block), pool->data_bytes, 0);
     else if (pool->with_buffer)
         nbl->FirstNetBuffer = init_nb(pool, block, NULL, 0, 0);
-    if (__builtin_expect(ContextSize + ContextBackFill != 0, 0) &&
-        !more_context(nbl, ContextSize, ContextBackFill)) {
+    if (!take_context(nbl, ContextSize, ContextBackFill)) {
         block_put(block);
         return NULL;
     }
@@ -402,8 +416,7 @@ PNET_BUFFER_LIST NTAPI NdisAllocateNetBufferAndNetBufferList(NDIS_HANDLE PoolHan
         return NULL;
     PNET_BUFFER_LIST nbl = init_nbl(pool, block);
     nbl->FirstNetBuffer = init_nb(pool, block, MdlChain, DataOffset, DataLength);
-    if (__builtin_expect(ContextSize + ContextBackFill != 0, 0) &&
-        !more_context(nbl, ContextSize, ContextBackFill)) {
+    if (!take_context(nbl, ContextSize, ContextBackFill)) {
         block_put(block);
         return NULL;
     }

@@ -22,6 +22,9 @@ enum pool_kind { PoolNbl = 0x4c424e, PoolNb = 0x424e };
 struct ndis_adapter;
 struct nbl_track; /* verify.h */
 
+/* Verifier: bytes between an NBL's context space and its data that nobody may write. */
+#define CONTEXT_GUARD 64
+
 struct nb_block {
     struct nb_block *next; /* while it is free */
     struct nb_pool *pool;

@@ -110,7 +110,7 @@ NDIS_STATUS NTAPI NdisRetreatNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG Dat
                                                 NET_BUFFER_ALLOCATE_MDL_HANDLER AllocateMdlHandler)
 {
     VF_ENTRY(DISPATCH_LEVEL);
-    if (vf_fault(VfFaultNdis) && DataOffsetDelta > NetBuffer->DataOffset)
+    if (vf_fault(VfFaultNdis))
         return NDIS_STATUS_RESOURCES;
     return retreat(NetBuffer, DataOffsetDelta, DataBackFill, AllocateMdlHandler);
 }

@@ -443,6 +443,7 @@ void verify_paused(struct ndis_module *module)
 /* Blocks: allocations of their own, kept back for a while after they are freed. */
 
 #define QUARANTINE 512
+#define FRESH_BYTE 0xa5
 #define DEAD_BYTE  0xdb
 
 static struct nb_block *quarantine[QUARANTINE];
@@ -458,7 +459,7 @@ struct nb_block *verify_block_get(struct nb_pool *pool, void *caller)
         free(track);
         return NULL;
     }
-    memset(block, 0xa5, pool->block_bytes);
+    memset(block, FRESH_BYTE, pool->block_bytes);
     memset(block, 0, sizeof(*block));
     block->pool = pool;
     block->track = track;
@@ -486,10 +487,24 @@ static void release_block(struct nb_block *block, bool check)
     free(block);
 }
 
+/* A driver that has not reserved its context (ContextSize of the allocation) writes behind it. */
+static void check_context_guard(const struct nb_block *block)
+{
+    const struct nb_pool *pool = block->pool;
+    const unsigned char *guard = (const unsigned char *)block + pool->data_at - CONTEXT_GUARD;
+    for (unsigned i = 0; pool->context_bytes && i < CONTEXT_GUARD; i++)
+        if (guard[i] != FRESH_BYTE)
+            vf_violation(VfNblMalformed,
+                         "byte %u behind the %u bytes of context space of NET_BUFFER_LIST %p was "
+                         "written",
+                         i, pool->context_bytes, (const void *)(block + 1));
+}
+
 void verify_block_put(struct nb_block *block)
 {
     struct nb_pool *pool = block->pool;
     KIRQL irql;
+    check_context_guard(block);
     KeAcquireSpinLock(&blocks_lock, &irql);
     *block->all_link = block->all_next;
     if (block->all_next)

@@ -1,7 +1,7 @@
 /*
  * Names of functions, out of the symbol tables of the host's executable and of ELF drivers:
  * dladdr() knows exported names only, and most of the host's functions are static. Read when
- * something is reported, never before; a file stays mapped for the next address.
+ * something is reported, never before; the last files stay mapped for the next address.
  */
 #include "symbols.h"
 #include <elf.h>
@@ -23,14 +23,15 @@ static unsigned file_count;
 
 static const struct file *open_file(const char *path)
 {
-    for (unsigned i = 0; i < file_count; i++) {
+    for (unsigned i = 0; i < file_count && i < MAX_FILES; i++) {
         if (!strcmp(files[i].path, path))
             return &files[i];
     }
-    if (file_count == MAX_FILES)
-        return NULL;
-    struct file *file = &files[file_count++];
+    struct file *file = &files[file_count++ % MAX_FILES];
     struct stat status;
+    if (file->data)
+        munmap((void *)(uintptr_t)file->data, file->bytes);
+    file->data = NULL;
     snprintf(file->path, sizeof file->path, "%s", path);
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor >= 0 && !fstat(descriptor, &status) &&

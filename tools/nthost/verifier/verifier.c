@@ -89,6 +89,13 @@ void vf_symbol_of_return(const void *address, char *text, size_t size)
 
 /* The report */
 
+static char note[160];
+
+void vf_note(const char *text)
+{
+    snprintf(note, sizeof note, "%s", text ? text : "");
+}
+
 static size_t append(char *text, size_t size, size_t length, const char *format, ...)
 {
     if (length >= size)
@@ -130,6 +137,12 @@ void vf_report(int exit_code, const char *head, const char *message)
         append(text, sizeof text, length, "    driver: %s; thread: %s, processor %u, IRQL %u%s\n",
                *driver ? driver : "none on this stack", self->name, self->vp->number, self->irql,
                self->in_dpc ? ", in a DPC" : "");
+    if (note[0])
+        length = append(text, sizeof text, length, "    at %s\n", note);
+    char failed[512];
+    if (vf_fault_last(failed, sizeof failed))
+        length =
+            append(text, sizeof text, length, "    after this failed by injection: %s\n", failed);
     for (unsigned i = 0; i < count; i++) {
         char where[160];
         vf_symbol_of_return(frames[i], where, sizeof where);

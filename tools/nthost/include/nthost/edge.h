@@ -130,12 +130,15 @@ void edge_close(struct edge_pair *edge);
  * below and above is collected as flat frames with the metadata that matters.
  */
 struct test_edge;
+#define TEST_CONTEXT_BYTES 64
 struct test_frame {
     ULONG bytes;
     ULONG mss;            /* LSO below, RSC above: segment size; 0 none */
     ULONG checksum_flags; /* NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO value */
     ULONG segments;       /* RSC CoalescedSegCount */
     ULONG vlan;           /* NDIS_NET_BUFFER_LIST_8021Q_INFO value */
+    ULONG context_bytes;  /* that went out: of what its sender keeps in the NBL's context */
+    UCHAR context[TEST_CONTEXT_BYTES] __attribute__((aligned(16)));
     UCHAR data[];
 };
 struct test_edge *test_edge_create(const struct ndis_adapter_config *config);

@@ -11,6 +11,8 @@ struct nt_image *image_load(const char *path, char *error, size_t error_size);
 void image_unload(struct nt_image *image);
 PDRIVER_INITIALIZE image_entry(const struct nt_image *image);
 const char *image_name(const struct nt_image *image); /* file name without its extension */
+/* What it imports of the host, by name; NULL behind the last. */
+const char *image_import(const struct nt_image *image, unsigned index);
 void image_extent(const struct nt_image *image, void **base, size_t *bytes);
 /* After DriverEntry: the discardable sections of a PE image (INIT) go. */
 void image_discard_init(struct nt_image *image);

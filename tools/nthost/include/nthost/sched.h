@@ -78,6 +78,10 @@ bool sched_is_deterministic(void);
  * moves only when all block. With a chooser this is one more alternative, the last, at every
  * switch. */
 void sched_set_time_slip(unsigned one_in);
+/* Deterministic only: preempts once in so many switch points on average, until the next start; by
+ * itself a run has a pace of its own, 1 to 64. For drivers with points between all their memory
+ * accesses, which want a slower one. */
+void sched_set_pace(unsigned one_in);
 /* Deterministic only: switches so far, and a hash of all choices, equal for equal schedules. */
 uint64_t sched_switches(void);
 uint64_t sched_trace_hash(void);

@@ -50,6 +50,9 @@ extern bool vf_enabled;
 void vf_violation(enum vf_rule rule, const char *format, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
 
+/* Printed with a report until the next call: which case, which seed. NULL: nothing. */
+void vf_note(const char *text);
+
 /* First statement of an export: its IRQL ceiling, and a scheduling point. Costs one test of a
  * global where the verifier is off and the scheduler is the real-time one. (ms_abi, so that an
  * export that is nothing but a fast path need not save the registers that only the slow one uses.)
@@ -66,8 +69,11 @@ bool vf_is_owner(const void *address, const char *driver);
 /*
  * Fault injection. Each fallible export asks once, before it does anything:
  *     if (vf_fault(VfFaultPool)) return NULL;
- * A sweep runs the same scenario again and again; each time the next distinct call stack (from the
- * export through the driver) that was not failed before fails once.
+ * Only calls that a driver image makes itself fail. A sweep runs the same scenario again and again;
+ * each time the next distinct call stack (the return addresses within driver images, relative to
+ * their bases) that was not failed before fails once.
+ *
+ * Every use is listed in a linker section, which vf_fallible() is compared with (fallible.c).
  */
 enum vf_fault_kind {
     VfFaultPool,
@@ -79,13 +85,42 @@ enum vf_fault_kind {
     VfFaultWdf,
     VF_FAULT_KINDS
 };
+struct vf_fault_point {
+    const char *function;
+    uint64_t kind;
+};
 extern bool vf_faults_armed;
-bool vf_fault_slow(enum vf_fault_kind kind, const char *function);
-#define vf_fault(kind) (__builtin_expect(vf_faults_armed, 0) && vf_fault_slow((kind), __func__))
-void vf_fault_sweep_begin(void); /* forget all stacks */
+/* `caller`: where the export returns to. */
+bool __attribute__((ms_abi, cold)) vf_fault_slow(enum vf_fault_kind kind, const char *function,
+                                                 const void *caller);
+#define vf_fault(kind)                                                                             \
+    ({                                                                                             \
+        static const struct vf_fault_point vf_point_                                               \
+            __attribute__((used, retain, section("nt_fault_points"), aligned(8))) = {__func__,     \
+                                                                                     (kind)};      \
+        __builtin_expect(vf_faults_armed, 0) &&                                                    \
+            vf_fault_slow((kind), __func__, __builtin_return_address(0));                          \
+    })
+/* Forget all stacks. deep: calls that the host makes on a driver's behalf fail, too: for the
+ * framework, which is a driver itself. */
+void vf_fault_sweep_begin(bool deep);
+/* From now on a stack fails when it comes by the n + 1st time in a round, not at once. */
+void vf_fault_skip(unsigned times);
 void vf_fault_round_begin(void); /* arm for one run of the scenario */
 bool vf_fault_round_end(void);   /* true: a stack was failed, run again; false: none was left */
+bool vf_fault_struck(void);      /* in this round */
 size_t vf_fault_stacks(void);    /* distinct stacks failed so far */
+/* A stack: "ExAllocatePool2 < oneip!OipCreate+0x1c < ..."; false: there are not so many. */
+bool vf_fault_describe(size_t index, char *text, size_t size);
+bool vf_fault_last(char *text, size_t size); /* of this round */
+/* Stacks that begin in this export, and distinct calls of it (innermost return addresses). */
+void vf_fault_count(const char *function, size_t *stacks, size_t *calls);
+
+/* May this import of a driver fail? Unknown: nobody has said so yet (fallible.c). */
+enum vf_fallible { VfImportUnknown, VfImportNeverFails, VfImportFallible };
+enum vf_fallible vf_fallible(const char *import);
+/* What the two lists and the uses of vf_fault() contradict each other in; NULL: nothing. */
+const char *vf_fallible_check(void);
 
 /*
  * Brackets around the host's calls of driver callbacks: the callback must come back at the IRQL at

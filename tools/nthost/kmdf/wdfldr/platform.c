@@ -34,9 +34,10 @@ VOID FxEnter(PCSTR Function, KIRQL MaximumIrql)
     }
 }
 
-BOOLEAN FxFault(PCSTR Function)
+BOOLEAN FxFault(PCSTR Function, PVOID Caller)
 {
     UNREFERENCED_PARAMETER(Function);
+    UNREFERENCED_PARAMETER(Caller);
     return FALSE;
 }
 
