@@ -25,6 +25,7 @@ typedef struct OIP_BEACON_WIRE
     UINT64 MembersDigest;
     UINT64 Alive;
     UINT64 Vetoed;
+    UINT64 Draining;
     UINT8 Log[OIP_LIVENESS_LOG];
     UINT8 Mac[OIP_SIP_MAC_BYTES];
 } OIP_BEACON_WIRE;
@@ -34,7 +35,7 @@ C_ASSERT(FIELD_OFFSET(OIP_BEACON_WIRE, ClusterId) == 8);
 C_ASSERT(FIELD_OFFSET(OIP_BEACON_WIRE, Boot) == 32);
 C_ASSERT(FIELD_OFFSET(OIP_BEACON_WIRE, EpochNode) == 56);
 C_ASSERT(FIELD_OFFSET(OIP_BEACON_WIRE, Generation) == 64);
-C_ASSERT(FIELD_OFFSET(OIP_BEACON_WIRE, Log) == 104);
+C_ASSERT(FIELD_OFFSET(OIP_BEACON_WIRE, Log) == 112);
 C_ASSERT(FIELD_OFFSET(OIP_BEACON_WIRE, Mac) == OIP_BEACON_BYTES - OIP_SIP_MAC_BYTES);
 
 VOID OipBeaconEncode(_In_ const OIP_BEACON *Beacon, _In_reads_bytes_(16) const UINT8 *ClusterId,
@@ -63,6 +64,7 @@ VOID OipBeaconEncode(_In_ const OIP_BEACON *Beacon, _In_reads_bytes_(16) const U
     wire.MembersDigest = Beacon->MembersDigest;
     wire.Alive = Beacon->Alive;
     wire.Vetoed = Beacon->Vetoed;
+    wire.Draining = Beacon->Draining;
     RtlCopyMemory(wire.Log, Beacon->Liveness.Log, Beacon->Liveness.Length);
     OipSipHash128(Key, &wire, FIELD_OFFSET(OIP_BEACON_WIRE, Mac), wire.Mac);
     RtlCopyMemory(Payload, &wire, sizeof(wire));
@@ -126,7 +128,7 @@ static BOOLEAN OipBeaconFieldsValid(_In_ const OIP_BEACON_WIRE *Wire)
     RtlCopyMemory(liveness.Log, Wire->Log, sizeof(liveness.Log));
     if (!OipLivenessValid(&liveness, Wire->MemberCount) ||
         OipLivenessAlive(&liveness, Wire->MemberCount) != Wire->Alive ||
-        (Wire->Vetoed & ~OipMemberSet(Wire->MemberCount)) != 0)
+        ((Wire->Vetoed | Wire->Draining) & ~OipMemberSet(Wire->MemberCount)) != 0)
     {
         return FALSE;
     }
@@ -189,6 +191,7 @@ OIP_BEACON_RESULT OipBeaconDecode(_In_reads_bytes_(Length) const UINT8 *Payload,
     Beacon->MembersDigest = wire.MembersDigest;
     Beacon->Alive = wire.Alive;
     Beacon->Vetoed = wire.Vetoed;
+    Beacon->Draining = wire.Draining;
     Beacon->Liveness.Length = wire.LogLength;
     RtlCopyMemory(Beacon->Liveness.Log, wire.Log, sizeof(wire.Log));
     return OipBeaconOk;

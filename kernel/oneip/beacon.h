@@ -24,9 +24,10 @@
  *       80     8   digest of its members
  *       88     8   alive, by member index
  *       96     8   vetoed, by member index
- *      104    64   liveness log (table.h), zero beyond its length
- *      168    16   SipHash-2-4-128 of bytes 0 .. 167 under the beacon key
- *      184
+ *      104     8   draining, by member index
+ *      112    64   liveness log (table.h), zero beyond its length
+ *      176    16   SipHash-2-4-128 of bytes 0 .. 175 under the beacon key
+ *      192
  *
  * Trust
  *   Whoever has the beacon key is a member. Everybody else can record, drop, delay and repeat
@@ -56,8 +57,8 @@
 #include "table.h"
 
 #define OIP_BEACON_ETHERTYPE 0x88B5 /* IEEE 802 local experimental EtherType 1 */
-#define OIP_BEACON_VERSION   1
-#define OIP_BEACON_BYTES     184
+#define OIP_BEACON_VERSION   2
+#define OIP_BEACON_BYTES     192
 
 typedef enum OIP_BEACON_KIND
 {
@@ -70,7 +71,8 @@ typedef enum OIP_BEACON_KIND
 #define OIP_BEACON_SEEKING 0x01 /* presence: hears no dispatcher; who follows one answers */
 #define OIP_BEACON_LEAVING 0x02 /* presence, resign: this node goes away */
 #define OIP_BEACON_VETOED  0x04 /* user mode forbids the role there */
-#define OIP_BEACON_FLAGS   0x07
+#define OIP_BEACON_DRAINS  0x08 /* takes no new clients */
+#define OIP_BEACON_FLAGS   0x0F
 
 /* HeardAgo of a presence that follows no dispatcher. */
 #define OIP_BEACON_UNHEARD 0xFFFFFFFF
@@ -91,9 +93,11 @@ typedef struct OIP_BEACON
     ONEIP_EPOCH Epoch;
     UINT64 Generation;
     UINT64 TableDigest;
-    UINT64 MembersDigest; /* alive, vetoed and log mean something only where this agrees */
+    UINT64 MembersDigest; /* alive, vetoed, draining and log mean something only where this
+                             agrees */
     UINT64 Alive;
     UINT64 Vetoed;
+    UINT64 Draining;
     OIP_LIVENESS Liveness;
 } OIP_BEACON;
 

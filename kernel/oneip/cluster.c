@@ -15,9 +15,13 @@
 #include "cluster.h"
 
 #include "event.h"
+#include "flows.h"
+#include "fragment.h"
 #include "neighbor.h"
 #include "reserve.h"
 #include "stats.h"
+#include "view.h"
+#include "work.h"
 
 OIP_GLOBALS Oip;
 
@@ -25,70 +29,8 @@ static EXT_CALLBACK OipTick;
 static IO_WORKITEM_ROUTINE OipReserveWork;
 static IO_WORKITEM_ROUTINE OipRscWork;
 
-/* A work item that runs once at a time, and once more if asked again meanwhile. */
-typedef struct OIP_WORK
-{
-    PIO_WORKITEM Item;
-    PIO_WORKITEM_ROUTINE Routine;
-    KSPIN_LOCK Lock;
-    ULONG Requests; /* 0: idle */
-    KEVENT Idle;
-} OIP_WORK;
-
 static OIP_WORK ReserveWork;
 static OIP_WORK RscWork;
-
-static NTSTATUS OipWorkCreate(_Out_ OIP_WORK *Work, _In_ PIO_WORKITEM_ROUTINE Routine)
-{
-    Work->Routine = Routine;
-    Work->Requests = 0;
-    KeInitializeSpinLock(&Work->Lock);
-    KeInitializeEvent(&Work->Idle, NotificationEvent, TRUE);
-    /* A driver object serves as well as a device of its own. (WDK: IoAllocateWorkItem) */
-    Work->Item = IoAllocateWorkItem((PDEVICE_OBJECT)Oip.DriverObject);
-    return Work->Item == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
-}
-
-static VOID OipWorkQueue(_Inout_ OIP_WORK *Work)
-{
-    KIRQL irql;
-
-    KeAcquireSpinLock(&Work->Lock, &irql);
-    if (Work->Requests++ == 0)
-    {
-        KeClearEvent(&Work->Idle);
-        IoQueueWorkItem(Work->Item, Work->Routine, DelayedWorkQueue, Work);
-    }
-    KeReleaseSpinLock(&Work->Lock, irql);
-}
-
-/* At the end of the routine, which did what the first Seen requests asked. TRUE: do it again. */
-static BOOLEAN OipWorkAgain(_Inout_ OIP_WORK *Work, _Inout_ ULONG *Seen)
-{
-    BOOLEAN again;
-    KIRQL irql;
-
-    KeAcquireSpinLock(&Work->Lock, &irql);
-    again = Work->Requests != *Seen;
-    *Seen = Work->Requests;
-    if (!again)
-    {
-        Work->Requests = 0;
-        KeSetEvent(&Work->Idle, IO_NO_INCREMENT, FALSE);
-    }
-    KeReleaseSpinLock(&Work->Lock, irql);
-    return again;
-}
-
-static VOID OipWorkDestroy(_Inout_ OIP_WORK *Work)
-{
-    if (Work->Item != NULL)
-    {
-        KeWaitForSingleObject(&Work->Idle, Executive, KernelMode, FALSE, NULL);
-        IoFreeWorkItem(Work->Item);
-        Work->Item = NULL;
-    }
-}
 
 VOID OipControlLock(VOID)
 {
@@ -119,12 +61,29 @@ NTSTATUS OipClusterCreate(VOID)
     {
         status = OipWorkCreate(&RscWork, OipRscWork);
     }
+    if (NT_SUCCESS(status))
+    {
+        status = OipFlowsCreate();
+    }
     if (!NT_SUCCESS(status))
     {
         return status;
     }
     Oip.Timer = ExAllocateTimer(OipTick, NULL, EX_TIMER_HIGH_RESOLUTION);
     return Oip.Timer == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
+}
+
+/* Frees a configuration and the one that it remembers. */
+static VOID OipFreeConfiguration(_In_opt_ OIP_CONFIGURATION *Config)
+{
+    if (Config != NULL)
+    {
+        if (Config->Former != NULL)
+        {
+            ExFreePoolWithTag(Config->Former, OIP_TAG_CONFIG);
+        }
+        ExFreePoolWithTag(Config, OIP_TAG_CONFIG);
+    }
 }
 
 VOID OipClusterDestroy(VOID)
@@ -137,31 +96,97 @@ VOID OipClusterDestroy(VOID)
     OipWorkDestroy(&RscWork);
     OipWorkDestroy(&ReserveWork);
     OipReserveClose();
-    if (Oip.Config != NULL)
-    {
-        ExFreePoolWithTag(Oip.Config, OIP_TAG_CONFIG);
-        Oip.Config = NULL;
-    }
+    OipFlowsDestroy();
+    OipFlowsUse(NULL, NULL);
+    OipFreeConfiguration(Oip.Config);
+    Oip.Config = NULL;
 }
 
-/* Makes the effective table of Config by the role's liveness, in the buffer that is not in use. */
-static VOID OipMakeEffective(_Inout_ OIP_CONFIGURATION *Config)
+/* The living, and those that fell silent a moment ago. */
+static UINT64 OipTrusted(_In_ const OIP_CONFIGURATION *Config)
 {
-    UINT8 *table = Config->Tables[Config->Effective == Config->Tables[0]];
-    UINT8 list[ONEIP_MAX_MEMBERS];
-    ULONG listCount =
-        OipModuloList(Config->Members, Config->Header.MemberCount,
-                      OipLivenessAlive(&Oip.Role.Liveness, Config->Header.MemberCount), list);
+    UINT64 trusted = Config->Alive;
+    UINT64 now = OipNow();
+
+    for (ULONG i = 0; i < Config->Header.MemberCount; i++)
+    {
+        if (Config->DiedAt[i] != 0 && now - Config->DiedAt[i] < OIP_TRUST)
+        {
+            trusted |= 1ULL << i;
+        }
+    }
+    return trusted;
+}
+
+/* Puts the view of Config by the role's liveness in force, in the memory that is not in use.
+ * Before: the view that it follows, NULL none. RoleLock. */
+static VOID OipMakeView(_Inout_ OIP_CONFIGURATION *Config, _In_opt_ const OIP_VIEW *Before)
+{
+    OIP_VIEW *view = &Config->Views[Config->View == &Config->Views[0]];
+    OIP_LIVENESS liveness = Oip.Role.Liveness;
+    ULONG members = Config->Header.MemberCount;
+    LOCK_STATE_EX lockState;
+    OIP_SERVING serving;
+
+    serving.Liveness = &liveness;
+    serving.Alive = OipLivenessAlive(&liveness, members);
+    /* Whoever drains is to the table as if it were dead; so when it is to serve again it gets back
+     * just the slots that it had. */
+    OipLivenessToggle(&liveness, members, Oip.Role.DrainingMembers & serving.Alive);
+    serving.Set = OipLivenessAlive(&liveness, members);
+    OipViewMake(Config, &serving, Before, view);
+
+    for (ULONG i = 0; i < members; i++)
+    {
+        if ((Config->Alive & ~serving.Alive) >> i & 1)
+        {
+            Config->DiedAt[i] = OipNow();
+        }
+    }
+    NdisAcquireRWLockWrite(Oip.DataLock, &lockState, NDIS_RWL_AT_DISPATCH_LEVEL);
+    Config->View = view;
+    Config->Alive = serving.Alive;
+    Config->Trusted = OipTrusted(Config);
+    NdisReleaseRWLock(Oip.DataLock, &lockState);
+}
+
+/* Those whose time is over are trusted no more. RoleLock. */
+static VOID OipUpdateTrusted(_Inout_ OIP_CONFIGURATION *Config)
+{
     LOCK_STATE_EX lockState;
 
-    OipTableEffective(Config->Base, Config->Members, Config->Header.MemberCount, &Oip.Role.Liveness,
-                      table, &Config->Scratch);
-
+    if (Config->Trusted == Config->Alive || Config->Trusted == OipTrusted(Config))
+    {
+        return;
+    }
     NdisAcquireRWLockWrite(Oip.DataLock, &lockState, NDIS_RWL_AT_DISPATCH_LEVEL);
-    Config->Effective = table;
-    RtlCopyMemory(Config->List, list, sizeof(list));
-    Config->ListCount = listCount;
+    Config->Trusted = OipTrusted(Config);
     NdisReleaseRWLock(Oip.DataLock, &lockState);
+}
+
+/* The data path learns whom this node follows. RoleLock. */
+static VOID OipPublishDispatcher(_Inout_ OIP_CONFIGURATION *Config)
+{
+    LOCK_STATE_EX lockState;
+
+    if (Config->Followed == Oip.Role.Dispatcher)
+    {
+        return;
+    }
+    NdisAcquireRWLockWrite(Oip.DataLock, &lockState, NDIS_RWL_AT_DISPATCH_LEVEL);
+    Config->Followed = Oip.Role.Dispatcher;
+    if (Config->Followed != OIP_TABLE_NONE)
+    {
+        UINT32 node = Config->Members[Config->Followed].NodeId;
+
+        if (Oip.LastDispatcher != 0 && Oip.LastDispatcher != node)
+        {
+            Oip.TakeoverAt = OipNow();
+        }
+        Oip.LastDispatcher = node;
+    }
+    NdisReleaseRWLock(Oip.DataLock, &lockState);
+    OipFlowsClaim();
 }
 
 /* FALSE: not all could be made. */
@@ -207,9 +232,14 @@ static VOID OipPerform(_Inout_ OIP_SENDS *Sends)
 {
     OIP_CONFIGURATION *config = Oip.Config;
 
-    if (Oip.Actions.TableChanged && config != NULL)
+    if (config != NULL)
     {
-        OipMakeEffective(config);
+        if (Oip.Actions.TableChanged)
+        {
+            OipMakeView(config, config->View);
+            OipFlowsClaim();
+        }
+        OipPublishDispatcher(config);
     }
     if (Oip.Bound != NULL && config != NULL)
     {
@@ -303,6 +333,10 @@ static VOID OipClusterUpdate(_In_ BOOLEAN Orderly, _Inout_ OIP_SENDS *Sends)
         {
             ExCancelTimer(Oip.Timer, NULL);
             OipRoleStop(&Oip.Role, OipNow(), Orderly, &Oip.Actions);
+            if (Oip.Bound != NULL)
+            {
+                OipFragmentsExpire(Oip.Bound, MAXULONG64); /* nobody dispatches them any more */
+            }
         }
         OipPerform(Sends);
     }
@@ -333,6 +367,14 @@ _Use_decl_annotations_ static VOID OipTick(PEX_TIMER Timer, PVOID Context)
             Oip.Actions.Announce = TRUE;
         }
         OipPerform(&sends);
+        if (Oip.Config != NULL)
+        {
+            OipUpdateTrusted(Oip.Config);
+        }
+        if (filter != NULL)
+        {
+            OipFragmentsExpire(filter, now);
+        }
     }
     KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
     if (filter != NULL)
@@ -438,13 +480,74 @@ static VOID OipBind(_In_opt_ OIP_FILTER *Filter)
     }
     if (Oip.Bound != NULL)
     {
+        OIP_FILTER *left = Oip.Bound;
+
         OipLockAll(&irql, &lockState);
         Oip.Bound = NULL;
         OipUpdateAndUnlock(NULL, FALSE, irql, &lockState);
+        OipFragmentsExpire(left, MAXULONG64);
     }
     OipLockAll(&irql, &lockState);
     Oip.Bound = Filter;
     OipUpdateAndUnlock(Filter, FALSE, irql, &lockState);
+}
+
+/*
+ * Makes Config remember what Old knew of who served whom: by slot where both hash alike, else all
+ * of Old. Map: old to new members. Config is not in force yet. RoleLock.
+ */
+static VOID OipSucceed(_Inout_ OIP_CONFIGURATION *Config, _Inout_opt_ OIP_CONFIGURATION *Old,
+                       _In_reads_(ONEIP_MAX_MEMBERS) const UINT8 *Map)
+{
+    if (Old == NULL)
+    {
+        OipMakeView(Config, NULL);
+        return;
+    }
+    for (ULONG i = 0; i < Old->Header.MemberCount; i++)
+    {
+        if (Map[i] != OIP_TABLE_NONE)
+        {
+            Config->DiedAt[Map[i]] = Old->DiedAt[i];
+            Config->Alive |= (Old->Alive >> i & 1) << Map[i];
+        }
+    }
+    if (!OipViewSameFunction(Old, Config))
+    {
+        Config->Former = Old;
+        RtlCopyMemory(Config->FormerMap, Map, sizeof(Config->FormerMap));
+        OipMakeView(Config, NULL);
+        return;
+    }
+    if (Old->Former != NULL)
+    {
+        Config->Former = Old->Former;
+        for (ULONG i = 0; i < ONEIP_MAX_MEMBERS; i++)
+        {
+            UINT8 member = Old->FormerMap[i];
+
+            Config->FormerMap[i] = member == OIP_TABLE_NONE ? OIP_TABLE_NONE : Map[member];
+        }
+    }
+    OipViewMap(Old->View, Map, &Config->Views[0]);
+    Config->View = &Config->Views[0];
+    OipMakeView(Config, &Config->Views[0]);
+}
+
+/* Where the rules of Old are in Config, by content. */
+static VOID OipRuleMap(_In_ const OIP_CONFIGURATION *Old, _In_ const OIP_CONFIGURATION *Config,
+                       _Inout_updates_(ONEIP_MAX_RULES) UINT8 *Map)
+{
+    for (ULONG i = 0; i < Old->Header.RuleCount; i++)
+    {
+        for (ULONG j = 0; j < Config->Header.RuleCount; j++)
+        {
+            if (RtlEqualMemory(&Old->Rules[i], &Config->Rules[j], sizeof(ONEIP_RULE)))
+            {
+                Map[i] = (UINT8)j;
+            }
+        }
+    }
 }
 
 _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLEAN ResetReplay)
@@ -452,6 +555,7 @@ _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLE
     OIP_CONFIGURATION *old = Oip.Config;
     OIP_FILTER *filter = OipFindFilter(Config);
     UINT8 map[ONEIP_MAX_MEMBERS];
+    UINT8 rules[ONEIP_MAX_RULES];
     LOCK_STATE_EX lockState;
     OIP_SENDS sends;
     BOOLEAN restart;
@@ -470,10 +574,16 @@ _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLE
         }
     }
     RtlFillMemory(map, sizeof(map), OIP_TABLE_NONE);
+    RtlFillMemory(rules, sizeof(rules), OIP_RULE_NONE);
     if (old != NULL && Config != NULL)
     {
         OipTableMap(old->Members, old->Header.MemberCount, Config->Members,
                     Config->Header.MemberCount, map);
+        OipRuleMap(old, Config, rules);
+    }
+    if (ResetReplay)
+    {
+        OipClaimsReset();
     }
 
     OipSendsBegin(&sends);
@@ -481,6 +591,8 @@ _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLE
     if (Config == NULL)
     {
         OipRoleUnconfigure(&Oip.Role, OipNow(), &Oip.Actions);
+        Oip.LastDispatcher = 0;
+        Oip.TakeoverAt = 0;
         if (Oip.Started)
         {
             ExCancelTimer(Oip.Timer, NULL);
@@ -491,8 +603,8 @@ _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLE
     {
         OipRoleConfigure(&Oip.Role, OipNow(), &Config->Header, Config->Members, Config->BaseDigest,
                          ResetReplay, &Oip.Actions);
-        Config->Effective = NULL;
-        OipMakeEffective(Config);
+        OipSucceed(Config, old, map);
+        Config->Followed = Oip.Role.Dispatcher;
         Oip.Actions.TableChanged = FALSE;
     }
     restart = old != NULL && Config != NULL &&
@@ -501,14 +613,18 @@ _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLE
     NdisAcquireRWLockWrite(Oip.DataLock, &lockState, NDIS_RWL_AT_DISPATCH_LEVEL);
     Oip.Config = Config;
     OipStatsRemapMembers(map);
+    OipStatsRemapRules(rules);
     NdisReleaseRWLock(Oip.DataLock, &lockState);
+    OipFlowsClaim();
 
     OipPerform(&sends);
     if (restart && Oip.Started)
     {
         LONGLONG period = (LONGLONG)Config->Header.BeaconMilliseconds * 10000;
 
-        ExSetTimer(Oip.Timer, -period, period, NULL);
+        /* At once: the lease is still that of the interval before, and so is the others' patience.
+         */
+        ExSetTimer(Oip.Timer, -1, period, NULL);
     }
     OipRaise(OneIpEventConfig, 0, Config == NULL ? 0 : Config->Header.Generation);
     filter = Oip.Bound;
@@ -522,10 +638,21 @@ _Use_decl_annotations_ VOID OipClusterConfigure(OIP_CONFIGURATION *Config, BOOLE
     OipBind(OipFindFilter(Config));
     OipLockAll(&irql, &lockState);
     OipUpdateAndUnlock(Oip.Bound, FALSE, irql, &lockState);
-    if (old != NULL)
+    if (old == NULL)
     {
-        ExFreePoolWithTag(old, OIP_TAG_CONFIG);
+        return;
     }
+    if (Config != NULL && Config->Former == old)
+    {
+        OipFreeConfiguration(old->Former);
+        old->Former = NULL;
+        return;
+    }
+    if (Config != NULL)
+    {
+        old->Former = NULL; /* handed on */
+    }
+    OipFreeConfiguration(old);
 }
 
 _Use_decl_annotations_ VOID OipClusterAttach(OIP_FILTER *Filter)
@@ -558,6 +685,10 @@ _Use_decl_annotations_ VOID OipClusterRunning(OIP_FILTER *Filter, BOOLEAN Runnin
         Filter->Leaving = FALSE;
     }
     OipUpdateAndUnlock(Filter, FALSE, irql, &lockState);
+    if (Running)
+    {
+        OipWorkQueue(&RscWork); /* what could not be asked while it was paused */
+    }
 }
 
 _Use_decl_annotations_ VOID OipClusterConnected(OIP_FILTER *Filter, BOOLEAN Connected)
@@ -643,7 +774,7 @@ static OIP_FILTER *OipClaimRsc(_Out_ BOOLEAN *Disable)
         OIP_FILTER *filter = CONTAINING_RECORD(entry, OIP_FILTER, Link);
 
         *Disable = filter == Oip.Bound && dispatcher;
-        if (filter->RscAsked != *Disable)
+        if (filter->Running && filter->RscAsked != *Disable)
         {
             filter->RscAsked = *Disable;
             KeClearEvent(&filter->OidIdle);
@@ -736,6 +867,25 @@ _Use_decl_annotations_ VOID OipClusterSetVeto(BOOLEAN Veto)
     KeLowerIrql(irql);
 }
 
+_Use_decl_annotations_ VOID OipClusterSetDrain(BOOLEAN Drain)
+{
+    OIP_FILTER *filter;
+    OIP_SENDS sends;
+    KIRQL irql;
+
+    OipSendsBegin(&sends);
+    KeAcquireSpinLock(&Oip.RoleLock, &irql);
+    filter = Oip.Bound;
+    OipRoleSetDrain(&Oip.Role, OipNow(), Drain, &Oip.Actions);
+    OipPerform(&sends);
+    KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
+    if (filter != NULL)
+    {
+        OipSubmitActions(filter, &sends);
+    }
+    KeLowerIrql(irql);
+}
+
 _Use_decl_annotations_ VOID OipClusterStatus(ONEIP_STATUS *Status, ONEIP_MEMBER_STATUS *Members)
 {
     const OIP_CONFIGURATION *config = Oip.Config; /* ControlLock keeps it */
@@ -751,6 +901,7 @@ _Use_decl_annotations_ VOID OipClusterStatus(ONEIP_STATUS *Status, ONEIP_MEMBER_
     Status->Role = Oip.Role.State;
     Status->AdapterState = OipAdapterState();
     Status->Vetoed = Oip.Role.Vetoed;
+    Status->Draining = Oip.Role.Draining;
     Status->Epoch = Oip.Role.Epoch;
     Status->ReservedCounter = Oip.Role.ReservedCounter;
     Status->Takeovers = Oip.Role.Takeovers;
@@ -759,6 +910,7 @@ _Use_decl_annotations_ VOID OipClusterStatus(ONEIP_STATUS *Status, ONEIP_MEMBER_
     if (config != NULL)
     {
         Status->MemberCount = config->Header.MemberCount;
+        Status->RuleCount = config->Header.RuleCount;
         Status->LocalNode = config->Header.LocalNode;
         Status->Generation = config->Header.Generation;
         Status->TableDigest = config->BaseDigest;
@@ -768,7 +920,7 @@ _Use_decl_annotations_ VOID OipClusterStatus(ONEIP_STATUS *Status, ONEIP_MEMBER_
         {
             Status->Dispatcher = config->Members[Oip.Role.Dispatcher].NodeId;
         }
-        OipTableCount(config->Effective, slots);
+        OipTableCount(config->View->Table, slots);
         for (ULONG i = 0; i < config->Header.MemberCount; i++)
         {
             RtlZeroMemory(&Members[i], sizeof(Members[i]));
@@ -776,6 +928,7 @@ _Use_decl_annotations_ VOID OipClusterStatus(ONEIP_STATUS *Status, ONEIP_MEMBER_
             Members[i].Alive = i == config->Local || (Oip.Role.Alive >> i & 1) != 0;
             Members[i].SilentMs = i == config->Local ? 0 : OipRoleSilentMs(&Oip.Role, now, i);
             Members[i].Slots = slots[i];
+            Members[i].Draining = (Oip.Role.DrainingMembers >> i & 1) != 0;
             Members[i].Generation =
                 i == config->Local ? config->Header.Generation : Oip.Role.Members[i].Generation;
             OipStatsMember(i, &Members[i].Frames, &Members[i].Bytes);

@@ -5,21 +5,46 @@
 #pragma once
 
 #include "filter.h"
+#include "flow.h"
 #include "forward.h"
 
-/* A power of two well above ONEIP_MAX_MEMBERS. */
+/* Well above ONEIP_MAX_MEMBERS; as many as eight bits count. */
 #define OIP_MAC_SLOTS 256
 
+/* How long a member that fell silent is still sent the connections that it has. */
+#define OIP_TRUST (2 * 10000000ULL)
+
+/* So long after a takeover, a connection that nobody knows may still be claimed. */
+#define OIP_CLAIM_TIME 3000000ULL
+
 /*
- * A configuration, built once and never changed but for the effective table. The data path reads
- * it under DataLock.
+ * What liveness makes of a configuration: who serves, and who did before the last change. Members
+ * by index, OIP_TABLE_NONE nobody.
+ */
+typedef struct OIP_VIEW
+{
+    UINT8 Table[ONEIP_TABLE_SLOTS]; /* effective */
+    UINT8 Past[ONEIP_TABLE_SLOTS];  /* of each slot the last other one that had it */
+    UINT8 List[ONEIP_MAX_MEMBERS];  /* modulo */
+    UINT8 PastList[ONEIP_MAX_MEMBERS];
+    ULONG ListCount;
+    ULONG PastListCount;
+    UINT8 Single[ONEIP_MAX_RULES]; /* of rules with a single server */
+    UINT8 PastSingle[ONEIP_MAX_RULES];
+} OIP_VIEW;
+
+/*
+ * A configuration, built once and never changed but for the view. The data path reads it under
+ * DataLock.
  */
 typedef struct OIP_CONFIGURATION
 {
     ONEIP_CONFIG Header;
     ONEIP_ADDRESS Addresses[ONEIP_MAX_ADDRESSES];
     ONEIP_MEMBER Members[ONEIP_MAX_MEMBERS];
-    ULONG Local; /* index of the local member */
+    ONEIP_RULE Rules[ONEIP_MAX_RULES];
+    UINT8 RuleByPort[2][65536]; /* TCP, UDP; by port in network byte order */
+    ULONG Local;                /* index of the local member */
     OIP_SIP_KEY HashKey;
     OIP_SIP_KEY BeaconKey;
 
@@ -32,14 +57,27 @@ typedef struct OIP_CONFIGURATION
     /* Members by MAC: open addressing, OIP_TABLE_NONE is free. */
     UINT8 MacSlots[OIP_MAC_SLOTS];
 
-    /* In force: one of Tables; for modulo, List. Written under RoleLock and DataLock. */
-    const UINT8 *Effective;
-    UINT8 List[ONEIP_MAX_MEMBERS];
-    ULONG ListCount;
+    /* A member has one handle as long as it is a member, whatever its index (flow.h). */
+    UINT8 Handle[ONEIP_MAX_MEMBERS];
+    UINT8 ByHandle[256]; /* OIP_TABLE_NONE: no member's */
+
+    /* In force: one of Views. Written under RoleLock and DataLock. */
+    const OIP_VIEW *View;
+    UINT64 Alive;   /* members that live, by the view */
+    UINT64 Trusted; /* those, and who fell silent within OIP_TRUST: they may only be held up, and
+                       whoever else gets a frame of a connection of theirs can but reset it */
+    UINT64 DiedAt[ONEIP_MAX_MEMBERS]; /* RoleLock */
+    ULONG Followed; /* the dispatcher: another that this node hears, or itself; OIP_TABLE_NONE */
+
+    /* The configuration that was in force before the hash or the rules changed: its view tells who
+     * served then. ControlLock and DataLock. */
+    struct OIP_CONFIGURATION *Former;
+    UINT8 FormerMap[ONEIP_MAX_MEMBERS];
 
     UINT64 BaseDigest;
     UINT8 Base[ONEIP_TABLE_SLOTS];
-    UINT8 Tables[2][ONEIP_TABLE_SLOTS];
+    UINT8 BasePast[ONEIP_TABLE_SLOTS]; /* that came with it */
+    OIP_VIEW Views[2];
     OIP_TABLE_SCRATCH Scratch; /* RoleLock */
 } OIP_CONFIGURATION;
 
@@ -57,6 +95,10 @@ typedef struct OIP_GLOBALS
     PNDIS_RW_LOCK_EX DataLock;
 
     OIP_CONFIGURATION *Config; /* NULL: not configured */
+    OIP_FLOW_TABLE *Flows;     /* exists while Config does; ControlLock and DataLock */
+    UINT8 LastHandle;          /* given to a member; ControlLock */
+    UINT32 LastDispatcher;     /* NodeId of the one last followed, 0 none; RoleLock */
+    UINT64 TakeoverAt;         /* when another one followed it, 0 never; DataLock */
     OIP_FILTER *Bound;         /* the filter on the cluster's adapter, or NULL */
 
     OIP_ROLE Role;            /* RoleLock */
@@ -105,6 +147,7 @@ VOID OipClusterBeacon(_In_ OIP_FILTER *Filter,
 /* Control, PASSIVE_LEVEL, ControlLock. */
 ONEIP_REASON OipClusterSetPrimary(VOID);
 VOID OipClusterSetVeto(_In_ BOOLEAN Veto);
+VOID OipClusterSetDrain(_In_ BOOLEAN Drain);
 VOID OipClusterStatus(_Out_ ONEIP_STATUS *Status,
                       _Out_writes_(ONEIP_MAX_MEMBERS) ONEIP_MEMBER_STATUS *Members);
 
@@ -116,24 +159,41 @@ FORCEINLINE UINT64 OipNow(VOID)
     return KeQueryInterruptTimePrecise(&qpc);
 }
 
-/* Index of the member with this MAC, OIP_TABLE_NONE if there is none. */
-FORCEINLINE ULONG OipMacSlot(_In_reads_(6) const UCHAR *Mac)
+/* Where the search for a MAC begins. A product's upper bits: neighbouring addresses, as machines
+ * bought together have them, fill no run. */
+FORCEINLINE ULONG OipMacSlot(_In_ UINT64 Mac)
 {
-    return (Mac[5] ^ (Mac[4] * 37U)) & (OIP_MAC_SLOTS - 1);
+    return (ULONG)((Mac * 0x9E3779B97F4A7C15ULL) >> 56);
 }
 
+/* Index of the member with this MAC (two bytes behind it are read), OIP_TABLE_NONE if there is
+ * none. */
 FORCEINLINE ULONG OipMemberByMac(_In_ const OIP_CONFIGURATION *Config,
-                                 _In_reads_(6) const UCHAR *Mac)
+                                 _In_reads_(8) const UCHAR *Mac)
 {
-    for (ULONG slot = OipMacSlot(Mac);; slot = (slot + 1) & (OIP_MAC_SLOTS - 1))
+    UINT64 wanted = OipLoadMac(Mac);
+
+    for (ULONG slot = OipMacSlot(wanted);; slot = (slot + 1) & (OIP_MAC_SLOTS - 1))
     {
         ULONG member = Config->MacSlots[slot];
 
-        if (member == OIP_TABLE_NONE || RtlEqualMemory(Config->Members[member].Mac, Mac, 6))
+        if (member == OIP_TABLE_NONE || OipLoadMac(Config->Members[member].Mac) == wanted)
         {
             return member;
         }
     }
+}
+
+FORCEINLINE ULONG OipMemberByNode(_In_ const OIP_CONFIGURATION *Config, _In_ UINT32 NodeId)
+{
+    for (ULONG i = 0; i < Config->Header.MemberCount; i++)
+    {
+        if (Config->Members[i].NodeId == NodeId)
+        {
+            return i;
+        }
+    }
+    return OIP_TABLE_NONE;
 }
 
 /* Is it a cluster address? Its bytes may be unaligned. */
@@ -164,11 +224,3 @@ FORCEINLINE BOOLEAN OipIsClusterIpv6(_In_ const OIP_CONFIGURATION *Config,
     }
     return FALSE;
 }
-
-/*
- * The member that serves a client, OIP_TABLE_NONE if no live one has a weight. Ports in network
- * order, zero where there are none. *Slot: of the table, MAXULONG with modulo. DataLock (shared).
- */
-ULONG OipChooseMember(_In_ const OIP_CONFIGURATION *Config, _In_ UCHAR Family,
-                      _In_ const UCHAR *Client, _In_ const UCHAR *Cluster, _In_ UCHAR Protocol,
-                      _In_ USHORT ClientPort, _In_ USHORT ClusterPort, _Out_ ULONG *Slot);

@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#include "dispatch.h"
+
 #define OIP_TABLE_BYTES ((ONEIP_TABLE_SLOTS + 7) & ~7UL)
 
 static BOOLEAN OipAllZero(_In_reads_bytes_(Bytes) const VOID *Data, _In_ SIZE_T Bytes)
@@ -58,6 +60,17 @@ static BOOLEAN OipHasAddress(_In_reads_(Count) const ONEIP_ADDRESS *Addresses, _
         }                                                                                          \
     } while (0)
 
+static BOOLEAN OipIsAffinity(_In_ UINT32 Affinity)
+{
+    return Affinity == OneIpAffinityClient || Affinity == OneIpAffinityFiveTuple ||
+           Affinity == OneIpAffinityNetwork;
+}
+
+static BOOLEAN OipIsIdle(_In_ UINT32 Seconds)
+{
+    return Seconds >= 1 && Seconds <= ONEIP_MAX_IDLE_SECONDS;
+}
+
 static BOOLEAN OipCheckHeader(_In_ const ONEIP_CONFIG *Header, _In_ ULONG Bytes,
                               _Out_ OIP_FAULT *Fault)
 {
@@ -68,12 +81,17 @@ static BOOLEAN OipCheckHeader(_In_ const ONEIP_CONFIG *Header, _In_ ULONG Bytes,
                OneIpReasonMemberCount, 0);
     OIP_REFUSE(Header->TableSlots != 0 && Header->TableSlots != ONEIP_TABLE_SLOTS, OneIpReasonTable,
                0);
+    OIP_REFUSE(Header->PastSlots != 0 && (Header->PastSlots != ONEIP_TABLE_SLOTS ||
+                                          Header->TableSlots != ONEIP_TABLE_SLOTS),
+               OneIpReasonPastTable, 0);
+    OIP_REFUSE(Header->RuleCount > ONEIP_MAX_RULES, OneIpReasonRuleCount, 0);
     OIP_REFUSE(Header->Size != Bytes ||
                    Bytes != sizeof(*Header) + Header->AddressCount * sizeof(ONEIP_ADDRESS) +
                                 Header->MemberCount * sizeof(ONEIP_MEMBER) +
-                                (Header->TableSlots != 0 ? OIP_TABLE_BYTES : 0),
+                                Header->RuleCount * sizeof(ONEIP_RULE) +
+                                (Header->TableSlots != 0 ? OIP_TABLE_BYTES : 0) +
+                                (Header->PastSlots != 0 ? OIP_TABLE_BYTES : 0),
                OneIpReasonSize, 0);
-    OIP_REFUSE(Header->Reserved != 0, OneIpReasonReserved, 0);
     OIP_REFUSE(Header->Generation == 0, OneIpReasonGeneration, 0);
     OIP_REFUSE(OipAllZero(Header->BeaconKey, sizeof(Header->BeaconKey)), OneIpReasonBeaconKey, 0);
     OIP_REFUSE(Header->BeaconMilliseconds < ONEIP_MIN_BEACON_MS ||
@@ -84,11 +102,14 @@ static BOOLEAN OipCheckHeader(_In_ const ONEIP_CONFIG *Header, _In_ ULONG Bytes,
                OneIpReasonSilence, 0);
     OIP_REFUSE(Header->AnnounceSeconds == 0 || Header->AnnounceSeconds > ONEIP_MAX_ANNOUNCE_SECONDS,
                OneIpReasonAnnounce, 0);
-    OIP_REFUSE(Header->Affinity != OneIpAffinityClient &&
-                   Header->Affinity != OneIpAffinityFiveTuple,
-               OneIpReasonAffinity, 0);
+    OIP_REFUSE(!OipIsAffinity(Header->Affinity), OneIpReasonAffinity, 0);
     OIP_REFUSE(Header->Dispatch != OneIpDispatchTable && Header->Dispatch != OneIpDispatchModulo,
                OneIpReasonDispatch, 0);
+    OIP_REFUSE(Header->FlowCapacity < ONEIP_MIN_FLOWS || Header->FlowCapacity > ONEIP_MAX_FLOWS,
+               OneIpReasonFlowCapacity, 0);
+    OIP_REFUSE(!OipIsIdle(Header->TcpIdleSeconds) || !OipIsIdle(Header->UdpIdleSeconds) ||
+                   !OipIsIdle(Header->OpeningSeconds) || !OipIsIdle(Header->ClosingSeconds),
+               OneIpReasonIdle, 0);
     return TRUE;
 }
 
@@ -184,6 +205,103 @@ static BOOLEAN OipCheckMembers(_In_ const ONEIP_CONFIG *Header, _In_ const ONEIP
     return TRUE;
 }
 
+static BOOLEAN OipRuleNames(_In_ const ONEIP_RULE *Rule, _In_ UINT32 Protocol)
+{
+    return Rule->Protocol == 0 || Rule->Protocol == Protocol;
+}
+
+static BOOLEAN OipRulesOverlap(_In_ const ONEIP_RULE *Left, _In_ const ONEIP_RULE *Right)
+{
+    return (Left->Protocol == 0 || OipRuleNames(Right, Left->Protocol)) &&
+           Left->FirstPort <= Right->LastPort && Right->FirstPort <= Left->LastPort;
+}
+
+static BOOLEAN OipCheckRules(_In_reads_(Count) const ONEIP_RULE *Rules, _In_ ULONG Count,
+                             _In_reads_(MemberCount) const ONEIP_MEMBER *Members,
+                             _In_ ULONG MemberCount, _Out_ OIP_FAULT *Fault)
+{
+    for (ULONG i = 0; i < Count; i++)
+    {
+        const ONEIP_RULE *rule = &Rules[i];
+        BOOLEAN owned = FALSE;
+
+        OIP_REFUSE(rule->Reserved != 0, OneIpReasonReserved, i);
+        OIP_REFUSE(rule->Protocol != 0 && rule->Protocol != OIP_PROTOCOL_TCP &&
+                       rule->Protocol != OIP_PROTOCOL_UDP,
+                   OneIpReasonRule, i);
+        OIP_REFUSE(rule->FirstPort > rule->LastPort, OneIpReasonRule, i);
+        OIP_REFUSE(rule->Mode != OneIpRuleShared && rule->Mode != OneIpRuleSingle &&
+                       rule->Mode != OneIpRuleBlocked,
+                   OneIpReasonRule, i);
+        OIP_REFUSE(rule->Mode == OneIpRuleShared ? !OipIsAffinity(rule->Affinity)
+                                                 : rule->Affinity != 0,
+                   OneIpReasonRule, i);
+        for (ULONG member = 0; member < MemberCount; member++)
+        {
+            owned |= Members[member].NodeId == rule->Owner;
+        }
+        OIP_REFUSE(rule->Mode == OneIpRuleSingle ? !owned : rule->Owner != 0, OneIpReasonRuleOwner,
+                   i);
+        for (ULONG other = 0; other < i; other++)
+        {
+            OIP_REFUSE(OipRulesOverlap(&Rules[other], rule), OneIpReasonRuleOverlap, i);
+        }
+    }
+    return TRUE;
+}
+
+static VOID OipIndexRules(_Inout_ OIP_CONFIGURATION *Config)
+{
+    RtlFillMemory(Config->RuleByPort, sizeof(Config->RuleByPort), OIP_RULE_NONE);
+    for (ULONG i = 0; i < Config->Header.RuleCount; i++)
+    {
+        const ONEIP_RULE *rule = &Config->Rules[i];
+
+        for (ULONG port = rule->FirstPort; port <= rule->LastPort; port++)
+        {
+            USHORT network = RtlUshortByteSwap((USHORT)port);
+
+            if (OipRuleNames(rule, OIP_PROTOCOL_TCP))
+            {
+                Config->RuleByPort[0][network] = (UINT8)i;
+            }
+            if (OipRuleNames(rule, OIP_PROTOCOL_UDP))
+            {
+                Config->RuleByPort[1][network] = (UINT8)i;
+            }
+        }
+    }
+}
+
+/* A member keeps the handle that it has; a new one gets one that was free the longest. */
+static VOID OipGiveHandles(_Inout_ OIP_CONFIGURATION *Config, _In_opt_ const OIP_CONFIGURATION *Old)
+{
+    RtlFillMemory(Config->ByHandle, sizeof(Config->ByHandle), OIP_TABLE_NONE);
+    for (ULONG i = 0; i < Config->Header.MemberCount; i++)
+    {
+        ULONG old = Old == NULL ? OIP_TABLE_NONE : OipMemberByNode(Old, Config->Members[i].NodeId);
+
+        if (old != OIP_TABLE_NONE)
+        {
+            Config->Handle[i] = Old->Handle[old];
+            Config->ByHandle[Config->Handle[i]] = (UINT8)i;
+        }
+    }
+    for (ULONG i = 0; i < Config->Header.MemberCount; i++)
+    {
+        while (Config->Handle[i] == OIP_FLOW_NOBODY)
+        {
+            UINT8 handle = ++Oip.LastHandle;
+
+            if (handle != OIP_FLOW_NOBODY && Config->ByHandle[handle] == OIP_TABLE_NONE)
+            {
+                Config->Handle[i] = handle;
+                Config->ByHandle[handle] = (UINT8)i;
+            }
+        }
+    }
+}
+
 static VOID OipIndexConfiguration(_Inout_ OIP_CONFIGURATION *Config)
 {
     OipSipKey(&Config->HashKey, Config->Header.HashKey);
@@ -202,7 +320,7 @@ static VOID OipIndexConfiguration(_Inout_ OIP_CONFIGURATION *Config)
     RtlFillMemory(Config->MacSlots, sizeof(Config->MacSlots), OIP_TABLE_NONE);
     for (ULONG i = 0; i < Config->Header.MemberCount; i++)
     {
-        ULONG slot = OipMacSlot(Config->Members[i].Mac);
+        ULONG slot = OipMacSlot(OipLoadMac(Config->Members[i].Mac));
 
         while (Config->MacSlots[slot] != OIP_TABLE_NONE)
         {
@@ -216,17 +334,35 @@ static VOID OipIndexConfiguration(_Inout_ OIP_CONFIGURATION *Config)
 static BOOLEAN OipSameConfiguration(_In_ const OIP_CONFIGURATION *Old,
                                     _In_ const ONEIP_CONFIG *Header,
                                     _In_ const ONEIP_ADDRESS *Addresses,
-                                    _In_ const ONEIP_MEMBER *Members, _In_opt_ const UINT8 *Table)
+                                    _In_ const ONEIP_MEMBER *Members, _In_ const ONEIP_RULE *Rules,
+                                    _In_opt_ const UINT8 *Table)
 {
     const ONEIP_CONFIG *old = &Old->Header;
+
+    C_ASSERT(FIELD_OFFSET(ONEIP_CONFIG, RuleCount) + 6 * sizeof(UINT32) == sizeof(ONEIP_CONFIG));
 
     return old->Generation == Header->Generation &&
            RtlEqualMemory(old->ClusterId, Header->ClusterId,
                           FIELD_OFFSET(ONEIP_CONFIG, TableSlots) -
                               FIELD_OFFSET(ONEIP_CONFIG, ClusterId)) &&
+           RtlEqualMemory(&old->RuleCount, &Header->RuleCount, 6 * sizeof(UINT32)) &&
+           RtlEqualMemory(Old->Rules, Rules, Header->RuleCount * sizeof(*Rules)) &&
            RtlEqualMemory(Old->Addresses, Addresses, Header->AddressCount * sizeof(*Addresses)) &&
            RtlEqualMemory(Old->Members, Members, Header->MemberCount * sizeof(*Members)) &&
            (Table == NULL || RtlEqualMemory(Old->Base, Table, sizeof(Old->Base)));
+}
+
+static BOOLEAN OipCheckPast(_In_reads_(OIP_TABLE_BYTES) const UINT8 *Past, _In_ ULONG MemberCount,
+                            _Out_ OIP_FAULT *Fault)
+{
+    for (ULONG slot = 0; slot < ONEIP_TABLE_SLOTS; slot++)
+    {
+        OIP_REFUSE(Past[slot] >= MemberCount && Past[slot] != OIP_TABLE_NONE, OneIpReasonPastTable,
+                   slot);
+    }
+    OIP_REFUSE(!OipAllZero(Past + ONEIP_TABLE_SLOTS, OIP_TABLE_BYTES - ONEIP_TABLE_SLOTS),
+               OneIpReasonPastTable, ONEIP_TABLE_SLOTS);
+    return TRUE;
 }
 
 _Use_decl_annotations_ NTSTATUS OipConfigBuild(const VOID *Input, ULONG Bytes,
@@ -237,7 +373,9 @@ _Use_decl_annotations_ NTSTATUS OipConfigBuild(const VOID *Input, ULONG Bytes,
     const ONEIP_CONFIG *header = Input;
     const ONEIP_ADDRESS *addresses = (const ONEIP_ADDRESS *)(header + 1);
     const ONEIP_MEMBER *members;
+    const ONEIP_RULE *rules;
     const UINT8 *table = NULL;
+    const UINT8 *past = NULL;
     OIP_CONFIGURATION *made;
     ULONG local;
     ULONG fault;
@@ -262,9 +400,14 @@ _Use_decl_annotations_ NTSTATUS OipConfigBuild(const VOID *Input, ULONG Bytes,
     {
         return STATUS_INVALID_PARAMETER;
     }
+    rules = (const ONEIP_RULE *)(members + header->MemberCount);
+    if (!OipCheckRules(rules, header->RuleCount, members, header->MemberCount, Fault))
+    {
+        return STATUS_INVALID_PARAMETER;
+    }
     if (header->TableSlots != 0)
     {
-        table = (const UINT8 *)(members + header->MemberCount);
+        table = (const UINT8 *)(rules + header->RuleCount);
         if (!OipTableValidate(table, members, header->MemberCount, &fault) ||
             !OipAllZero(table + ONEIP_TABLE_SLOTS, OIP_TABLE_BYTES - ONEIP_TABLE_SLOTS))
         {
@@ -273,10 +416,18 @@ _Use_decl_annotations_ NTSTATUS OipConfigBuild(const VOID *Input, ULONG Bytes,
             return STATUS_INVALID_PARAMETER;
         }
     }
+    if (header->PastSlots != 0)
+    {
+        past = table + OIP_TABLE_BYTES;
+        if (!OipCheckPast(past, header->MemberCount, Fault))
+        {
+            return STATUS_INVALID_PARAMETER;
+        }
+    }
 
     if (Old != NULL)
     {
-        if (OipSameConfiguration(Old, header, addresses, members, table))
+        if (OipSameConfiguration(Old, header, addresses, members, rules, table))
         {
             return STATUS_SUCCESS;
         }
@@ -297,7 +448,19 @@ _Use_decl_annotations_ NTSTATUS OipConfigBuild(const VOID *Input, ULONG Bytes,
     made->Local = local;
     RtlCopyMemory(made->Addresses, addresses, header->AddressCount * sizeof(*addresses));
     RtlCopyMemory(made->Members, members, header->MemberCount * sizeof(*members));
+    RtlCopyMemory(made->Rules, rules, header->RuleCount * sizeof(*rules));
     OipIndexConfiguration(made);
+    OipIndexRules(made);
+    OipGiveHandles(made, Old);
+    made->Followed = OIP_TABLE_NONE;
+    if (past != NULL)
+    {
+        RtlCopyMemory(made->BasePast, past, sizeof(made->BasePast));
+    }
+    else
+    {
+        RtlFillMemory(made->BasePast, sizeof(made->BasePast), OIP_TABLE_NONE);
+    }
     if (table != NULL)
     {
         RtlCopyMemory(made->Base, table, sizeof(made->Base));
@@ -323,7 +486,8 @@ _Use_decl_annotations_ NTSTATUS OipConfigBuild(const VOID *Input, ULONG Bytes,
 _Use_decl_annotations_ ULONG OipConfigBytes(const OIP_CONFIGURATION *Config)
 {
     return sizeof(ONEIP_CONFIG) + Config->Header.AddressCount * (ULONG)sizeof(ONEIP_ADDRESS) +
-           Config->Header.MemberCount * (ULONG)sizeof(ONEIP_MEMBER) + OIP_TABLE_BYTES;
+           Config->Header.MemberCount * (ULONG)sizeof(ONEIP_MEMBER) +
+           Config->Header.RuleCount * (ULONG)sizeof(ONEIP_RULE) + 2 * OIP_TABLE_BYTES;
 }
 
 _Use_decl_annotations_ VOID OipConfigWrite(const OIP_CONFIGURATION *Config, VOID *Output)
@@ -331,14 +495,18 @@ _Use_decl_annotations_ VOID OipConfigWrite(const OIP_CONFIGURATION *Config, VOID
     ONEIP_CONFIG *header = Output;
     ONEIP_ADDRESS *addresses = (ONEIP_ADDRESS *)(header + 1);
     ONEIP_MEMBER *members = (ONEIP_MEMBER *)(addresses + Config->Header.AddressCount);
-    UINT8 *table = (UINT8 *)(members + Config->Header.MemberCount);
+    ONEIP_RULE *rules = (ONEIP_RULE *)(members + Config->Header.MemberCount);
+    UINT8 *table = (UINT8 *)(rules + Config->Header.RuleCount);
 
     *header = Config->Header;
     header->Size = OipConfigBytes(Config);
     header->TableSlots = ONEIP_TABLE_SLOTS;
+    header->PastSlots = ONEIP_TABLE_SLOTS;
     RtlZeroMemory(header->BeaconKey, sizeof(header->BeaconKey));
     RtlCopyMemory(addresses, Config->Addresses, header->AddressCount * sizeof(*addresses));
     RtlCopyMemory(members, Config->Members, header->MemberCount * sizeof(*members));
-    RtlZeroMemory(table, OIP_TABLE_BYTES);
+    RtlCopyMemory(rules, Config->Rules, header->RuleCount * sizeof(*rules));
+    RtlZeroMemory(table, 2 * OIP_TABLE_BYTES);
     RtlCopyMemory(table, Config->Base, ONEIP_TABLE_SLOTS);
+    RtlCopyMemory(table + OIP_TABLE_BYTES, Config->View->Past, ONEIP_TABLE_SLOTS);
 }

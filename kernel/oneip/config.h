@@ -4,13 +4,7 @@
 #pragma once
 
 #include "cluster.h"
-
-/* Why, and which address, member or slot. */
-typedef struct OIP_FAULT
-{
-    ONEIP_REASON Reason;
-    UINT32 Index;
-} OIP_FAULT;
+#include "control.h"
 
 /*
  * Validates Input in full and builds a configuration of it; its table, where the input has none,
@@ -26,6 +20,7 @@ NTSTATUS OipConfigBuild(_In_reads_bytes_(Bytes) const VOID *Input, _In_ ULONG By
 /* Bytes that OipConfigWrite writes. */
 ULONG OipConfigBytes(_In_ const OIP_CONFIGURATION *Config);
 
-/* Header, arrays and base table, as SET_CONFIG takes them but for the beacon key. */
+/* Header, arrays, base table and what is remembered of the slots, as SET_CONFIG takes them but for
+ * the beacon key. ControlLock. */
 VOID OipConfigWrite(_In_ const OIP_CONFIGURATION *Config,
                     _Out_writes_bytes_(OipConfigBytes(Config)) VOID *Output);

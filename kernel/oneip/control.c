@@ -14,7 +14,10 @@
 
 #include "cluster.h"
 #include "config.h"
+#include "dispatch.h"
 #include "event.h"
+#include "flows.h"
+#include "fragment.h"
 #include "stats.h"
 
 static DRIVER_DISPATCH OipCreate;
@@ -22,30 +25,7 @@ static DRIVER_DISPATCH OipCleanup;
 static DRIVER_DISPATCH OipClose;
 static DRIVER_DISPATCH OipDeviceControl;
 
-/* FILE_OBJECT.FsContext. Several threads may use one handle. */
-typedef struct OIP_HANDLE
-{
-    KSPIN_LOCK Lock;
-    ONEIP_REFUSAL Refusal;
-} OIP_HANDLE;
-
-typedef struct OIP_CALL
-{
-    VOID *Buffer;
-    ULONG InputBytes;
-    ULONG OutputBytes;
-    ULONG Written;
-    OIP_FAULT Fault;
-    OIP_HANDLE *Handle;
-} OIP_CALL;
-
 typedef NTSTATUS OIP_HANDLER(_Inout_ OIP_CALL *Call);
-
-static NTSTATUS OipRefuse(_Inout_ OIP_CALL *Call, _In_ ONEIP_REASON Reason, _In_ NTSTATUS Status)
-{
-    Call->Fault.Reason = Reason;
-    return Status;
-}
 
 static NTSTATUS OipGetVersion(_Inout_ OIP_CALL *Call)
 {
@@ -64,15 +44,24 @@ static NTSTATUS OipGetVersion(_Inout_ OIP_CALL *Call)
 static NTSTATUS OipSetConfig(_Inout_ OIP_CALL *Call)
 {
     OIP_CONFIGURATION *config;
+    OIP_FLOW_TABLE *flows;
     BOOLEAN resetReplay;
     NTSTATUS status = OipConfigBuild(Call->Buffer, Call->InputBytes, Oip.Config, &config,
                                      &resetReplay, &Call->Fault);
 
-    if (NT_SUCCESS(status) && config != NULL)
+    if (!NT_SUCCESS(status) || config == NULL)
     {
-        OipClusterConfigure(config, resetReplay);
+        return status;
     }
-    return status;
+    flows = OipFlowsFor(&config->Header, config->Header.BeaconKey);
+    if (flows == NULL)
+    {
+        ExFreePoolWithTag(config, OIP_TAG_CONFIG);
+        return OipRefuse(Call, OneIpReasonNoMemory, STATUS_INSUFFICIENT_RESOURCES);
+    }
+    OipFlowsUse(flows, &config->Header);
+    OipClusterConfigure(config, resetReplay);
+    return STATUS_SUCCESS;
 }
 
 static NTSTATUS OipClearConfig(_Inout_ OIP_CALL *Call)
@@ -82,6 +71,7 @@ static NTSTATUS OipClearConfig(_Inout_ OIP_CALL *Call)
         return OipRefuse(Call, OneIpReasonNotConfigured, STATUS_INVALID_DEVICE_STATE);
     }
     OipClusterConfigure(NULL, TRUE);
+    OipFlowsUse(NULL, NULL);
     return STATUS_SUCCESS;
 }
 
@@ -122,6 +112,7 @@ static NTSTATUS OipGetStats(_Inout_ OIP_CALL *Call)
     OipStatsSum(stats);
     KeAcquireSpinLock(&Oip.RoleLock, &irql);
     stats->Stalls = Oip.Role.Stalls;
+    stats->FragmentsHeld = Oip.Bound == NULL ? 0 : OipFragmentsHeld(Oip.Bound);
     KeReleaseSpinLock(&Oip.RoleLock, irql);
     Call->Written = sizeof(*stats);
     return STATUS_SUCCESS;
@@ -149,14 +140,78 @@ static NTSTATUS OipSetVeto(_Inout_ OIP_CALL *Call)
     return STATUS_SUCCESS;
 }
 
+static NTSTATUS OipSetDrain(_Inout_ OIP_CALL *Call)
+{
+    const ONEIP_DRAIN *drain = Call->Buffer;
+
+    if (drain->Reserved != 0)
+    {
+        return OipRefuse(Call, OneIpReasonReserved, STATUS_INVALID_PARAMETER);
+    }
+    if (drain->Drain > 1)
+    {
+        return OipRefuse(Call, OneIpReasonValue, STATUS_INVALID_PARAMETER);
+    }
+    OipClusterSetDrain(drain->Drain != 0);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS OipGetRules(_Inout_ OIP_CALL *Call)
+{
+    const OIP_CONFIGURATION *config = Oip.Config;
+    ONEIP_RULE_STATUS *status = Call->Buffer;
+    LOCK_STATE_EX lockState;
+    ULONG places;
+
+    if (config == NULL)
+    {
+        return OipRefuse(Call, OneIpReasonNotConfigured, STATUS_INVALID_DEVICE_STATE);
+    }
+    places = config->Header.RuleCount + 1;
+    if (Call->OutputBytes < places * sizeof(*status))
+    {
+        return OipRefuse(Call, OneIpReasonOutputTooShort, STATUS_BUFFER_TOO_SMALL);
+    }
+    RtlZeroMemory(status, places * sizeof(*status));
+    NdisAcquireRWLockRead(Oip.DataLock, &lockState, 0);
+    for (ULONG i = 0; i < places; i++)
+    {
+        BOOLEAN last = i == config->Header.RuleCount;
+        OIP_RULE_COUNTERS sum;
+
+        OipStatsRule(last ? ONEIP_MAX_RULES : i, &sum);
+        status[i].Frames = sum.Frames;
+        status[i].Bytes = sum.Bytes;
+        status[i].Flows = sum.Flows;
+        status[i].Dropped = sum.Dropped;
+        if (last)
+        {
+            status[i].Rule.Affinity = config->Header.Affinity;
+        }
+        else
+        {
+            ULONG server = config->View->Single[i];
+
+            status[i].Rule = config->Rules[i];
+            status[i].NodeId = server == OIP_TABLE_NONE ? 0 : config->Members[server].NodeId;
+        }
+    }
+    NdisReleaseRWLock(Oip.DataLock, &lockState);
+    Call->Written = places * (ULONG)sizeof(*status);
+    return STATUS_SUCCESS;
+}
+
 static NTSTATUS OipLookup(_Inout_ OIP_CALL *Call)
 {
     ONEIP_LOOKUP lookup = *(const ONEIP_LOOKUP *)Call->Buffer;
     ONEIP_LOOKUP_RESULT *result = Call->Buffer;
     const OIP_CONFIGURATION *config = Oip.Config;
     LOCK_STATE_EX lockState;
-    ULONG member;
-    ULONG slot;
+    OIP_SUBJECT subject;
+    OIP_CHOICE choice;
+    OIP_FLOW_KEY key;
+    OIP_FLOW flow;
+    ULONG server = OIP_TABLE_NONE;
 
     if (config == NULL)
     {
@@ -181,14 +236,28 @@ static NTSTATUS OipLookup(_Inout_ OIP_CALL *Call)
         return OipRefuse(Call, OneIpReasonAddress, STATUS_INVALID_PARAMETER);
     }
 
+    subject.Family = (UCHAR)lookup.Client.Family;
+    subject.Protocol = (UCHAR)lookup.Protocol;
+    subject.HasPorts = lookup.Protocol == OIP_PROTOCOL_TCP || lookup.Protocol == OIP_PROTOCOL_UDP;
+    subject.ClientPort = lookup.ClientPort;
+    subject.ClusterPort = lookup.ClusterPort;
+    subject.Client = lookup.Client.Address;
+    subject.Cluster = lookup.Cluster.Address;
+    OipFlowKey(&key, subject.Family, subject.Client, subject.Cluster, subject.Protocol,
+               subject.ClientPort | ((UINT32)subject.ClusterPort << 16));
     NdisAcquireRWLockRead(Oip.DataLock, &lockState, 0);
-    member = OipChooseMember(config, (UCHAR)lookup.Client.Family, lookup.Client.Address,
-                             lookup.Cluster.Address, (UCHAR)lookup.Protocol, lookup.ClientPort,
-                             lookup.ClusterPort, &slot);
+    OipChoose(config, &subject, &choice);
+    if (subject.HasPorts &&
+        OipFlowFind(Oip.Flows, &key, OipFlowHash(Oip.Flows, &key), OipFlowTime(OipNow()), &flow))
+    {
+        server = config->ByHandle[flow.Owner];
+    }
     NdisReleaseRWLock(Oip.DataLock, &lockState);
 
-    result->NodeId = member == OIP_TABLE_NONE ? 0 : config->Members[member].NodeId;
-    result->Slot = slot;
+    result->NodeId = choice.Member == OIP_TABLE_NONE ? 0 : config->Members[choice.Member].NodeId;
+    result->Slot = choice.Slot;
+    result->Rule = choice.Rule == OIP_RULE_NONE ? MAXULONG : choice.Rule;
+    result->Flow = server == OIP_TABLE_NONE ? 0 : config->Members[server].NodeId;
     Call->Written = sizeof(*result);
     return STATUS_SUCCESS;
 }
@@ -226,6 +295,13 @@ static const struct
     {ONEIP_IOCTL_LOOKUP, sizeof(ONEIP_LOOKUP), sizeof(ONEIP_LOOKUP), sizeof(ONEIP_LOOKUP_RESULT),
      OipLookup},
     {ONEIP_IOCTL_GET_REFUSAL, 0, 0, sizeof(ONEIP_REFUSAL), OipGetRefusal},
+    {ONEIP_IOCTL_SET_DRAIN, sizeof(ONEIP_DRAIN), sizeof(ONEIP_DRAIN), 0, OipSetDrain},
+    {ONEIP_IOCTL_GET_FLOWS, sizeof(ONEIP_FLOW_QUERY), sizeof(ONEIP_FLOW_QUERY),
+     sizeof(ONEIP_FLOW_PAGE) + OIP_FLOW_WAYS * sizeof(ONEIP_FLOW), OipGetFlows},
+    {ONEIP_IOCTL_IMPORT_FLOWS, sizeof(ONEIP_FLOW_IMPORT), MAXULONG, sizeof(ONEIP_FLOW_IMPORTED),
+     OipImportFlows},
+    {ONEIP_IOCTL_COUNT_FLOWS, 0, 0, sizeof(ONEIP_FLOW_COUNTS), OipCountFlows},
+    {ONEIP_IOCTL_GET_RULES, 0, 0, sizeof(ONEIP_RULE_STATUS), OipGetRules},
 };
 
 static VOID OipRemember(_Inout_ OIP_HANDLE *Handle, _In_ ULONG Code, _In_ NTSTATUS Status,

@@ -15,6 +15,7 @@
 
 #include "cluster.h"
 #include "event.h"
+#include "fragment.h"
 #include "stats.h"
 
 #define OIP_DEFAULT_MTU 1500
@@ -256,7 +257,7 @@ static NDIS_STATUS OipCreatePool(_Inout_ OIP_FILTER *Filter, _In_ ULONG Mtu)
     parameters.fAllocateNetBuffer = TRUE;
     parameters.ContextSize = sizeof(OIP_SEND_CONTEXT);
     parameters.PoolTag = OIP_TAG_PACKET;
-    parameters.DataSize = Mtu + OIP_ETHERNET_BYTES;
+    parameters.DataSize = Mtu + OIP_ETHERNET_BYTES + OIP_MAX_VLAN_TAGS * OIP_VLAN_TAG_BYTES;
     pool = NdisAllocateNetBufferListPool(Filter->Handle, &parameters);
     if (pool == NULL)
     {
@@ -278,6 +279,7 @@ static VOID OipFreeFilter(_In_ OIP_FILTER *Filter)
     {
         NdisFreeNetBufferListPool(Filter->Pool);
     }
+    OipFragmentsDestroy(Filter->Fragments);
     if (Filter->Sends != NULL)
     {
         ExFreeCacheAwareRundownProtection(Filter->Sends);
@@ -319,7 +321,8 @@ _Use_decl_annotations_ NDIS_STATUS OipFilterAttach(NDIS_HANDLE NdisFilterHandle,
     KeInitializeEvent(&filter->OidIdle, NotificationEvent, TRUE);
     KeInitializeEvent(&filter->OidDone, SynchronizationEvent, FALSE);
     filter->Sends = ExAllocateCacheAwareRundownProtection(NonPagedPoolNx, OIP_TAG_FILTER);
-    if (filter->Sends == NULL)
+    filter->Fragments = OipFragmentsCreate();
+    if (filter->Sends == NULL || filter->Fragments == NULL)
     {
         OipFreeFilter(filter);
         return NDIS_STATUS_RESOURCES;
@@ -383,6 +386,7 @@ OipFilterRestart(NDIS_HANDLE FilterModuleContext, PNDIS_FILTER_RESTART_PARAMETER
     if (status == NDIS_STATUS_SUCCESS)
     {
         ExReInitializeRundownProtectionCacheAware(filter->Sends);
+        OipFragmentsOpen(filter);
         OipClusterRunning(filter, TRUE);
     }
     OipControlUnlock();
@@ -398,6 +402,9 @@ _Use_decl_annotations_ NDIS_STATUS OipFilterPause(NDIS_HANDLE FilterModuleContex
     OipControlLock();
     OipClusterRunning(filter, FALSE);
     OipControlUnlock();
+    OipFragmentsClose(filter);
+    /* An OID request of our own may be out. */
+    KeWaitForSingleObject(&filter->OidIdle, Executive, KernelMode, FALSE, NULL);
     /* Nothing new is made from here on; what is out comes home, and with it what it was lent. */
     ExWaitForRundownProtectionReleaseCacheAware(filter->Sends);
     return NDIS_STATUS_SUCCESS;

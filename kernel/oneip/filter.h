@@ -5,6 +5,10 @@
 
 #include "oneip.h"
 
+/* VLANs that the cluster's frames were seen on; announcements go there, too. */
+#define OIP_MAX_VLANS     8
+#define OIP_VLAN_IN_FRAME 0x10000 /* the tag is part of the frame, with TPID 0x8100 */
+
 /* What the adapter takes off our hands on send, as it is configured now. */
 typedef struct OIP_OFFLOAD
 {
@@ -24,11 +28,13 @@ struct OIP_FILTER
 {
     LIST_ENTRY Link; /* Oip.Filters; ControlLock */
     NDIS_HANDLE Handle;
-    NDIS_HANDLE Pool;                  /* of own NBLs, each with NB, MDL and BufferBytes of data */
-    PEX_RUNDOWN_REF_CACHE_AWARE Sends; /* held by every own NBL; run down while not running */
+    NDIS_HANDLE Pool;                   /* of own NBLs, each with NB, MDL and BufferBytes of data */
+    PEX_RUNDOWN_REF_CACHE_AWARE Sends;  /* held by every own NBL; run down while not running */
+    OIP_FRAGMENTS *Fragments;           /* fragment.h */
+    volatile LONG Vlans[OIP_MAX_VLANS]; /* 802.1Q tag, without priority; 0 free; never forgotten */
     UCHAR Mac[6];
     ULONG Mtu;         /* bytes above the Ethernet header */
-    ULONG BufferBytes; /* Mtu and the Ethernet header */
+    ULONG BufferBytes; /* Mtu, the Ethernet header and tags */
 
     /* Written under RoleLock and DataLock, read under either. */
     BOOLEAN Running;

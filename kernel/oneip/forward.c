@@ -26,7 +26,7 @@
 #include "stats.h"
 
 /* Longest Ethernet, IP and TCP headers with all options. */
-#define OIP_MAX_HEADERS (OIP_ETHERNET_BYTES + 60 + 60)
+#define OIP_MAX_HEADERS (OIP_ETHERNET_BYTES + OIP_MAX_VLAN_TAGS * OIP_VLAN_TAG_BYTES + 60 + 60)
 
 _Use_decl_annotations_ PNET_BUFFER_LIST OipAllocateSend(OIP_FILTER *Filter, ULONG Bytes,
                                                         UCHAR **Data)
@@ -36,7 +36,8 @@ _Use_decl_annotations_ PNET_BUFFER_LIST OipAllocateSend(OIP_FILTER *Filter, ULON
     OIP_SEND_CONTEXT *context;
 
     NT_ASSERT(Bytes <= Filter->BufferBytes);
-    nbl = NdisAllocateNetBufferList(Filter->Pool, 0, 0);
+    /* The pool has room for a context; the allocation reserves it. */
+    nbl = NdisAllocateNetBufferList(Filter->Pool, sizeof(OIP_SEND_CONTEXT), 0);
     if (nbl == NULL)
     {
         return NULL;
@@ -72,6 +73,18 @@ _Use_decl_annotations_ VOID OipFreeSend(PNET_BUFFER_LIST Nbl)
         IoFreeMdl(context->Partial);
     }
     NdisFreeNetBufferList(Nbl);
+}
+
+/* DataLock (shared). Tag: out of band, as the frame came with it. */
+static VOID OipStampForwarded(_In_ PNET_BUFFER_LIST Nbl, _In_ OIP_DECISION Decision,
+                              _In_opt_ PVOID Tag)
+{
+    OIP_SEND_CONTEXT *context = (OIP_SEND_CONTEXT *)NET_BUFFER_LIST_CONTEXT_DATA_START(Nbl);
+
+    context->Forwarded = TRUE;
+    context->Decision = (UINT8)Decision;
+    context->Generation = Oip.Config->Header.Generation;
+    NET_BUFFER_LIST_INFO(Nbl, Ieee8021QNetBufferListInfo) = Tag;
 }
 
 static BOOLEAN OipOffersChecksum(_In_ const OIP_OFFLOAD *Offload, _In_ const OIP_FRAME *Frame)
@@ -121,12 +134,56 @@ static VOID OipFixTransportChecksum(_In_ const OIP_OFFLOAD *Offload, _In_ PNET_B
     OipWrite16(checksum, folded);
 }
 
+static BOOLEAN OipPlainVouched(_In_ PNET_BUFFER_LIST Nbl, _In_ UCHAR Protocol)
+{
+    NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info;
+
+    info.Value = NET_BUFFER_LIST_INFO(Nbl, TcpIpChecksumNetBufferListInfo);
+    return Protocol == OIP_PROTOCOL_TCP ? info.Receive.TcpChecksumSucceeded != 0
+                                        : info.Receive.UdpChecksumSucceeded != 0;
+}
+
+_Use_decl_annotations_ BOOLEAN OipOffloadPlainReady(const OIP_FILTER *Filter, PNET_BUFFER_LIST Nbl,
+                                                    UCHAR Protocol)
+{
+    return !OipPlainVouched(Nbl, Protocol) ||
+           (Protocol == OIP_PROTOCOL_TCP ? Filter->Offload.ChecksumTcp4
+                                         : Filter->Offload.ChecksumUdp4);
+}
+
+_Use_decl_annotations_ VOID OipOffloadPlain(PNET_BUFFER_LIST Nbl, PNET_BUFFER_LIST Copy,
+                                            UCHAR *Data)
+{
+    const UCHAR *ip = Data + OIP_ETHERNET_BYTES;
+    UCHAR *transport = Data + OIP_ETHERNET_BYTES + OIP_IPV4_BYTES;
+    UCHAR protocol = ip[OIP_IPV4_PROTOCOL];
+    UCHAR *checksum =
+        transport + (protocol == OIP_PROTOCOL_TCP ? OIP_TCP_CHECKSUM : OIP_UDP_CHECKSUM);
+    NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info;
+
+    if (!OipPlainVouched(Nbl, protocol) ||
+        (protocol == OIP_PROTOCOL_UDP && OipLoad16(checksum) == 0))
+    {
+        return;
+    }
+    OipWrite16(checksum,
+               OipSumFold(OipSumPseudoHeader(
+                   OneIpFamilyIpv4, ip + OIP_IPV4_SOURCE, ip + OIP_IPV4_DESTINATION, protocol,
+                   OipRead16(ip + OIP_IPV4_TOTAL_LENGTH) - (ULONG)OIP_IPV4_BYTES)));
+    info.Value = NULL;
+    info.Transmit.IsIPv4 = 1;
+    info.Transmit.TcpChecksum = protocol == OIP_PROTOCOL_TCP;
+    info.Transmit.UdpChecksum = protocol == OIP_PROTOCOL_UDP;
+    info.Transmit.TcpHeaderOffset = OIP_ETHERNET_BYTES + OIP_IPV4_BYTES;
+    NET_BUFFER_LIST_INFO(Copy, TcpIpChecksumNetBufferListInfo) = info.Value;
+}
+
 /* Did the receiver's hardware vouch for the transport checksum? Then the bytes may lack it. */
 static BOOLEAN OipChecksumVouched(_In_ PNET_BUFFER_LIST Nbl, _In_ const OIP_FRAME *Frame)
 {
     NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info;
 
-    if (!Frame->HasPorts)
+    if (!Frame->HasPorts || Frame->Fragment)
     {
         return FALSE;
     }
@@ -165,7 +222,7 @@ static ONEIP_DROP OipForwardCopy(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST 
           OipRead16(data + Frame->TransportOffset + OIP_UDP_CHECKSUM) == 0))
     {
         OipFixTransportChecksum(&Filter->Offload, copy, Frame, data + Frame->TransportOffset,
-                                OIP_ETHERNET_BYTES + Frame->NetworkBytes - Frame->TransportOffset);
+                                Frame->LinkBytes + Frame->NetworkBytes - Frame->TransportOffset);
     }
     OipSendsAppend(Sends, copy);
     return OneIpDropReasons;
@@ -232,21 +289,25 @@ static BOOLEAN OipSegmentSizes(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nb
     ULONG payload;
     ULONG segments = NET_BUFFER_LIST_COALESCED_SEG_COUNT(Nbl);
 
-    if (!Frame->HasPorts || Frame->Protocol != OIP_PROTOCOL_TCP)
+    /* Nothing coalesces frames with extension headers (WDK: "Rules for Coalescing TCP/IP
+     * Segments"); a fragment is no segment. */
+    if (!Frame->HasPorts || Frame->Fragment || Frame->Protocol != OIP_PROTOCOL_TCP ||
+        (Frame->Family == OneIpFamilyIpv6 &&
+         Frame->TransportOffset != Frame->LinkBytes + (ULONG)OIP_IPV6_BYTES))
     {
         return FALSE;
     }
     headers =
         Frame->TransportOffset + (Head[Frame->TransportOffset + OIP_TCP_DATA_OFFSET] >> 4) * 4UL;
     if (headers < Frame->TransportOffset + (ULONG)OIP_TCP_BYTES || headers > HeadBytes ||
-        headers >= OIP_ETHERNET_BYTES + Frame->NetworkBytes ||
-        headers >= OIP_ETHERNET_BYTES + Filter->Mtu)
+        headers >= Frame->LinkBytes + Frame->NetworkBytes ||
+        headers >= Frame->LinkBytes + Filter->Mtu)
     {
         return FALSE;
     }
 
-    room = OIP_ETHERNET_BYTES + Filter->Mtu - headers;
-    payload = OIP_ETHERNET_BYTES + Frame->NetworkBytes - headers;
+    room = Frame->LinkBytes + Filter->Mtu - headers;
+    payload = Frame->LinkBytes + Frame->NetworkBytes - headers;
     *HeaderBytes = headers;
     *Mss = segments > 1 ? OIP_MIN(room, (payload + segments - 1) / segments) : room;
     return TRUE;
@@ -257,14 +318,14 @@ static VOID OipFixSegmentHeaders(_In_ const OIP_FRAME *Frame, _Inout_ UCHAR *Dat
                                  _In_ ULONG HeaderBytes, _In_ ULONG Offset, _In_ ULONG Bytes,
                                  _In_ ULONG Index, _In_ BOOLEAN Last)
 {
-    UCHAR *ip = Data + OIP_ETHERNET_BYTES;
+    UCHAR *ip = Data + Frame->LinkBytes;
     UCHAR *tcp = Data + Frame->TransportOffset;
 
     if (Frame->Family == OneIpFamilyIpv4)
     {
-        ULONG ipBytes = Frame->TransportOffset - (ULONG)OIP_ETHERNET_BYTES;
+        ULONG ipBytes = Frame->TransportOffset - Frame->LinkBytes;
 
-        OipWrite16(ip + OIP_IPV4_TOTAL_LENGTH, HeaderBytes - OIP_ETHERNET_BYTES + Bytes);
+        OipWrite16(ip + OIP_IPV4_TOTAL_LENGTH, HeaderBytes - Frame->LinkBytes + Bytes);
         OipWrite16(ip + OIP_IPV4_ID, OipRead16(ip + OIP_IPV4_ID) + Index);
         OipWrite16(ip + OIP_IPV4_CHECKSUM, 0);
         OipWrite16(ip + OIP_IPV4_CHECKSUM, (USHORT)~OipSumFold(OipSum(ip, ipBytes)));
@@ -272,7 +333,7 @@ static VOID OipFixSegmentHeaders(_In_ const OIP_FRAME *Frame, _Inout_ UCHAR *Dat
     else
     {
         OipWrite16(ip + OIP_IPV6_PAYLOAD_LENGTH,
-                   HeaderBytes - OIP_ETHERNET_BYTES - OIP_IPV6_BYTES + Bytes);
+                   HeaderBytes - Frame->LinkBytes - OIP_IPV6_BYTES + Bytes);
     }
 
     OipWrite32(tcp + OIP_TCP_SEQUENCE, OipRead32(tcp + OIP_TCP_SEQUENCE) + Offset);
@@ -291,7 +352,7 @@ static ONEIP_DROP OipForwardSegments(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER N
                                      _In_ ULONG HeaderBytes, _In_ ULONG Mss,
                                      _Inout_ OIP_SENDS *Sends)
 {
-    ULONG payload = OIP_ETHERNET_BYTES + Frame->NetworkBytes - HeaderBytes;
+    ULONG payload = Frame->LinkBytes + Frame->NetworkBytes - HeaderBytes;
     ULONG segments = (payload + Mss - 1) / Mss;
     PNET_BUFFER_LIST *last = Sends->Last;
     ULONG count = Sends->Count;
@@ -381,9 +442,9 @@ static ONEIP_DROP OipForwardLarge(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST
         return OneIpDropTooLong;
     }
 
-    payload = OIP_ETHERNET_BYTES + Frame->NetworkBytes - headerBytes;
+    payload = Frame->LinkBytes + Frame->NetworkBytes - headerBytes;
     if (Resources || NET_BUFFER_NEXT_NB(Nb) != NULL || NET_BUFFER_LIST_FIRST_NB(Nbl) != Nb ||
-        Frame->Length != OIP_ETHERNET_BYTES + Frame->NetworkBytes || payload > lsoMax ||
+        Frame->Length != Frame->LinkBytes + Frame->NetworkBytes || payload > lsoMax ||
         (payload + mss - 1) / mss < lsoMin || !OipOffersChecksum(&Filter->Offload, Frame))
     {
         return OipForwardSegments(Filter, Nb, Frame, TargetMac, headerBytes, mss, Sends);
@@ -414,8 +475,8 @@ static ONEIP_DROP OipForwardLarge(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST
 
 _Use_decl_annotations_ ONEIP_DROP OipForward(OIP_FILTER *Filter, PNET_BUFFER_LIST Nbl,
                                              PNET_BUFFER Nb, const OIP_FRAME *Frame,
-                                             const UCHAR *TargetMac, BOOLEAN Resources,
-                                             OIP_SENDS *Sends, BOOLEAN *Kept)
+                                             const UCHAR *TargetMac, OIP_DECISION Decision,
+                                             BOOLEAN Resources, OIP_SENDS *Sends, BOOLEAN *Kept)
 {
     PNET_BUFFER_LIST *last = Sends->Last;
     ONEIP_DROP drop;
@@ -425,7 +486,7 @@ _Use_decl_annotations_ ONEIP_DROP OipForward(OIP_FILTER *Filter, PNET_BUFFER_LIS
     {
         return OneIpDropPaused;
     }
-    if (Frame->Length <= Filter->Mtu + OIP_ETHERNET_BYTES)
+    if (Frame->Length <= Filter->Mtu + Frame->LinkBytes)
     {
         drop = OipForwardCopy(Filter, Nbl, Nb, Frame, TargetMac, Sends);
     }
@@ -436,9 +497,50 @@ _Use_decl_annotations_ ONEIP_DROP OipForward(OIP_FILTER *Filter, PNET_BUFFER_LIS
 
     for (PNET_BUFFER_LIST nbl = *last; nbl != NULL; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
     {
-        ((OIP_SEND_CONTEXT *)NET_BUFFER_LIST_CONTEXT_DATA_START(nbl))->Forwarded = TRUE;
+        OipStampForwarded(nbl, Decision, NET_BUFFER_LIST_INFO(Nbl, Ieee8021QNetBufferListInfo));
     }
     return drop;
+}
+
+_Use_decl_annotations_ VOID OipForwardHeld(OIP_FILTER *Filter, PNET_BUFFER_LIST Nbl,
+                                           const UCHAR *TargetMac, OIP_SENDS *Sends)
+{
+    OipAddress(OipSendData(NET_BUFFER_LIST_FIRST_NB(Nbl)), TargetMac, Filter->Mac);
+    OipStampForwarded(Nbl, OipByFlow, NET_BUFFER_LIST_INFO(Nbl, Ieee8021QNetBufferListInfo));
+    Sends->Credit++;
+    OipSendsAppend(Sends, Nbl);
+}
+
+_Use_decl_annotations_ VOID OipHeldReturned(OIP_FILTER *Filter, PNET_BUFFER_LIST Nbls)
+{
+    ULONG count = 0;
+
+    while (Nbls != NULL)
+    {
+        PNET_BUFFER_LIST next = NET_BUFFER_LIST_NEXT_NBL(Nbls);
+
+        OipFreeSend(Nbls);
+        count++;
+        Nbls = next;
+    }
+    ExReleaseRundownProtectionCacheAwareEx(Filter->Sends, count);
+}
+
+_Use_decl_annotations_ VOID OipSplitOwn(const OIP_FILTER *Filter, PNET_BUFFER_LIST *Nbls,
+                                        PNET_BUFFER_LIST *Own)
+{
+    PNET_BUFFER_LIST *ownLast = Own;
+    PNET_BUFFER_LIST *othersLast = Nbls;
+
+    for (PNET_BUFFER_LIST nbl = *Nbls; nbl != NULL; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
+    {
+        PNET_BUFFER_LIST **last = nbl->SourceHandle == Filter->Handle ? &ownLast : &othersLast;
+
+        **last = nbl;
+        *last = &NET_BUFFER_LIST_NEXT_NBL(nbl);
+    }
+    *ownLast = NULL;
+    *othersLast = NULL;
 }
 
 /* References are taken by so many at a time, which spares the data path an interlocked operation

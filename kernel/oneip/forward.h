@@ -11,6 +11,15 @@
  * protection, whose end FilterPause waits for); the references are taken ahead, for a whole batch
  * at once: that is the credit.
  */
+/* What decided where a client's frame goes. */
+typedef enum OIP_DECISION
+{
+    OipByTable,  /* the rules and the table, or the list of modulo */
+    OipByFlow,   /* a known flow, or the datagram of a fragment */
+    OipByFormer, /* the second chance */
+    OipBySender  /* the member that sent it here */
+} OIP_DECISION;
+
 typedef struct OIP_SENDS
 {
     PNET_BUFFER_LIST First;
@@ -27,6 +36,9 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) OIP_SEND_CONTEXT
     PNET_BUFFER_LIST Original; /* received NBL that this one lends its payload from, or NULL */
     PMDL Partial;              /* describes the rest of the MDL that the headers end in, or NULL */
     BOOLEAN Forwarded;         /* a client's frame, not one of our own */
+    UINT8 Decision;            /* OIP_DECISION, where Forwarded; with it the generation of the
+                                  configuration: for debuggers and tests */
+    UINT64 Generation;
 } OIP_SEND_CONTEXT;
 
 /*
@@ -37,6 +49,12 @@ _Must_inspect_result_ PNET_BUFFER_LIST OipAllocateSend(_In_ OIP_FILTER *Filter, 
                                                        _Outptr_result_bytebuffer_(Bytes)
                                                            UCHAR **Data);
 VOID OipFreeSend(_In_ PNET_BUFFER_LIST Nbl);
+
+/* The data of an own NBL: the pool's memory is one piece of non-paged pool, and mapped. */
+FORCEINLINE UCHAR *OipSendData(_In_ PNET_BUFFER Nb)
+{
+    return (UCHAR *)NET_BUFFER_CURRENT_MDL(Nb)->MappedSystemVa + NET_BUFFER_CURRENT_MDL_OFFSET(Nb);
+}
 
 FORCEINLINE VOID OipSendsAppend(_Inout_ OIP_SENDS *Sends, _In_ PNET_BUFFER_LIST Nbl)
 {
@@ -55,8 +73,16 @@ FORCEINLINE VOID OipSendsAppend(_Inout_ OIP_SENDS *Sends, _In_ PNET_BUFFER_LIST 
 _Must_inspect_result_ ONEIP_DROP OipForward(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
                                             _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
                                             _In_reads_bytes_(6) const UCHAR *TargetMac,
-                                            _In_ BOOLEAN Resources, _Inout_ OIP_SENDS *Sends,
-                                            _Out_ BOOLEAN *Kept);
+                                            _In_ OIP_DECISION Decision, _In_ BOOLEAN Resources,
+                                            _Inout_ OIP_SENDS *Sends, _Out_ BOOLEAN *Kept);
+
+/* For the fast path, of a frame of TCP or UDP over IPv4 without tags and options. If the receiver's
+ * hardware vouched for its checksum, does the adapter make a new one? */
+BOOLEAN OipOffloadPlainReady(_In_ const OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
+                             _In_ UCHAR Protocol);
+
+/* Then Copy, which has the frame at Data, is sent with that offload. */
+VOID OipOffloadPlain(_In_ PNET_BUFFER_LIST Nbl, _In_ PNET_BUFFER_LIST Copy, _Inout_ UCHAR *Data);
 
 /* Begins a batch; it has no credit yet. */
 FORCEINLINE VOID OipSendsBegin(_Out_ OIP_SENDS *Sends)
@@ -77,6 +103,19 @@ _Must_inspect_result_ BOOLEAN OipSendsReserve(_In_ OIP_FILTER *Filter, _In_ ULON
 
 /* Sends the batch and gives back what is left of its credit. Without locks, at DISPATCH_LEVEL. */
 VOID OipSubmit(_In_ OIP_FILTER *Filter, _Inout_ OIP_SENDS *Sends);
+
+/* Appends a held copy (fragment.h), with the reference that it has, to TargetMac. DataLock
+ * (shared).
+ */
+VOID OipForwardHeld(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
+                    _In_reads_bytes_(6) const UCHAR *TargetMac, _Inout_ OIP_SENDS *Sends);
+
+/* Held copies that were indicated come back. IRQL <= DISPATCH_LEVEL. */
+VOID OipHeldReturned(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbls);
+
+/* Takes own NBLs out of a chain. */
+VOID OipSplitOwn(_In_ const OIP_FILTER *Filter, _Inout_ PNET_BUFFER_LIST *Nbls,
+                 _Out_ PNET_BUFFER_LIST *Own);
 
 /* FILTER_SEND_NET_BUFFER_LISTS_COMPLETE's part for own NBLs: counts, returns originals, frees. */
 VOID OipSendsCompleted(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbls, _In_ ULONG Flags);

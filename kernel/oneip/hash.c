@@ -36,6 +36,23 @@ UINT64 OipHashClient(_In_ const OIP_SIP_KEY *Key, _In_ UINT32 Family, _In_ const
     return OipSipFinish64(&state);
 }
 
+UINT64 OipHashNetwork(_In_ const OIP_SIP_KEY *Key, _In_ UINT32 Family, _In_ const UINT8 *Address)
+{
+    OIP_SIP_STATE state;
+
+    OipSipStart(&state, Key);
+    if (Family == OneIpFamilyIpv4)
+    {
+        OipSipWord(&state, (3ULL << 56) | (OipHashLoad32(Address) & 0xFFFFFF));
+    }
+    else
+    {
+        OipSipWord(&state, OipHashLoad64(Address));
+        OipSipWord(&state, 8ULL << 56);
+    }
+    return OipSipFinish64(&state);
+}
+
 UINT64 OipHashFiveTuple(_In_ const OIP_SIP_KEY *Key, _In_ UINT32 Family, _In_ const UINT8 *Client,
                         _In_ const UINT8 *Cluster, _In_ UINT8 Protocol, _In_ UINT16 ClientPort,
                         _In_ UINT16 ClusterPort)

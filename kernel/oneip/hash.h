@@ -3,6 +3,7 @@
  *
  *      affinity     message (SipHash-2-4 under the configuration's HashKey)           bytes
  *      client       source address                                                    4 or 16
+ *      network      its first 24 or 64 bits                                           3 or 8
  *      five-tuple   client address, cluster address, protocol, client port, cluster port
  *                                                                                     13 or 37
  *
@@ -40,6 +41,9 @@ FORCEINLINE UINT64 OipHashClientIpv4(_In_ const OIP_SIP_KEY *Key, _In_ UINT32 Ad
 
 /* Affinity by client. Address: 4 or 16 bytes. */
 UINT64 OipHashClient(_In_ const OIP_SIP_KEY *Key, _In_ UINT32 Family, _In_ const UINT8 *Address);
+
+/* Affinity by network: /24 or /64 of a source address of 4 or 16 bytes. */
+UINT64 OipHashNetwork(_In_ const OIP_SIP_KEY *Key, _In_ UINT32 Family, _In_ const UINT8 *Address);
 
 /* Affinity by five-tuple. Ports are in network byte order, as loaded from the frame; both zero
  * where there are none. */

@@ -19,7 +19,7 @@
 #include "event.h"
 #include "stats.h"
 
-/* ARP over Ethernet for IPv4: offsets in the frame. */
+/* ARP over Ethernet for IPv4: offsets in a frame without tags; OipUntagged finds its beginning. */
 #define ARP_BYTES      42
 #define ARP_FIXED      14
 #define ARP_OPERATION  20
@@ -59,33 +59,70 @@ static BOOLEAN OipIsZero(_In_reads_bytes_(Bytes) const UCHAR *Data, _In_ ULONG B
     return any == 0;
 }
 
-static VOID OipMakeEthernet(_Out_writes_bytes_(OIP_ETHERNET_BYTES) UCHAR *Data,
-                            _In_ const UCHAR *TargetMac, _In_ const UCHAR *OwnMac,
-                            _In_ USHORT EtherType)
+/* The 802.1Q tags that an answer takes from its question. */
+typedef struct OIP_TAGS
 {
-    RtlCopyMemory(Data, TargetMac, 6);
-    RtlCopyMemory(Data + 6, OwnMac, 6);
-    OipWrite16(Data + 12, EtherType);
+    const UCHAR *Data; /* in the frame */
+    ULONG Bytes;
+    PVOID OutOfBand; /* Ieee8021QNetBufferListInfo */
+} OIP_TAGS;
+
+static const OIP_TAGS Untagged;
+
+static VOID OipTagsOf(_In_ const OIP_FRAME *Frame, _In_ PNET_BUFFER_LIST Nbl, _Out_ OIP_TAGS *Tags)
+{
+    Tags->Data = Frame->Head + 12;
+    Tags->Bytes = Frame->LinkBytes - (ULONG)OIP_ETHERNET_BYTES;
+    Tags->OutOfBand = NET_BUFFER_LIST_INFO(Nbl, Ieee8021QNetBufferListInfo);
+}
+
+/* Where the frame would begin if it had no tags. */
+static const UCHAR *OipUntagged(_In_ const OIP_FRAME *Frame)
+{
+    return Frame->Head + Frame->LinkBytes - OIP_ETHERNET_BYTES;
+}
+
+/* An own frame of Bytes and its tags. *Data: where it would begin without tags. NULL: no memory, or
+ * the filter pauses. */
+static PNET_BUFFER_LIST OipMakeEthernet(_In_ OIP_FILTER *Filter, _In_ ULONG Bytes,
+                                        _In_ const UCHAR *TargetMac, _In_ USHORT EtherType,
+                                        _In_ const OIP_TAGS *Tags, _Inout_ OIP_SENDS *Sends,
+                                        _Out_ UCHAR **Data)
+{
+    PNET_BUFFER_LIST nbl;
+    UCHAR *frame;
+
+    if (!OipSendsReserve(Filter, 1, Sends))
+    {
+        return NULL;
+    }
+    nbl = OipAllocateSend(Filter, Bytes + Tags->Bytes, &frame);
+    if (nbl == NULL)
+    {
+        return NULL;
+    }
+    RtlCopyMemory(frame, TargetMac, 6);
+    RtlCopyMemory(frame + 6, Filter->Mac, 6);
+    RtlCopyMemory(frame + 12, Tags->Data, Tags->Bytes);
+    NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo) = Tags->OutOfBand;
+    *Data = frame + Tags->Bytes;
+    OipWrite16(*Data + 12, EtherType);
+    return nbl;
 }
 
 static BOOLEAN OipAppendArp(_In_ OIP_FILTER *Filter, _In_ USHORT Operation,
                             _In_ const UCHAR *EthernetTarget, _In_ const UCHAR *SenderIp,
                             _In_ const UCHAR *TargetMac, _In_ const UCHAR *TargetIp,
-                            _Inout_ OIP_SENDS *Sends)
+                            _In_ const OIP_TAGS *Tags, _Inout_ OIP_SENDS *Sends)
 {
     UCHAR *data;
-    PNET_BUFFER_LIST nbl;
+    PNET_BUFFER_LIST nbl =
+        OipMakeEthernet(Filter, ARP_BYTES, EthernetTarget, OIP_ETHERTYPE_ARP, Tags, Sends, &data);
 
-    if (!OipSendsReserve(Filter, 1, Sends))
-    {
-        return FALSE;
-    }
-    nbl = OipAllocateSend(Filter, ARP_BYTES, &data);
     if (nbl == NULL)
     {
         return FALSE;
     }
-    OipMakeEthernet(data, EthernetTarget, Filter->Mac, OIP_ETHERTYPE_ARP);
     RtlCopyMemory(data + ARP_FIXED, ArpFixed, sizeof(ArpFixed));
     OipWrite16(data + ARP_OPERATION, Operation);
     RtlCopyMemory(data + ARP_SENDER_MAC, Filter->Mac, 6);
@@ -96,40 +133,33 @@ static BOOLEAN OipAppendArp(_In_ OIP_FILTER *Filter, _In_ USHORT Operation,
     return TRUE;
 }
 
-/* Writes the checksum of an ICMPv6 message that ends where the IPv6 payload ends. */
-static VOID OipSumIcmpv6(_Inout_ UCHAR *Ip, _In_ ULONG IcmpBytes)
+/* Writes the checksum of an ICMPv6 message of IcmpBytes. */
+static VOID OipSumIcmpv6(_In_ const UCHAR *Ip, _Inout_ UCHAR *Icmp, _In_ ULONG IcmpBytes)
 {
-    UCHAR *icmp = Ip + OIP_IPV6_BYTES;
-
-    OipWrite16(icmp + 2, 0);
-    OipWrite16(icmp + 2,
+    OipWrite16(Icmp + 2, 0);
+    OipWrite16(Icmp + 2,
                (USHORT)~OipSumFold(OipSumPseudoHeader(OneIpFamilyIpv6, Ip + OIP_IPV6_SOURCE,
                                                       Ip + OIP_IPV6_DESTINATION,
                                                       OIP_PROTOCOL_ICMPV6, IcmpBytes) +
-                                   OipSum(icmp, IcmpBytes)));
+                                   OipSum(Icmp, IcmpBytes)));
 }
 
 static BOOLEAN OipAppendAdvertisement(_In_ OIP_FILTER *Filter, _In_ const UCHAR *EthernetTarget,
                                       _In_ const UCHAR *Destination, _In_ const UCHAR *Address,
-                                      _In_ UCHAR Flags, _Inout_ OIP_SENDS *Sends)
+                                      _In_ UCHAR Flags, _In_ const OIP_TAGS *Tags,
+                                      _Inout_ OIP_SENDS *Sends)
 {
     UCHAR *data;
     UCHAR *ip;
     UCHAR *icmp;
-    PNET_BUFFER_LIST nbl;
+    PNET_BUFFER_LIST nbl =
+        OipMakeEthernet(Filter, OIP_ETHERNET_BYTES + OIP_IPV6_BYTES + ND_ADVERTISEMENT_BYTES,
+                        EthernetTarget, OIP_ETHERTYPE_IPV6, Tags, Sends, &data);
 
-    if (!OipSendsReserve(Filter, 1, Sends))
-    {
-        return FALSE;
-    }
-    nbl = OipAllocateSend(Filter, OIP_ETHERNET_BYTES + OIP_IPV6_BYTES + ND_ADVERTISEMENT_BYTES,
-                          &data);
     if (nbl == NULL)
     {
         return FALSE;
     }
-
-    OipMakeEthernet(data, EthernetTarget, Filter->Mac, OIP_ETHERTYPE_IPV6);
     ip = data + OIP_ETHERNET_BYTES;
     RtlZeroMemory(ip, OIP_IPV6_BYTES + ND_ADVERTISEMENT_BYTES);
     ip[0] = 0x60;
@@ -145,7 +175,7 @@ static BOOLEAN OipAppendAdvertisement(_In_ OIP_FILTER *Filter, _In_ const UCHAR 
     icmp[ND_NEIGHBOR_BYTES] = ND_TARGET_LINK_ADDRESS;
     icmp[ND_NEIGHBOR_BYTES + 1] = 1; /* in units of 8 bytes */
     RtlCopyMemory(icmp + ND_NEIGHBOR_BYTES + 2, Filter->Mac, 6);
-    OipSumIcmpv6(ip, ND_ADVERTISEMENT_BYTES);
+    OipSumIcmpv6(ip, icmp, ND_ADVERTISEMENT_BYTES);
     OipSendsAppend(Sends, nbl);
     return TRUE;
 }
@@ -178,15 +208,16 @@ static VOID OipConflict(_In_ UINT32 Family, _In_ const UCHAR *Address, _In_ cons
 }
 
 static OIP_VERDICT OipReceiveArp(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
-                                 _In_ const OIP_FRAME *Frame, _In_ BOOLEAN Acting,
-                                 _Inout_ OIP_SENDS *Sends, _Out_ ONEIP_DROP *Drop)
+                                 _In_ const OIP_FRAME *Frame, _In_ const OIP_TAGS *Tags,
+                                 _In_ BOOLEAN Acting, _Inout_ OIP_SENDS *Sends,
+                                 _Out_ ONEIP_DROP *Drop)
 {
-    const UCHAR *arp = Frame->Head;
+    const UCHAR *arp = OipUntagged(Frame);
     BOOLEAN senderIsCluster;
     USHORT operation;
 
     *Drop = OneIpDropNeighbor;
-    if (Frame->HeadBytes < ARP_BYTES ||
+    if (Frame->Head + Frame->HeadBytes < arp + ARP_BYTES ||
         !RtlEqualMemory(arp + ARP_FIXED, ArpFixed, sizeof(ArpFixed)))
     {
         return OipVerdictPass;
@@ -217,7 +248,7 @@ static OIP_VERDICT OipReceiveArp(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGU
     }
 
     if (!OipAppendArp(Filter, ARP_REPLY, arp + ARP_SENDER_MAC, arp + ARP_TARGET_IP,
-                      arp + ARP_SENDER_MAC, arp + ARP_SENDER_IP, Sends))
+                      arp + ARP_SENDER_MAC, arp + ARP_SENDER_IP, Tags, Sends))
     {
         *Drop = OneIpDropNoMemory;
         return OipVerdictDrop;
@@ -233,24 +264,23 @@ static const UCHAR *OipNdp(_In_ const OIP_FRAME *Frame, _Out_ ULONG *Bytes)
 
     *Bytes = 0;
     if (Frame->Family != OneIpFamilyIpv6 || Frame->Malformed ||
-        Frame->Protocol != OIP_PROTOCOL_ICMPV6 ||
-        Frame->Head[OIP_ETHERNET_BYTES + OIP_IPV6_HOP_LIMIT] != 255 ||
-        Frame->HeadBytes < (ULONG)Frame->TransportOffset + 8 ||
-        Frame->NetworkBytes < OIP_IPV6_BYTES + 8)
+        Frame->Protocol != OIP_PROTOCOL_ICMPV6 || Frame->Fragment || /* RFC 6980 */
+        Frame->Head[Frame->LinkBytes + OIP_IPV6_HOP_LIMIT] != 255 ||
+        Frame->HeadBytes < Frame->TransportOffset + 8 || Frame->TransportBytes < 8)
     {
         return NULL;
     }
-    icmp = Frame->Head + Frame->TransportOffset;
-    *Bytes =
-        OIP_MIN(Frame->HeadBytes - Frame->TransportOffset, Frame->NetworkBytes - OIP_IPV6_BYTES);
+    icmp = Frame->Transport;
+    *Bytes = Frame->TransportBytes;
     return icmp[0] >= ND_ROUTER_SOLICITATION && icmp[0] <= ND_NEIGHBOR_ADVERTISEMENT && icmp[1] == 0
                ? icmp
                : NULL;
 }
 
 static OIP_VERDICT OipReceiveNdp(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
-                                 _In_ const OIP_FRAME *Frame, _In_ BOOLEAN Acting,
-                                 _Inout_ OIP_SENDS *Sends, _Out_ ONEIP_DROP *Drop)
+                                 _In_ const OIP_FRAME *Frame, _In_ const OIP_TAGS *Tags,
+                                 _In_ BOOLEAN Acting, _Inout_ OIP_SENDS *Sends,
+                                 _Out_ ONEIP_DROP *Drop)
 {
     ULONG bytes;
     const UCHAR *icmp = OipNdp(Frame, &bytes);
@@ -275,7 +305,7 @@ static OIP_VERDICT OipReceiveNdp(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGU
     OipCount(FramesIndicated, 1);
     /* A message that Head holds whole is checked; a longer one (RFC 3971's signatures) is trusted
      * as far as any ARP is. */
-    if (bytes == Frame->NetworkBytes - OIP_IPV6_BYTES &&
+    if (bytes == Frame->LinkBytes + Frame->NetworkBytes - Frame->TransportOffset &&
         OipSumFold(OipSumPseudoHeader(OneIpFamilyIpv6, Frame->Source, Frame->Destination,
                                       OIP_PROTOCOL_ICMPV6, bytes) +
                    OipSum(icmp, bytes)) != 0xFFFF)
@@ -301,9 +331,9 @@ static OIP_VERDICT OipReceiveNdp(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGU
 
     /* RFC 4861, 7.2.4: to all nodes, unsolicited, where the solicitation has no source. */
     appended = probe ? OipAppendAdvertisement(Filter, AllNodesMac, AllNodes, target,
-                                              ND_FLAG_OVERRIDE, Sends)
+                                              ND_FLAG_OVERRIDE, Tags, Sends)
                      : OipAppendAdvertisement(Filter, sourceMac, Frame->Source, target,
-                                              ND_FLAG_SOLICITED | ND_FLAG_OVERRIDE, Sends);
+                                              ND_FLAG_SOLICITED | ND_FLAG_OVERRIDE, Tags, Sends);
     if (!appended)
     {
         *Drop = OneIpDropNoMemory;
@@ -315,20 +345,24 @@ static OIP_VERDICT OipReceiveNdp(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGU
 
 _Use_decl_annotations_ OIP_VERDICT OipNeighborReceive(OIP_FILTER *Filter,
                                                       const OIP_CONFIGURATION *Config,
-                                                      const OIP_FRAME *Frame, BOOLEAN Acting,
-                                                      OIP_SENDS *Sends, ONEIP_DROP *Drop)
+                                                      PNET_BUFFER_LIST Nbl, const OIP_FRAME *Frame,
+                                                      BOOLEAN Acting, OIP_SENDS *Sends,
+                                                      ONEIP_DROP *Drop)
 {
+    OIP_TAGS tags;
+
+    OipTagsOf(Frame, Nbl, &tags);
     return Frame->EtherType == OIP_ETHERTYPE_ARP
-               ? OipReceiveArp(Filter, Config, Frame, Acting, Sends, Drop)
-               : OipReceiveNdp(Filter, Config, Frame, Acting, Sends, Drop);
+               ? OipReceiveArp(Filter, Config, Frame, &tags, Acting, Sends, Drop)
+               : OipReceiveNdp(Filter, Config, Frame, &tags, Acting, Sends, Drop);
 }
 
 static OIP_VERDICT OipSendArp(_In_ const OIP_CONFIGURATION *Config, _In_ const OIP_FRAME *Frame)
 {
-    const UCHAR *arp = Frame->Head;
+    const UCHAR *arp = OipUntagged(Frame);
     USHORT operation;
 
-    if (Frame->HeadBytes < ARP_BYTES ||
+    if (Frame->Head + Frame->HeadBytes < arp + ARP_BYTES ||
         !RtlEqualMemory(arp + ARP_FIXED, ArpFixed, sizeof(ArpFixed)))
     {
         return OipVerdictPass;
@@ -386,25 +420,60 @@ _Use_decl_annotations_ OIP_VERDICT OipNeighborSend(const OIP_CONFIGURATION *Conf
                                                  : OipSendNdp(Config, Frame);
 }
 
-_Use_decl_annotations_ VOID OipNeighborRewrite(const OIP_CONFIGURATION *Config, UCHAR *Data,
-                                               ULONG Bytes)
+_Use_decl_annotations_ VOID OipNeighborRewrite(const OIP_CONFIGURATION *Config,
+                                               const OIP_FRAME *Frame, UCHAR *Data)
 {
     const ONEIP_MEMBER *local = &Config->Members[Config->Local];
-    UCHAR *ip = Data + OIP_ETHERNET_BYTES;
+    UCHAR *ip = Data + Frame->LinkBytes;
 
-    NT_ASSERT(Bytes >= ARP_BYTES);
-    UNREFERENCED_PARAMETER(Bytes);
-    if (OipRead16(Data + 12) == OIP_ETHERTYPE_ARP)
+    if (Frame->EtherType == OIP_ETHERTYPE_ARP)
     {
-        RtlCopyMemory(Data + ARP_SENDER_IP, local->Ipv4, 4);
+        RtlCopyMemory(ip - OIP_ETHERNET_BYTES + ARP_SENDER_IP, local->Ipv4, 4);
         return;
     }
     RtlCopyMemory(ip + OIP_IPV6_SOURCE, local->Ipv6, 16);
-    OipSumIcmpv6(ip, OipRead16(ip + OIP_IPV6_PAYLOAD_LENGTH));
+    OipSumIcmpv6(ip, Data + Frame->TransportOffset,
+                 Frame->LinkBytes + Frame->NetworkBytes - Frame->TransportOffset);
 }
 
-_Use_decl_annotations_ ULONG OipNeighborAnnounce(OIP_FILTER *Filter,
-                                                 const OIP_CONFIGURATION *Config, OIP_SENDS *Sends)
+_Use_decl_annotations_ VOID OipNeighborVlan(OIP_FILTER *Filter, PNET_BUFFER_LIST Nbl,
+                                            const OIP_FRAME *Frame)
+{
+    NDIS_NET_BUFFER_LIST_8021Q_INFO info;
+    LONG vlan;
+
+    info.Value = NET_BUFFER_LIST_INFO(Nbl, Ieee8021QNetBufferListInfo);
+    if (info.TagHeader.VlanId != 0)
+    {
+        vlan = (LONG)info.TagHeader.VlanId;
+    }
+    else if (Frame->LinkBytes == OIP_ETHERNET_BYTES + OIP_VLAN_TAG_BYTES &&
+             OipRead16(Frame->Head + 12) == OIP_ETHERTYPE_VLAN &&
+             (OipRead16(Frame->Head + 14) & 0xFFF) != 0)
+    {
+        vlan = OIP_VLAN_IN_FRAME | (OipRead16(Frame->Head + 14) & 0xFFF);
+    }
+    else
+    {
+        return;
+    }
+    for (ULONG i = 0; i < OIP_MAX_VLANS; i++)
+    {
+        LONG known = Filter->Vlans[i];
+
+        if (known == 0)
+        {
+            known = InterlockedCompareExchange(&Filter->Vlans[i], vlan, 0);
+        }
+        if (known == 0 || known == vlan)
+        {
+            return;
+        }
+    }
+}
+
+static ULONG OipAnnounceOn(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
+                           _In_ const OIP_TAGS *Tags, _Inout_ OIP_SENDS *Sends)
 {
     ULONG count = 0;
 
@@ -416,13 +485,42 @@ _Use_decl_annotations_ ULONG OipNeighborAnnounce(OIP_FILTER *Filter,
         {
             /* RFC 5227, 3: a request is understood more widely than a reply. */
             count += OipAppendArp(Filter, ARP_REQUEST, Broadcast, address->Address, Broadcast,
-                                  address->Address, Sends);
+                                  address->Address, Tags, Sends);
         }
         else
         {
             count += OipAppendAdvertisement(Filter, AllNodesMac, AllNodes, address->Address,
-                                            ND_FLAG_OVERRIDE, Sends);
+                                            ND_FLAG_OVERRIDE, Tags, Sends);
         }
+    }
+    return count;
+}
+
+_Use_decl_annotations_ ULONG OipNeighborAnnounce(OIP_FILTER *Filter,
+                                                 const OIP_CONFIGURATION *Config, OIP_SENDS *Sends)
+{
+    ULONG count = OipAnnounceOn(Filter, Config, &Untagged, Sends);
+
+    for (ULONG i = 0; i < OIP_MAX_VLANS && Filter->Vlans[i] != 0; i++)
+    {
+        ULONG vlan = (ULONG)Filter->Vlans[i];
+        UCHAR tag[OIP_VLAN_TAG_BYTES];
+        OIP_TAGS tags = {tag, 0, NULL};
+
+        if ((vlan & OIP_VLAN_IN_FRAME) != 0)
+        {
+            OipWrite16(tag, OIP_ETHERTYPE_VLAN);
+            OipWrite16(tag + 2, vlan & 0xFFF);
+            tags.Bytes = sizeof(tag);
+        }
+        else
+        {
+            NDIS_NET_BUFFER_LIST_8021Q_INFO info = {0};
+
+            info.TagHeader.VlanId = vlan;
+            tags.OutOfBand = info.Value;
+        }
+        count += OipAnnounceOn(Filter, Config, &tags, Sends);
     }
     return count;
 }

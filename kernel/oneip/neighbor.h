@@ -15,12 +15,13 @@ typedef enum OIP_VERDICT
 } OIP_VERDICT;
 
 /*
- * A received ARP frame, or IPv6 frame. Answers go to Sends. Acting: this node dispatches now.
- * *Drop is set with OipVerdictDrop. DataLock (shared), DISPATCH_LEVEL.
+ * A received ARP frame, or IPv6 frame. Answers, with its 802.1Q tags, go to Sends. Acting: this
+ * node dispatches now. *Drop is set with OipVerdictDrop. DataLock (shared), DISPATCH_LEVEL.
  */
 OIP_VERDICT OipNeighborReceive(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
-                               _In_ const OIP_FRAME *Frame, _In_ BOOLEAN Acting,
-                               _Inout_ OIP_SENDS *Sends, _Out_ ONEIP_DROP *Drop);
+                               _In_ PNET_BUFFER_LIST Nbl, _In_ const OIP_FRAME *Frame,
+                               _In_ BOOLEAN Acting, _Inout_ OIP_SENDS *Sends,
+                               _Out_ ONEIP_DROP *Drop);
 
 /*
  * What the node's own stack wants to send. With OipVerdictConsume, the frame is to be sent with
@@ -29,11 +30,15 @@ OIP_VERDICT OipNeighborReceive(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURA
 OIP_VERDICT OipNeighborSend(_In_ const OIP_CONFIGURATION *Config, _In_ const OIP_FRAME *Frame,
                             _Out_ ONEIP_DROP *Drop);
 
-/* Data: the whole frame, Bytes long, for which OipNeighborSend said OipVerdictConsume. */
-VOID OipNeighborRewrite(_In_ const OIP_CONFIGURATION *Config,
-                        _Inout_updates_bytes_(Bytes) UCHAR *Data, _In_ ULONG Bytes);
+/* Data: a copy of the whole frame, for which OipNeighborSend said OipVerdictConsume. */
+VOID OipNeighborRewrite(_In_ const OIP_CONFIGURATION *Config, _In_ const OIP_FRAME *Frame,
+                        _Inout_ UCHAR *Data);
 
-/* Appends a gratuitous ARP or an unsolicited NA for each cluster address. Returns how many.
- * RoleLock or DataLock; IRQL <= DISPATCH_LEVEL. */
+/* Remembers the VLAN of a frame for a cluster address, if it is on one. IRQL <= DISPATCH_LEVEL. */
+VOID OipNeighborVlan(_Inout_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
+                     _In_ const OIP_FRAME *Frame);
+
+/* Appends a gratuitous ARP or an unsolicited NA for each cluster address and known VLAN. Returns
+ * how many. RoleLock or DataLock; IRQL <= DISPATCH_LEVEL. */
 ULONG OipNeighborAnnounce(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
                           _Inout_ OIP_SENDS *Sends);

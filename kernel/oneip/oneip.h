@@ -46,6 +46,7 @@
 #define OIP_TAG_PACKET  'pIpO'
 #define OIP_TAG_CONTROL 'tIpO'
 #define OIP_TAG_STATS   'sIpO'
+#define OIP_TAG_FLOWS   'lIpO'
 
 /* Fields of frames stand at any address. Native order: for comparing and hashing, not for counting.
  */
@@ -58,12 +59,24 @@ typedef struct OIP_UNALIGNED32
 {
     UINT32 Value;
 } OIP_UNALIGNED32;
+typedef struct OIP_UNALIGNED64
+{
+    UINT64 Value;
+} OIP_UNALIGNED64;
 #pragma pack(pop)
 
 #define OipLoad16(Address) (((const OIP_UNALIGNED16 *)(Address))->Value)
 #define OipLoad32(Address) (((const OIP_UNALIGNED32 *)(Address))->Value)
+#define OipLoad64(Address) (((const OIP_UNALIGNED64 *)(Address))->Value)
+
+/* A MAC address as a number; two bytes behind it are read. */
+#define OipLoadMac(Address) (OipLoad64(Address) & 0xFFFFFFFFFFFFULL)
 
 #define OIP_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define OIP_MAX(a, b) ((a) > (b) ? (a) : (b))
 
+#define OIP_RULE_NONE 0xFF /* no rule's index */
+C_ASSERT(ONEIP_MAX_RULES < OIP_RULE_NONE);
+
 typedef struct OIP_FILTER OIP_FILTER;
+typedef struct OIP_FRAGMENTS OIP_FRAGMENTS;

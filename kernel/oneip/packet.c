@@ -2,24 +2,96 @@
  * Frames: parsing and Internet checksums. Nothing here knows of clusters.
  *
  * The parser trusts no length: each field is read only after the bytes that hold it are known to
- * be in Head. IPv6 extension headers are not walked here; a frame that has one has no ports and
- * hashes by its addresses.
+ * be there.
  */
 #include "oneip.h"
 
 #include "packet.h"
 
-static VOID OipParseIpv4(_Inout_ OIP_FRAME *Frame, _In_ ULONG Offset)
+/* A frame with more has no ports. */
+#define OIP_MAX_EXTENSIONS 16
+
+_Use_decl_annotations_ BOOLEAN OipReadAt(PNET_BUFFER Nb, ULONG Offset, ULONG Bytes, UCHAR *Target)
 {
-    const UCHAR *ip = Frame->Head + Offset;
-    ULONG available = Frame->HeadBytes - Offset;
+    PMDL mdl = NET_BUFFER_CURRENT_MDL(Nb);
+    ULONG skip = NET_BUFFER_CURRENT_MDL_OFFSET(Nb);
+
+    if (Offset > NET_BUFFER_DATA_LENGTH(Nb) || Bytes > NET_BUFFER_DATA_LENGTH(Nb) - Offset)
+    {
+        return FALSE;
+    }
+    skip += Offset;
+    for (; mdl != NULL && Bytes != 0; mdl = mdl->Next)
+    {
+        ULONG count = MmGetMdlByteCount(mdl);
+        const UCHAR *data;
+
+        if (skip >= count)
+        {
+            skip -= count;
+            continue;
+        }
+        data = MmGetSystemAddressForMdlSafe(mdl, LowPagePriority | MdlMappingNoExecute);
+        if (data == NULL)
+        {
+            return FALSE;
+        }
+        count = OIP_MIN(count - skip, Bytes);
+        RtlCopyMemory(Target, data + skip, count);
+        Target += count;
+        Bytes -= count;
+        skip = 0;
+    }
+    return Bytes == 0;
+}
+
+/* Bytes at Offset, in Head or fetched into Storage. NULL: there are not so many. */
+static const UCHAR *OipFetch(_In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame, _In_ ULONG Offset,
+                             _In_ ULONG Bytes, _Out_writes_bytes_(Bytes) UCHAR *Storage)
+{
+    if (Offset + Bytes <= Frame->HeadBytes)
+    {
+        return Frame->Head + Offset;
+    }
+    return OipReadAt(Nb, Offset, Bytes, Storage) ? Storage : NULL;
+}
+
+/* The transport header, as much of it as there is. */
+static VOID OipParseTransport(_In_ PNET_BUFFER Nb, _Inout_ OIP_FRAME *Frame)
+{
+    ULONG bytes = Frame->LinkBytes + Frame->NetworkBytes - Frame->TransportOffset;
+
+    if (Frame->TransportOffset + OIP_TRANSPORT_BYTES <= Frame->HeadBytes)
+    {
+        Frame->Transport = Frame->Head + Frame->TransportOffset;
+        Frame->TransportBytes = OIP_MIN(bytes, Frame->HeadBytes - Frame->TransportOffset);
+    }
+    else
+    {
+        bytes = OIP_MIN(bytes, (ULONG)OIP_TRANSPORT_BYTES);
+        Frame->Transport =
+            OipFetch(Nb, Frame, Frame->TransportOffset, bytes, Frame->TransportStorage);
+        Frame->TransportBytes = Frame->Transport == NULL ? 0 : bytes;
+    }
+    Frame->HasPorts =
+        (Frame->Protocol == OIP_PROTOCOL_TCP && Frame->TransportBytes >= OIP_TCP_BYTES) ||
+        (Frame->Protocol == OIP_PROTOCOL_UDP && Frame->TransportBytes >= OIP_UDP_BYTES);
+    /* RFC 1858: a first fragment too short for its ports has only one purpose. */
+    Frame->Malformed = Frame->Fragment && !Frame->HasPorts &&
+                       (Frame->Protocol == OIP_PROTOCOL_TCP || Frame->Protocol == OIP_PROTOCOL_UDP);
+}
+
+static VOID OipParseIpv4(_Inout_ OIP_FRAME *Frame)
+{
+    const UCHAR *ip = Frame->Head + Frame->LinkBytes;
+    ULONG available = Frame->HeadBytes - Frame->LinkBytes;
     ULONG headerBytes;
     USHORT fragment;
 
     Frame->Family = OneIpFamilyIpv4;
+    Frame->Malformed = TRUE;
     if (available < OIP_IPV4_BYTES)
     {
-        Frame->Malformed = TRUE;
         return;
     }
 
@@ -29,21 +101,86 @@ static VOID OipParseIpv4(_Inout_ OIP_FRAME *Frame, _In_ ULONG Offset)
     Frame->NetworkBytes = OipRead16(ip + OIP_IPV4_TOTAL_LENGTH);
     headerBytes = (ip[0] & 0x0FU) * 4U;
     if (ip[0] >> 4 != 4 || headerBytes < OIP_IPV4_BYTES || Frame->NetworkBytes < headerBytes ||
-        Frame->NetworkBytes > Frame->Length - Offset)
+        Frame->NetworkBytes > Frame->Length - Frame->LinkBytes)
     {
-        Frame->Malformed = TRUE;
         return;
     }
 
+    Frame->Malformed = FALSE;
+    Frame->TransportOffset = Frame->LinkBytes + headerBytes;
     fragment = OipRead16(ip + OIP_IPV4_FRAGMENT);
-    Frame->Fragment = (fragment & 0x3FFF) != 0;
-    Frame->TransportOffset = (USHORT)(Offset + headerBytes);
+    if ((fragment & 0x3FFF) != 0)
+    {
+        Frame->Fragment = TRUE;
+        Frame->MoreFragments = (fragment & 0x2000) != 0;
+        Frame->FragmentStart = (fragment & 0x1FFFUL) * 8;
+        Frame->FragmentBytes = Frame->NetworkBytes - headerBytes;
+        Frame->FragmentId = OipRead16(ip + OIP_IPV4_ID);
+    }
 }
 
-static VOID OipParseIpv6(_Inout_ OIP_FRAME *Frame, _In_ ULONG Offset)
+static VOID OipParseFragmentHeader(_In_reads_bytes_(8) const UCHAR *Header, _In_ ULONG PayloadBytes,
+                                   _Inout_ OIP_FRAME *Frame)
 {
-    const UCHAR *ip = Frame->Head + Offset;
-    ULONG available = Frame->HeadBytes - Offset;
+    USHORT fragment = OipRead16(Header + 2);
+
+    /* RFC 6946: one that is alone is no fragment. */
+    if ((fragment & 0xFFF9) != 0)
+    {
+        Frame->Fragment = TRUE;
+        Frame->MoreFragments = (fragment & 1) != 0;
+        Frame->FragmentStart = fragment & 0xFFF8UL;
+        Frame->FragmentBytes = PayloadBytes;
+        Frame->FragmentId = OipRead32(Header + 4);
+    }
+}
+
+/* Walks to the transport header, or to where a later fragment's data begins. */
+static VOID OipParseExtensions(_In_ PNET_BUFFER Nb, _Inout_ OIP_FRAME *Frame)
+{
+    ULONG end = Frame->LinkBytes + Frame->NetworkBytes;
+
+    for (ULONG count = 0; count < OIP_MAX_EXTENSIONS; count++)
+    {
+        UCHAR storage[8];
+        const UCHAR *header;
+        ULONG bytes;
+
+        if (!OipIsExtension(Frame->Protocol))
+        {
+            return;
+        }
+        header = end - Frame->TransportOffset < sizeof(storage)
+                     ? NULL
+                     : OipFetch(Nb, Frame, Frame->TransportOffset, sizeof(storage), storage);
+        if (header == NULL)
+        {
+            Frame->Malformed = TRUE;
+            return;
+        }
+        bytes = OipExtensionBytes(Frame->Protocol, header);
+        if (bytes > end - Frame->TransportOffset)
+        {
+            Frame->Malformed = TRUE;
+            return;
+        }
+        if (Frame->Protocol == OIP_EXTENSION_FRAGMENT)
+        {
+            OipParseFragmentHeader(header, end - Frame->TransportOffset - 8, Frame);
+        }
+        Frame->Protocol = header[0];
+        Frame->TransportOffset += bytes;
+        if (!OipIsFirst(Frame))
+        {
+            return;
+        }
+    }
+}
+
+static VOID OipParseIpv6(_In_ PNET_BUFFER Nb, _Inout_ OIP_FRAME *Frame)
+{
+    const UCHAR *ip = Frame->Head + Frame->LinkBytes;
+    ULONG available = Frame->HeadBytes - Frame->LinkBytes;
 
     Frame->Family = OneIpFamilyIpv6;
     if (available < OIP_IPV6_BYTES)
@@ -56,20 +193,40 @@ static VOID OipParseIpv6(_Inout_ OIP_FRAME *Frame, _In_ ULONG Offset)
     Frame->Destination = ip + OIP_IPV6_DESTINATION;
     Frame->Protocol = ip[OIP_IPV6_NEXT_HEADER];
     Frame->NetworkBytes = OIP_IPV6_BYTES + OipRead16(ip + OIP_IPV6_PAYLOAD_LENGTH);
-    if (ip[0] >> 4 != 6 || Frame->NetworkBytes > Frame->Length - Offset)
+    if (ip[0] >> 4 != 6 || Frame->NetworkBytes > Frame->Length - Frame->LinkBytes)
     {
         Frame->Malformed = TRUE;
         return;
     }
 
-    Frame->TransportOffset = (USHORT)(Offset + OIP_IPV6_BYTES);
+    Frame->TransportOffset = Frame->LinkBytes + (ULONG)OIP_IPV6_BYTES;
+    OipParseExtensions(Nb, Frame);
+}
+
+/* Ethernet header and tags. FALSE: shorter than that. */
+static BOOLEAN OipParseLink(_Inout_ OIP_FRAME *Frame)
+{
+    Frame->LinkBytes = OIP_ETHERNET_BYTES;
+    Frame->EtherType = OipRead16(Frame->Head + 12);
+    for (ULONG tags = 0; tags < OIP_MAX_VLAN_TAGS; tags++)
+    {
+        if (Frame->EtherType != OIP_ETHERTYPE_VLAN && Frame->EtherType != OIP_ETHERTYPE_QINQ)
+        {
+            break;
+        }
+        if (Frame->HeadBytes < Frame->LinkBytes + (ULONG)OIP_VLAN_TAG_BYTES)
+        {
+            return FALSE;
+        }
+        Frame->LinkBytes += OIP_VLAN_TAG_BYTES;
+        Frame->EtherType = OipRead16(Frame->Head + Frame->LinkBytes - 2);
+    }
+    return TRUE;
 }
 
 _Use_decl_annotations_ VOID OipParseFrame(PNET_BUFFER Nb, UCHAR *Storage, OIP_FRAME *Frame)
 {
-    ULONG transportBytes;
-
-    RtlZeroMemory(Frame, sizeof(*Frame));
+    RtlZeroMemory(Frame, FIELD_OFFSET(OIP_FRAME, TransportStorage));
     Frame->Length = NET_BUFFER_DATA_LENGTH(Nb);
     if (Frame->Length < OIP_ETHERNET_BYTES)
     {
@@ -80,32 +237,32 @@ _Use_decl_annotations_ VOID OipParseFrame(PNET_BUFFER Nb, UCHAR *Storage, OIP_FR
     Frame->Head = NdisGetDataBuffer(Nb, Frame->HeadBytes, Storage, 1, 0);
     if (Frame->Head == NULL)
     {
-        /* The MDL could not be mapped: low resources. The frame is left as one we cannot read. */
+        /* The MDL could not be mapped: low resources. */
         Frame->HeadBytes = 0;
+        Frame->Unreadable = TRUE;
         return;
     }
 
-    Frame->EtherType = OipRead16(Frame->Head + 12);
+    if (!OipParseLink(Frame))
+    {
+        Frame->EtherType = 0;
+        return;
+    }
     switch (Frame->EtherType)
     {
     case OIP_ETHERTYPE_IPV4:
-        OipParseIpv4(Frame, OIP_ETHERNET_BYTES);
+        OipParseIpv4(Frame);
         break;
     case OIP_ETHERTYPE_IPV6:
-        OipParseIpv6(Frame, OIP_ETHERNET_BYTES);
+        OipParseIpv6(Nb, Frame);
         break;
     default:
         return;
     }
-
-    if (Frame->Malformed || Frame->Fragment || Frame->TransportOffset > Frame->HeadBytes)
+    if (!Frame->Malformed && OipIsFirst(Frame))
     {
-        return;
+        OipParseTransport(Nb, Frame);
     }
-    transportBytes = OIP_MIN(Frame->HeadBytes - Frame->TransportOffset,
-                             Frame->NetworkBytes + OIP_ETHERNET_BYTES - Frame->TransportOffset);
-    Frame->HasPorts = (Frame->Protocol == OIP_PROTOCOL_TCP && transportBytes >= OIP_TCP_BYTES) ||
-                      (Frame->Protocol == OIP_PROTOCOL_UDP && transportBytes >= OIP_UDP_BYTES);
 }
 
 _Use_decl_annotations_ BOOLEAN OipCopyFrame(PNET_BUFFER Nb, ULONG Bytes, UCHAR *Target)

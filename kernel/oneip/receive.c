@@ -11,21 +11,36 @@
  */
 #include "oneip.h"
 
+#include "claim.h"
+#include "fast.h"
+#include "flows.h"
+#include "fragment.h"
 #include "neighbor.h"
-#include "stats.h"
+#include "steer.h"
 
 /* Beacons of one batch; more are dropped, they are replaced by the next in milliseconds. */
 #define OIP_BATCH_BEACONS 8
+
+/* Flows that a batch claims; whoever is asked out of turn again claims again. */
+#define OIP_BATCH_CLAIMS 4
 
 typedef struct OIP_BATCH
 {
     OIP_FILTER *Filter;
     const OIP_CONFIGURATION *Config;
     OIP_COUNTERS *Counters;
-    BOOLEAN Acting;
+    OIP_STEERING Steering;
+    UINT64 Now;
+    BOOLEAN Acting; /* dispatches, answers for the addresses */
+    BOOLEAN Relays; /* dispatches what still comes, as the former dispatcher */
     BOOLEAN Resources;
     ULONG BeaconCount;
+    ULONG ClaimCount;
     OIP_SENDS Sends;
+    PNET_BUFFER_LIST Held; /* fragments that waited, to be passed up */
+    PNET_BUFFER_LIST *HeldLast;
+    ULONG HeldCount;
+    OIP_FLOW_KEY Claims[OIP_BATCH_CLAIMS];
     struct
     {
         UCHAR SourceMac[8];
@@ -34,37 +49,28 @@ typedef struct OIP_BATCH
 } OIP_BATCH;
 
 /* FilterReceive runs on whatever stack the miniport has left. */
-C_ASSERT(sizeof(OIP_BATCH) <= 2048);
+C_ASSERT(sizeof(OIP_BATCH) <= 2304);
 
-_Use_decl_annotations_ ULONG OipChooseMember(const OIP_CONFIGURATION *Config, UCHAR Family,
-                                             const UCHAR *Client, const UCHAR *Cluster,
-                                             UCHAR Protocol, USHORT ClientPort, USHORT ClusterPort,
-                                             ULONG *Slot)
+/* Apart, so that its storage is on no other path's stack. */
+static DECLSPEC_NOINLINE OIP_VERDICT OipReceiveClaims(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER Nb,
+                                                      _In_ const OIP_FRAME *Frame,
+                                                      _Out_ ONEIP_DROP *Drop)
 {
-    UINT64 hash;
+    UCHAR storage[OIP_ETHERNET_BYTES + OIP_CLAIM_MAX_BYTES];
+    const UCHAR *data = NULL;
 
-    if (Config->Header.Affinity == OneIpAffinityFiveTuple)
+    *Drop = OneIpDropMalformed;
+    if (Frame->Length <= sizeof(storage))
     {
-        hash = OipHashFiveTuple(&Config->HashKey, Family, Client, Cluster, Protocol, ClientPort,
-                                ClusterPort);
+        data = NdisGetDataBuffer(Nb, Frame->Length, storage, 1, 0);
     }
-    else if (Family == OneIpFamilyIpv4)
+    if (data == NULL || !OipClaimsReceive(Batch->Config, data + OIP_ETHERNET_BYTES,
+                                          Frame->Length - OIP_ETHERNET_BYTES))
     {
-        hash = OipHashClientIpv4(&Config->HashKey, OipLoad32(Client));
+        Batch->Counters->Stats.BeaconsRejected++;
+        return OipVerdictDrop;
     }
-    else
-    {
-        hash = OipHashClient(&Config->HashKey, Family, Client);
-    }
-
-    if (Config->Header.Dispatch == OneIpDispatchModulo)
-    {
-        *Slot = MAXULONG;
-        return Config->ListCount == 0 ? OIP_TABLE_NONE
-                                      : Config->List[OipHashModulo(hash, Config->ListCount)];
-    }
-    *Slot = OipHashSlot(hash);
-    return Config->Effective[*Slot];
+    return OipVerdictConsume;
 }
 
 static OIP_VERDICT OipReceiveBeacon(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER Nb,
@@ -75,6 +81,11 @@ static OIP_VERDICT OipReceiveBeacon(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER N
 
     *Drop = OneIpDropMalformed;
     Batch->Counters->Stats.FramesIndicated++;
+    if (Frame->HeadBytes > OIP_ETHERNET_BYTES + 4 &&
+        Frame->Head[OIP_ETHERNET_BYTES + 4] == OIP_CLAIM_KIND)
+    {
+        return OipReceiveClaims(Batch, Nb, Frame, Drop);
+    }
     if (Frame->Length < sizeof(storage))
     {
         Batch->Counters->Stats.BeaconsRejected++;
@@ -93,6 +104,137 @@ static OIP_VERDICT OipReceiveBeacon(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER N
     return OipVerdictConsume;
 }
 
+static VOID OipCountRule(_Inout_ OIP_COUNTERS *Counters, _In_ ULONG Rule, _In_ ULONG Bytes)
+{
+    OIP_RULE_COUNTERS *rule = &Counters->Rules[OipRulePlace(Rule)];
+
+    rule->Frames++;
+    rule->Bytes += Bytes;
+}
+
+/* Remembers that a flow is to be claimed, if the table gives it to somebody else. */
+static VOID OipWantClaim(_Inout_ OIP_BATCH *Batch, _In_ const OIP_SUBJECT *Subject)
+{
+    OIP_CHOICE choice;
+
+    if (Batch->ClaimCount == OIP_BATCH_CLAIMS)
+    {
+        return;
+    }
+    OipChoose(Batch->Config, Subject, &choice);
+    if (choice.Member != Batch->Config->Local)
+    {
+        OipFlowKey(&Batch->Claims[Batch->ClaimCount++], Subject->Family, Subject->Client,
+                   Subject->Cluster, Subject->Protocol,
+                   Subject->ClientPort | ((UINT32)Subject->ClusterPort << 16));
+    }
+}
+
+/* Fragments that waited for their first go where that goes. */
+static VOID OipReleaseHeld(_Inout_ OIP_BATCH *Batch, _In_opt_ PNET_BUFFER_LIST Held,
+                           _In_ ULONG Member)
+{
+    const OIP_CONFIGURATION *config = Batch->Config;
+    ONEIP_STATS *stats = &Batch->Counters->Stats;
+
+    while (Held != NULL)
+    {
+        PNET_BUFFER_LIST next = NET_BUFFER_LIST_NEXT_NBL(Held);
+        ULONG bytes = NET_BUFFER_DATA_LENGTH(NET_BUFFER_LIST_FIRST_NB(Held));
+
+        NET_BUFFER_LIST_NEXT_NBL(Held) = NULL;
+        Batch->Counters->Members[Member].Frames++;
+        Batch->Counters->Members[Member].Bytes += bytes;
+        if (Member == config->Local)
+        {
+            *Batch->HeldLast = Held;
+            Batch->HeldLast = &NET_BUFFER_LIST_NEXT_NBL(Held);
+            Batch->HeldCount++;
+            stats->FramesPassed++;
+        }
+        else
+        {
+            OipForwardHeld(Batch->Filter, Held, config->Members[Member].Mac, &Batch->Sends);
+            stats->FramesForwarded++;
+            stats->BytesForwarded += bytes;
+        }
+        Held = next;
+    }
+}
+
+/* A client's frame at the dispatcher: which member serves it. OIP_TABLE_NONE: dropped, or held
+ * (*Drop is OneIpDropReasons). */
+static ULONG OipDispatchClient(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbl,
+                               _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
+                               _Out_ OIP_DECISION *Decision, _Out_ ONEIP_DROP *Drop)
+{
+    const OIP_CONFIGURATION *config = Batch->Config;
+    OIP_QUESTION question;
+    ULONG member;
+    ULONG rule;
+    UINT8 handle;
+
+    *Drop = OneIpDropReasons;
+    *Decision = OipByFlow;
+    if (!OipIsFirst(Frame))
+    {
+        switch (OipFragmentLater(Batch->Filter, Nbl, Nb, Frame, Batch->Now, &handle))
+        {
+        case OipFragmentKnown:
+            member = config->ByHandle[handle];
+            *Drop = member == OIP_TABLE_NONE ? OneIpDropFragment : OneIpDropReasons;
+            return member;
+        case OipFragmentHeld:
+            return OIP_TABLE_NONE;
+        default:
+            *Drop = OneIpDropFragment;
+            return OIP_TABLE_NONE;
+        }
+    }
+
+    OipAsk(config, Nb, Frame, &question);
+    member = OipSteerClient(&Batch->Steering, &question, &rule, Drop);
+    *Decision = question.Decision;
+    if (member == OIP_TABLE_NONE)
+    {
+        Batch->Counters->Rules[OipRulePlace(rule)].Dropped++;
+        return OIP_TABLE_NONE;
+    }
+    OipCountRule(Batch->Counters, rule, Frame->Length);
+    if (Frame->Fragment)
+    {
+        OipReleaseHeld(Batch,
+                       OipFragmentFirst(Batch->Filter, Frame, config->Handle[member], Batch->Now),
+                       member);
+    }
+    return member;
+}
+
+/* A frame that a member passed to this node. */
+static ULONG OipDispatchServer(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER Nb,
+                               _In_ const OIP_FRAME *Frame, _In_ ULONG Sender,
+                               _Out_ OIP_DECISION *Decision, _Out_ ONEIP_DROP *Drop)
+{
+    OIP_QUESTION question;
+    BOOLEAN claim;
+    ULONG member;
+
+    *Decision = OipBySender;
+    *Drop = OneIpDropReasons;
+    if (!OipIsFirst(Frame))
+    {
+        return Batch->Config->Local;
+    }
+    OipAsk(Batch->Config, Nb, Frame, &question);
+    member = OipSteerServer(&Batch->Steering, &question, Sender, &claim, Drop);
+    *Decision = question.Decision;
+    if (claim)
+    {
+        OipWantClaim(Batch, &question.Subject);
+    }
+    return member;
+}
+
 /* A frame for a cluster address. *Kept: the NBL is lent to a frame on its way. */
 static OIP_VERDICT OipDispatch(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbl,
                                _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
@@ -100,9 +242,10 @@ static OIP_VERDICT OipDispatch(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST N
 {
     const OIP_CONFIGURATION *config = Batch->Config;
     OIP_COUNTERS *counters = Batch->Counters;
-    const UCHAR *ports = Frame->Head + Frame->TransportOffset;
+    OIP_DECISION decision = OipByTable;
+    BOOLEAN relayed = FALSE;
+    ULONG sender;
     ULONG member;
-    ULONG slot;
 
     *Kept = FALSE;
     *Drop = OneIpDropMalformed;
@@ -123,27 +266,32 @@ static OIP_VERDICT OipDispatch(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST N
     {
         return OipVerdictDrop;
     }
+    OipNeighborVlan(Batch->Filter, Nbl, Frame);
 
-    if (OipMemberByMac(config, Frame->Head + 6) != OIP_TABLE_NONE)
+    sender = OipMemberByMac(config, Frame->Head + 6);
+    if (sender != OIP_TABLE_NONE)
     {
-        /* Dispatched already. Whoever did it decides; so no frame goes round in a circle. */
-        member = config->Local;
+        /* Dispatched already. Whoever did it decides, but for the second chance. */
+        member = OipDispatchServer(Batch, Nb, Frame, sender, &decision, Drop);
+        if (member == OIP_TABLE_NONE)
+        {
+            return OipVerdictDrop;
+        }
     }
-    else if (!Batch->Acting)
+    else if (Batch->Acting || Batch->Relays)
     {
-        *Drop = OneIpDropNotDispatcher;
-        return OipVerdictDrop;
+        relayed = !Batch->Acting;
+        member = OipDispatchClient(Batch, Nbl, Nb, Frame, &decision, Drop);
+        if (member == OIP_TABLE_NONE)
+        {
+            /* Held: counted when it is released. */
+            return *Drop == OneIpDropReasons ? OipVerdictConsume : OipVerdictDrop;
+        }
     }
     else
     {
-        member = OipChooseMember(config, Frame->Family, Frame->Source, Frame->Destination,
-                                 Frame->Protocol, Frame->HasPorts ? OipLoad16(ports) : 0,
-                                 Frame->HasPorts ? OipLoad16(ports + 2) : 0, &slot);
-        if (member == OIP_TABLE_NONE)
-        {
-            *Drop = OneIpDropNoMember;
-            return OipVerdictDrop;
-        }
+        *Drop = OneIpDropNotDispatcher;
+        return OipVerdictDrop;
     }
 
     if (member == config->Local)
@@ -154,13 +302,14 @@ static OIP_VERDICT OipDispatch(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST N
         return OipVerdictPass;
     }
 
-    *Drop = OipForward(Batch->Filter, Nbl, Nb, Frame, config->Members[member].Mac, Batch->Resources,
-                       &Batch->Sends, Kept);
+    *Drop = OipForward(Batch->Filter, Nbl, Nb, Frame, config->Members[member].Mac, decision,
+                       Batch->Resources, &Batch->Sends, Kept);
     if (*Drop != OneIpDropReasons)
     {
         return OipVerdictDrop;
     }
     counters->Stats.FramesForwarded++;
+    counters->Stats.FramesRelayed += relayed;
     counters->Stats.BytesForwarded += Frame->Length;
     counters->Members[member].Frames++;
     counters->Members[member].Bytes += Frame->Length;
@@ -179,6 +328,13 @@ static BOOLEAN OipReceiveFrame(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST N
 
     *Kept = FALSE;
     OipParseFrame(Nb, storage, &frame);
+    if (frame.Unreadable)
+    {
+        /* It may be what must not come up: an ARP request for a cluster address. */
+        Batch->Counters->Stats.FramesIndicated++;
+        Batch->Counters->Stats.Drops[OneIpDropNoMemory]++;
+        return FALSE;
+    }
     switch (frame.EtherType)
     {
     case OIP_ETHERTYPE_IPV4:
@@ -194,7 +350,7 @@ static BOOLEAN OipReceiveFrame(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST N
         {
             return TRUE;
         }
-        verdict = OipNeighborReceive(Batch->Filter, Batch->Config, &frame, Batch->Acting,
+        verdict = OipNeighborReceive(Batch->Filter, Batch->Config, Nbl, &frame, Batch->Acting,
                                      &Batch->Sends, &drop);
         if (verdict == OipVerdictPass)
         {
@@ -207,10 +363,14 @@ static BOOLEAN OipReceiveFrame(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST N
         }
         break;
     case OIP_ETHERTYPE_ARP:
-        verdict = OipNeighborReceive(Batch->Filter, Batch->Config, &frame, Batch->Acting,
+        verdict = OipNeighborReceive(Batch->Filter, Batch->Config, Nbl, &frame, Batch->Acting,
                                      &Batch->Sends, &drop);
         break;
     case OIP_BEACON_ETHERTYPE:
+        if (frame.LinkBytes != OIP_ETHERNET_BYTES)
+        {
+            return TRUE; /* on a VLAN: none of ours */
+        }
         verdict = OipReceiveBeacon(Batch, Nb, &frame, &drop);
         break;
     default:
@@ -276,6 +436,22 @@ typedef struct OIP_PASS
     ULONG Count;
 } OIP_PASS;
 
+/* TRUE: the fast path has decided; *Pass: the NBL goes up. */
+FORCEINLINE BOOLEAN OipTryFast(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbl,
+                               _Out_ BOOLEAN *Pass)
+{
+    PNET_BUFFER nb = NET_BUFFER_LIST_FIRST_NB(Nbl);
+    OIP_FAST fast;
+
+    if (!Batch->Acting || NET_BUFFER_NEXT_NB(nb) != NULL)
+    {
+        return FALSE;
+    }
+    fast = OipFastReceive(&Batch->Steering, Batch->Filter, Nbl, nb, &Batch->Sends);
+    *Pass = fast == OipFastPass;
+    return fast != OipFastNo;
+}
+
 static VOID OipReceiveOwned(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbls,
                             _Out_ OIP_PASS *Pass, _Out_ OIP_PASS *Return)
 {
@@ -286,19 +462,26 @@ static VOID OipReceiveOwned(_Inout_ OIP_BATCH *Batch, _In_ PNET_BUFFER_LIST Nbls
     while (Nbls != NULL)
     {
         PNET_BUFFER_LIST next = NET_BUFFER_LIST_NEXT_NBL(Nbls);
-        BOOLEAN kept;
-        OIP_PASS *to;
+        BOOLEAN kept = FALSE;
+        BOOLEAN pass;
 
-        NET_BUFFER_LIST_NEXT_NBL(Nbls) = NULL;
-        to = OipReceiveNbl(Batch, Nbls, &kept) ? Pass : Return;
+        if (!OipTryFast(Batch, Nbls, &pass))
+        {
+            NET_BUFFER_LIST_NEXT_NBL(Nbls) = NULL;
+            pass = OipReceiveNbl(Batch, Nbls, &kept);
+        }
         if (!kept)
         {
+            OIP_PASS *to = pass ? Pass : Return;
+
             *to->Last = Nbls;
             to->Last = &NET_BUFFER_LIST_NEXT_NBL(Nbls);
             to->Count++;
         }
         Nbls = next;
     }
+    *Pass->Last = NULL;
+    *Return->Last = NULL;
 }
 
 static VOID OipBatchBegin(_Out_ OIP_BATCH *Batch, _In_ OIP_FILTER *Filter, _In_ BOOLEAN Resources)
@@ -306,15 +489,43 @@ static VOID OipBatchBegin(_Out_ OIP_BATCH *Batch, _In_ OIP_FILTER *Filter, _In_ 
     Batch->Filter = Filter;
     Batch->Config = Oip.Config;
     Batch->Counters = OipCounters();
-    Batch->Acting = OipRoleIsActing(&Oip.Role, OipNow());
+    Batch->Now = OipNow();
+    Batch->Acting = OipRoleIsActing(&Oip.Role, Batch->Now);
+    Batch->Relays = OipRoleMayRelay(&Oip.Role, Batch->Now,
+                                    Oip.Config->Followed != OIP_TABLE_NONE &&
+                                        Oip.Config->Followed != Oip.Config->Local);
     Batch->Resources = Resources;
     Batch->BeaconCount = 0;
+    Batch->ClaimCount = 0;
+    Batch->Held = NULL;
+    Batch->HeldLast = &Batch->Held;
+    Batch->HeldCount = 0;
+    Batch->Steering.Config = Oip.Config;
+    Batch->Steering.Flows = Oip.Flows;
+    Batch->Steering.Counters = Batch->Counters;
+    Batch->Steering.Time = OipFlowTime(Batch->Now);
+    Batch->Steering.Early = Oip.TakeoverAt != 0 && Batch->Now - Oip.TakeoverAt < OIP_CLAIM_TIME;
+    RtlZeroMemory(&Batch->Steering.Fast, sizeof(Batch->Steering.Fast));
     OipSendsBegin(&Batch->Sends);
 }
 
+/* Still under DataLock. */
+static VOID OipBatchDecided(_Inout_ OIP_BATCH *Batch)
+{
+    OipFastCount(&Batch->Steering);
+    OipClaimsAppend(Batch->Filter, Batch->Config, Batch->Claims, Batch->ClaimCount, &Batch->Sends);
+}
+
+/* Without locks. */
 static VOID OipBatchEnd(_Inout_ OIP_BATCH *Batch)
 {
     OipSubmit(Batch->Filter, &Batch->Sends);
+    if (Batch->Held != NULL)
+    {
+        NdisFIndicateReceiveNetBufferLists(Batch->Filter->Handle, Batch->Held,
+                                           NDIS_DEFAULT_PORT_NUMBER, Batch->HeldCount,
+                                           NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL);
+    }
     for (ULONG i = 0; i < Batch->BeaconCount; i++)
     {
         OipClusterBeacon(Batch->Filter, Batch->Beacons[i].Payload, Batch->Beacons[i].SourceMac);
@@ -343,7 +554,11 @@ static VOID OipReceiveLent(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbls,
         if (ours)
         {
             OipBatchBegin(&batch, Filter, TRUE);
-            pass = OipReceiveNbl(&batch, Nbls, &kept);
+            if (!OipTryFast(&batch, Nbls, &pass))
+            {
+                pass = OipReceiveNbl(&batch, Nbls, &kept);
+            }
+            OipBatchDecided(&batch);
         }
         NdisReleaseRWLock(Oip.DataLock, &lockState);
         if (ours)
@@ -397,6 +612,7 @@ _Use_decl_annotations_ VOID OipReceive(NDIS_HANDLE FilterModuleContext,
         {
             OipBatchBegin(&batch, filter, FALSE);
             OipReceiveOwned(&batch, NetBufferLists, &pass, &back);
+            OipBatchDecided(&batch);
         }
         else
         {
@@ -430,7 +646,17 @@ _Use_decl_annotations_ VOID OipReceive(NDIS_HANDLE FilterModuleContext,
 _Use_decl_annotations_ VOID OipReturn(NDIS_HANDLE FilterModuleContext,
                                       PNET_BUFFER_LIST NetBufferLists, ULONG ReturnFlags)
 {
-    /* We indicate nothing of our own, so all of these are the miniport's. */
-    NdisFReturnNetBufferLists(((OIP_FILTER *)FilterModuleContext)->Handle, NetBufferLists,
-                              ReturnFlags);
+    OIP_FILTER *filter = FilterModuleContext;
+    PNET_BUFFER_LIST own;
+
+    /* Most are the miniport's; fragments that were held are ours. */
+    OipSplitOwn(filter, &NetBufferLists, &own);
+    if (NetBufferLists != NULL)
+    {
+        NdisFReturnNetBufferLists(filter->Handle, NetBufferLists, ReturnFlags);
+    }
+    if (own != NULL)
+    {
+        OipHeldReturned(filter, own);
+    }
 }

@@ -1,5 +1,5 @@
 /*
- * The role: inputs, elections and transitions. The rules (R1 to R12) stand in role.h; each is named
+ * The role: inputs, elections and transitions. The rules (R1 to R13) stand in role.h; each is named
  * here where it is kept. Who is alive, and the making of beacons, is roster.c's.
  */
 #include "role.h"
@@ -8,6 +8,9 @@
 #include "siphash.h"
 
 #define OIP_SECOND (10ULL * 1000 * 1000)
+
+/* R13: longer than it takes until an announcement that was lost is repeated. */
+#define OIP_RELAY_PERIOD (10 * OIP_SECOND)
 
 /* The reserve on disk is raised when fewer than this many counters of it are left ... */
 #define OIP_RESERVE_AHEAD 8
@@ -71,6 +74,16 @@ static VOID OipSetState(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT32 Sta
     {
         return;
     }
+    /* R13. */
+    if (State == OneIpRoleNone || State == OneIpRoleDispatcher)
+    {
+        Role->RelayUntil = 0;
+    }
+    else if (Role->State == OneIpRoleDispatcher)
+    {
+        Role->RelayAtOnce = Now < Role->ActingUntil;
+        Role->RelayUntil = Now + OIP_RELAY_PERIOD;
+    }
     /* R2: what follows a dispatcher's time is never its continuation. */
     Role->ActingUntil = 0;
     Role->PendingUp = 0;
@@ -107,6 +120,7 @@ static VOID OipListenAnew(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
     Role->Gone = 0;
     OipForgetAlive(Role, Actions);
     OipListen(Role, Now, Actions);
+    Role->RelayUntil = 0;
 }
 
 /* A dispatcher is heard itself. */
@@ -750,6 +764,7 @@ VOID OipRoleUnconfigure(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Out_ OIP_ROLE_
     Role->Configured = FALSE;
     Role->MemberCount = 0;
     Role->Liveness.Length = 0;
+    Role->DrainingMembers = 0;
     Role->Epoch.Counter = 0;
     Role->Epoch.NodeId = 0;
 }
@@ -798,6 +813,34 @@ VOID OipRoleSetVeto(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Veto,
     {
         OipMakeBeacon(Role, OipBeaconResign, 0, OipOthers(Role), Actions);
         OipListen(Role, Now, Actions);
+    }
+}
+
+VOID OipRoleSetDrain(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Drain,
+                     _Out_ OIP_ROLE_ACTIONS *Actions)
+{
+    OipResetActions(Actions);
+    if (Role->Draining == Drain)
+    {
+        return;
+    }
+    Role->Draining = Drain;
+    if (!Role->Configured)
+    {
+        return;
+    }
+    OipSetDraining(Role, Role->DrainingMembers, Actions);
+    if (Role->Yielding)
+    {
+        return;
+    }
+    if (Role->State == OneIpRoleDispatcher)
+    {
+        OipMakeBeacon(Role, OipBeaconDispatcher, 0, OipOthers(Role), Actions);
+    }
+    else if (Role->State == OneIpRoleBackup && Role->Dispatcher != OIP_TABLE_NONE)
+    {
+        OipMakePresence(Role, Now, 0, 1ULL << Role->Dispatcher, Actions);
     }
 }
 

@@ -74,6 +74,10 @@
  *      not been heard for 100 intervals. An event says so on both.
  *  R11 Stopped: nothing is sent and nothing heard counts. After that, a whole startup limit.
  *  R12 A vetoed node never dispatches, even if nobody else does.
+ *  R13 A dispatcher that gives up goes on forwarding frames of clients that have not learned the
+ * new MAC yet, for ten seconds, by the table and the flows that it has. It does not answer for the
+ *      addresses. If its lease had run out, it does so only once it hears its successor, and has
+ *      its table by that.
  *
  * What follows for two acting nodes. Where every beacon is handled less than half an interval after
  * it was sent, or by a node that notices that it was held up, whoever held the role never acts
@@ -107,8 +111,8 @@ typedef struct OIP_ROLE_EVENT
     ONEIP_EPOCH Epoch;
 } OIP_ROLE_EVENT;
 
-/* Each member up and down, and a few of our own; no call makes more. */
-#define OIP_ROLE_MAX_EVENTS (2 * ONEIP_MAX_MEMBERS + 8)
+/* Each member up, down and draining, and a few of our own; no call makes more. */
+#define OIP_ROLE_MAX_EVENTS (3 * ONEIP_MAX_MEMBERS + 8)
 
 /*
  * What a call wants done; each call overwrites it. In this order: TableChanged, Beacon, then
@@ -123,7 +127,8 @@ typedef struct OIP_ROLE_ACTIONS
     UINT64 Reserve;       /* not zero: make epoch counters up to this durable, then call
                              OipRoleCounterDurable; asked until then, once at a time is enough */
     BOOLEAN Announce;     /* gratuitous ARP and unsolicited NA of all cluster addresses */
-    BOOLEAN TableChanged; /* Role->Liveness is new: make and publish the effective table */
+    BOOLEAN TableChanged; /* Role->Liveness or DrainingMembers is new: make and publish the
+                             effective table */
     BOOLEAN RoleChanged;  /* Role->State is new, or Role->Epoch of a dispatcher */
     UINT32 EventCount;
     OIP_ROLE_EVENT Events[OIP_ROLE_MAX_EVENTS];
@@ -152,6 +157,11 @@ typedef struct OIP_ROLE
     /* Read by OipRoleIsActing without the lock: the end of the lease; 0 not acting. */
     volatile UINT64 ActingUntil;
 
+    /* Likewise, of R13: until when, 0 not; and whether at once or only when a dispatcher is heard.
+     */
+    volatile UINT64 RelayUntil;
+    volatile BOOLEAN RelayAtOnce;
+
     /* Configuration. */
     BOOLEAN Configured;
     UINT32 LocalNode;
@@ -170,6 +180,7 @@ typedef struct OIP_ROLE
     UINT32 State; /* ONEIP_ROLE */
     UINT64 StateSince;
     BOOLEAN Vetoed;
+    BOOLEAN Draining;
     BOOLEAN PrimaryWanted;  /* SetPrimary, as soon as it is known what to be above of */
     BOOLEAN Yielding;       /* R10 */
     BOOLEAN Starting;       /* Listening since Start: the startup limit applies */
@@ -206,6 +217,7 @@ typedef struct OIP_ROLE
     UINT64 Gone;        /* known or believed to have gone since */
     UINT64 PendingUp;   /* dispatcher: heard again, in the table with the next tick */
     UINT64 VetoedMembers;
+    UINT64 DrainingMembers; /* take no new clients: by the dispatcher's word, but for this node */
 
     /* Counts since OipRoleInitialize. */
     UINT64 Takeovers;
@@ -266,6 +278,10 @@ OIP_PRIMARY_RESULT OipRoleSetPrimary(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now,
 VOID OipRoleSetVeto(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Veto,
                     _Out_ OIP_ROLE_ACTIONS *Actions);
 
+/* This node takes no new clients, or does again. */
+VOID OipRoleSetDrain(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Drain,
+                     _Out_ OIP_ROLE_ACTIONS *Actions);
+
 /* Epoch counters up to Counter are on disk, flushed. */
 VOID OipRoleCounterDurable(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 Counter,
                            _Out_ OIP_ROLE_ACTIONS *Actions);
@@ -274,6 +290,13 @@ VOID OipRoleCounterDurable(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ UINT64 
 FORCEINLINE BOOLEAN OipRoleIsActing(_In_ const OIP_ROLE *Role, _In_ UINT64 Now)
 {
     return Now < Role->ActingUntil;
+}
+
+/* May it forward what reaches it as the former dispatcher? Hears: it follows another one now. Any
+ * IRQL, no lock. */
+FORCEINLINE BOOLEAN OipRoleMayRelay(_In_ const OIP_ROLE *Role, _In_ UINT64 Now, _In_ BOOLEAN Hears)
+{
+    return Now < Role->RelayUntil && (Role->RelayAtOnce || Hears);
 }
 
 /* For status: milliseconds since the member's last authentic beacon; 0xFFFFFFFF never. */

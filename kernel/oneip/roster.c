@@ -86,6 +86,13 @@ VOID OipNoteMember(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ ULONG Member,
     member->Left = (Beacon->Flags & OIP_BEACON_LEAVING) != 0;
     Role->VetoedMembers = member->Vetoed ? Role->VetoedMembers | bit : Role->VetoedMembers & ~bit;
     Role->Gone = member->Left ? Role->Gone | bit : Role->Gone & ~bit;
+    if (Role->State == OneIpRoleDispatcher)
+    {
+        OipSetDraining(Role,
+                       (Beacon->Flags & OIP_BEACON_DRAINS) != 0 ? Role->DrainingMembers | bit
+                                                                : Role->DrainingMembers & ~bit,
+                       Actions);
+    }
 
     member->Ahead =
         Beacon->Generation > Role->Generation ||
@@ -220,6 +227,7 @@ VOID OipAdoptAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACO
         return;
     }
     Role->VetoedMembers = Beacon->Vetoed;
+    OipSetDraining(Role, Beacon->Draining, Actions);
     Role->AliveKnown = TRUE;
     if ((Beacon->Alive >> Role->Local & 1) != 0)
     {
@@ -235,11 +243,36 @@ VOID OipAdoptAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACO
     }
 }
 
+VOID OipSetDraining(_Inout_ OIP_ROLE *Role, _In_ UINT64 Draining, _Inout_ OIP_ROLE_ACTIONS *Actions)
+{
+    UINT64 self = 1ULL << Role->Local;
+    UINT64 changed;
+    ULONG i;
+
+    Draining = Role->Draining ? Draining | self : Draining & ~self;
+    changed = Draining ^ Role->DrainingMembers;
+    Role->DrainingMembers = Draining;
+    if (changed == 0)
+    {
+        return;
+    }
+    Actions->TableChanged = TRUE;
+    for (i = 0; i < Role->MemberCount; i += 1)
+    {
+        if ((changed >> i & 1) != 0)
+        {
+            OipRoleEvent(Actions, OneIpEventDrain, Role->Members[i].NodeId, Draining >> i & 1,
+                         &Role->Epoch);
+        }
+    }
+}
+
 VOID OipForgetAlive(_Inout_ OIP_ROLE *Role, _Inout_ OIP_ROLE_ACTIONS *Actions)
 {
     Role->AliveKnown = FALSE;
     Role->VetoedMembers = 0;
     Role->PendingUp = 0;
+    OipSetDraining(Role, 0, Actions);
     Role->Alive = OipMemberSet(Role->MemberCount);
     if (Role->Liveness.Length != 0)
     {
@@ -267,7 +300,8 @@ VOID OipMakeBeacon(_Inout_ OIP_ROLE *Role, _In_ UINT8 Kind, _In_ UINT8 Flags, _I
     RtlZeroMemory(beacon, sizeof(*beacon));
     beacon->Sender = Role->LocalNode;
     beacon->Kind = Kind;
-    beacon->Flags = (UINT8)(Role->Vetoed ? Flags | OIP_BEACON_VETOED : Flags);
+    beacon->Flags = (UINT8)(Flags | (Role->Vetoed ? OIP_BEACON_VETOED : 0) |
+                            (Role->Draining ? OIP_BEACON_DRAINS : 0));
     beacon->MemberCount = (UINT8)Role->MemberCount;
     beacon->IntervalMicroseconds = (UINT32)(Role->Interval / 10);
     beacon->Boot = Role->Boot;
@@ -278,6 +312,7 @@ VOID OipMakeBeacon(_Inout_ OIP_ROLE *Role, _In_ UINT8 Kind, _In_ UINT8 Flags, _I
     beacon->MembersDigest = Role->MembersDigest;
     beacon->Alive = Role->Alive;
     beacon->Vetoed = Role->VetoedMembers;
+    beacon->Draining = Role->DrainingMembers;
     beacon->Liveness.Length = Role->Liveness.Length;
     RtlCopyMemory(beacon->Liveness.Log, Role->Liveness.Log, Role->Liveness.Length);
     Actions->Targets = Targets;
@@ -367,6 +402,11 @@ VOID OipChangeMembers(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const ONEIP_
     Role->Gone = OipMapSet(Role->Gone, map);
     Role->PendingUp = OipMapSet(Role->PendingUp, map);
     Role->VetoedMembers = OipMapSet(Role->VetoedMembers, map);
+    Role->DrainingMembers = OipMapSet(Role->DrainingMembers, map);
+    if (Role->Draining)
+    {
+        Role->DrainingMembers |= 1ULL << Role->Local;
+    }
     if (Role->Dispatcher != OIP_TABLE_NONE)
     {
         Role->Dispatcher = map[Role->Dispatcher];

@@ -57,6 +57,10 @@ BOOLEAN OipUpdateAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _Inout_ OIP_ROLE
 VOID OipAdoptAlive(_Inout_ OIP_ROLE *Role, _In_ UINT64 Now, _In_ const OIP_BEACON *Beacon,
                    _Inout_ OIP_ROLE_ACTIONS *Actions);
 
+/* Members that take no new clients; whether this node is one of them is its own word. */
+VOID OipSetDraining(_Inout_ OIP_ROLE *Role, _In_ UINT64 Draining,
+                    _Inout_ OIP_ROLE_ACTIONS *Actions);
+
 /* Nothing is known; all count as alive. */
 VOID OipForgetAlive(_Inout_ OIP_ROLE *Role, _Inout_ OIP_ROLE_ACTIONS *Actions);
 

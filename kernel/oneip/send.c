@@ -16,7 +16,8 @@ static BOOLEAN OipIsNeighborFrame(_In_ const OIP_FRAME *Frame)
 
 /* Sends a copy of one NET_BUFFER, rewritten if it has to be. */
 static VOID OipReplace(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Config,
-                       _In_ PNET_BUFFER Nb, _In_ BOOLEAN Rewrite, _Inout_ OIP_SENDS *Sends)
+                       _In_ PNET_BUFFER_LIST Nbl, _In_ PNET_BUFFER Nb, _In_ const OIP_FRAME *Frame,
+                       _In_ BOOLEAN Rewrite, _Inout_ OIP_SENDS *Sends)
 {
     ULONG bytes = NET_BUFFER_DATA_LENGTH(Nb);
     PNET_BUFFER_LIST copy = NULL;
@@ -39,9 +40,11 @@ static VOID OipReplace(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION *Co
     }
     if (Rewrite)
     {
-        OipNeighborRewrite(Config, data, bytes);
+        OipNeighborRewrite(Config, Frame, data);
         OipCount(NeighborRewritten, 1);
     }
+    NET_BUFFER_LIST_INFO(copy, Ieee8021QNetBufferListInfo) =
+        NET_BUFFER_LIST_INFO(Nbl, Ieee8021QNetBufferListInfo);
     OipSendsAppend(Sends, copy);
 }
 
@@ -58,6 +61,11 @@ static BOOLEAN OipSendNbl(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION 
          nb = NET_BUFFER_NEXT_NB(nb))
     {
         OipParseFrame(nb, storage, &frame);
+        if (frame.Unreadable)
+        {
+            pass = FALSE; /* it may be what must not leave */
+            break;
+        }
         if (!OipIsNeighborFrame(&frame))
         {
             /* All NET_BUFFERs of an NBL are of one kind (WDK: "NetBufferListFrameType"). */
@@ -75,6 +83,11 @@ static BOOLEAN OipSendNbl(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION 
         OIP_VERDICT verdict;
 
         OipParseFrame(nb, storage, &frame);
+        if (frame.Unreadable)
+        {
+            OipCountDrop(OneIpDropNoMemory, 1);
+            continue;
+        }
         verdict = OipNeighborSend(Config, &frame, &drop);
         if (verdict == OipVerdictDrop)
         {
@@ -82,7 +95,7 @@ static BOOLEAN OipSendNbl(_In_ OIP_FILTER *Filter, _In_ const OIP_CONFIGURATION 
         }
         else
         {
-            OipReplace(Filter, Config, nb, verdict == OipVerdictConsume, Sends);
+            OipReplace(Filter, Config, Nbl, nb, &frame, verdict == OipVerdictConsume, Sends);
         }
     }
     return FALSE;
@@ -155,24 +168,12 @@ _Use_decl_annotations_ VOID OipSendComplete(NDIS_HANDLE FilterModuleContext,
                                             ULONG SendCompleteFlags)
 {
     OIP_FILTER *filter = FilterModuleContext;
-    PNET_BUFFER_LIST own = NULL;
-    PNET_BUFFER_LIST others = NULL;
-    PNET_BUFFER_LIST *ownLast = &own;
-    PNET_BUFFER_LIST *othersLast = &others;
+    PNET_BUFFER_LIST own;
 
-    for (PNET_BUFFER_LIST nbl = NetBufferLists; nbl != NULL; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
+    OipSplitOwn(filter, &NetBufferLists, &own);
+    if (NetBufferLists != NULL)
     {
-        PNET_BUFFER_LIST **last = nbl->SourceHandle == filter->Handle ? &ownLast : &othersLast;
-
-        **last = nbl;
-        *last = &NET_BUFFER_LIST_NEXT_NBL(nbl);
-    }
-    *ownLast = NULL;
-    *othersLast = NULL;
-
-    if (others != NULL)
-    {
-        NdisFSendNetBufferListsComplete(filter->Handle, others, SendCompleteFlags);
+        NdisFSendNetBufferListsComplete(filter->Handle, NetBufferLists, SendCompleteFlags);
     }
     if (own != NULL)
     {

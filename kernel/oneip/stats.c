@@ -95,3 +95,37 @@ _Use_decl_annotations_ VOID OipStatsRemapMembers(const UINT8 *Map)
         }
     }
 }
+
+_Use_decl_annotations_ VOID OipStatsRule(ULONG Place, OIP_RULE_COUNTERS *Sum)
+{
+    RtlZeroMemory(Sum, sizeof(*Sum));
+    for (ULONG processor = 0; processor < CounterCount; processor++)
+    {
+        const OIP_RULE_COUNTERS *counters = &Counters[processor].Rules[Place];
+
+        Sum->Frames += counters->Frames;
+        Sum->Bytes += counters->Bytes;
+        Sum->Flows += counters->Flows;
+        Sum->Dropped += counters->Dropped;
+    }
+}
+
+_Use_decl_annotations_ VOID OipStatsRemapRules(const UINT8 *Map)
+{
+    for (ULONG processor = 0; processor < CounterCount; processor++)
+    {
+        OIP_RULE_COUNTERS *rules = Counters[processor].Rules;
+        OIP_RULE_COUNTERS old[ONEIP_MAX_RULES];
+
+        C_ASSERT(sizeof(old) <= 2048);
+        RtlCopyMemory(old, rules, sizeof(old));
+        RtlZeroMemory(rules, sizeof(old));
+        for (ULONG i = 0; i < ONEIP_MAX_RULES; i++)
+        {
+            if (Map[i] != OIP_RULE_NONE)
+            {
+                rules[Map[i]] = old[i];
+            }
+        }
+    }
+}

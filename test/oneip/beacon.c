@@ -83,7 +83,7 @@ NT_TEST(beacon_layout_is_little_endian_and_fixed)
 {
     OIP_BEACON beacon = good_beacon();
     UINT8 payload[OIP_BEACON_BYTES];
-    static const UINT8 head[8] = {1, 0, 184, 0, OipBeaconDispatcher, 0, 5, 2};
+    static const UINT8 head[8] = {2, 0, 192, 0, OipBeaconDispatcher, 0, 5, 2};
     static const UINT8 sender[4] = {3, 0, 0, 0};
     static const UINT8 sequence[8] = {77};
 
@@ -92,8 +92,8 @@ NT_TEST(beacon_layout_is_little_endian_and_fixed)
     is_mem(payload + 8, cluster, sizeof cluster);
     is_mem(payload + 24, sender, sizeof sender);
     is_mem(payload + 40, sequence, sizeof sequence);
-    is_int(payload[104], 1);
-    is_int(payload[105], 4 | OIP_LIVENESS_JOINED);
+    is_int(payload[112], 1);
+    is_int(payload[113], 4 | OIP_LIVENESS_JOINED);
 }
 
 NT_TEST(beacon_every_mutated_bit_is_refused)
@@ -161,7 +161,7 @@ NT_TEST(beacon_authentic_nonsense_is_refused)
 
     REFUSED(beacon.Kind = 0);
     REFUSED(beacon.Kind = 4);
-    REFUSED(beacon.Flags = 0x08);
+    REFUSED(beacon.Flags = 0x10);
     REFUSED(beacon.Flags = OIP_BEACON_SEEKING);
     REFUSED(beacon.Flags = OIP_BEACON_LEAVING);
     REFUSED(beacon.Flags = OIP_BEACON_VETOED);
@@ -181,6 +181,7 @@ NT_TEST(beacon_authentic_nonsense_is_refused)
     REFUSED(beacon.MemberCount = 4); /* the log names the fifth */
     REFUSED(beacon.Alive = 0x1F);
     REFUSED(beacon.Vetoed = 1u << 5);
+    REFUSED(beacon.Draining = 1u << 5);
     REFUSED(beacon.Liveness.Log[0] = 1 | OIP_LIVENESS_JOINED);
     REFUSED(beacon.Liveness.Log[1] = 1 | OIP_LIVENESS_JOINED);
     REFUSED((beacon.Kind = OipBeaconPresence, beacon.Epoch.Counter = 0));
@@ -197,11 +198,11 @@ NT_TEST(beacon_log_has_no_hidden_tail)
     UINT8 payload[OIP_BEACON_BYTES];
 
     OipBeaconEncode(&beacon, cluster, &key, payload);
-    payload[104 + 2] = 1;
+    payload[112 + 2] = 1;
     OipSipHash128(&key, payload, OIP_BEACON_BYTES - OIP_SIP_MAC_BYTES,
                   payload + OIP_BEACON_BYTES - OIP_SIP_MAC_BYTES);
     is_int(decode(payload, sizeof payload, &back), OipBeaconField);
-    payload[104 + 2] = 0;
+    payload[112 + 2] = 0;
     payload[7] = 65;
     OipSipHash128(&key, payload, OIP_BEACON_BYTES - OIP_SIP_MAC_BYTES,
                   payload + OIP_BEACON_BYTES - OIP_SIP_MAC_BYTES);

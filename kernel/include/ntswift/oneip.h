@@ -7,7 +7,8 @@
  * Rules of the contract
  *  - All integers are little-endian and naturally aligned; every byte of padding is a named
  *    Reserved field that must be zero on input and is zero on output.
- *  - Addresses and ports are in network byte order, MAC addresses in transmission order.
+ *  - Addresses and ports are in network byte order (but the ranges of ONEIP_RULE), MAC addresses in
+ *    transmission order.
  *  - Every control code is METHOD_BUFFERED. Input is validated in full before any state changes;
  *    an update is applied whole or not at all, and is in force when its IOCTL completes.
  *  - A refused IOCTL fails with an NTSTATUS; ONEIP_IOCTL_GET_REFUSAL on the same handle tells why.
@@ -19,7 +20,7 @@
  */
 #pragma once
 
-#define ONEIP_CONTRACT_VERSION 1
+#define ONEIP_CONTRACT_VERSION 2
 
 #define ONEIP_DEVICE_NAME L"\\Device\\NtsOneIp"
 #define ONEIP_LINK_NAME   L"\\DosDevices\\NtsOneIp" /* CreateFile: \\.\NtsOneIp */
@@ -35,9 +36,14 @@
 #define ONEIP_MAX_SILENCE_BEACONS  100
 #define ONEIP_MAX_ANNOUNCE_SECONDS 3600
 #define ONEIP_MAX_EVENTS           256 /* the driver remembers this many */
+#define ONEIP_MAX_RULES            64
+#define ONEIP_MIN_FLOWS            1024
+#define ONEIP_MAX_FLOWS            16777216
+#define ONEIP_DEFAULT_FLOWS        262144 /* 17 MB */
+#define ONEIP_MAX_IDLE_SECONDS     604800 /* a week */
 #define ONEIP_KEY_BYTES            16
 
-/* FILE_DEVICE_NETWORK, functions 0x900 .. 0x90A */
+/* FILE_DEVICE_NETWORK, functions 0x900 .. 0x90F */
 #define ONEIP_IOCTL_GET_VERSION  CTL_CODE(0x12, 0x900, 0, 1) /* -> ONEIP_VERSION */
 #define ONEIP_IOCTL_SET_CONFIG   CTL_CODE(0x12, 0x901, 0, 2) /* ONEIP_CONFIG + arrays -> */
 #define ONEIP_IOCTL_CLEAR_CONFIG CTL_CODE(0x12, 0x902, 0, 2) /* -> */
@@ -49,6 +55,11 @@
 #define ONEIP_IOCTL_SET_VETO     CTL_CODE(0x12, 0x908, 0, 2) /* ONEIP_VETO -> */
 #define ONEIP_IOCTL_LOOKUP       CTL_CODE(0x12, 0x909, 0, 1) /* ONEIP_LOOKUP -> ONEIP_LOOKUP_RESULT */
 #define ONEIP_IOCTL_GET_REFUSAL  CTL_CODE(0x12, 0x90A, 0, 1) /* -> ONEIP_REFUSAL */
+#define ONEIP_IOCTL_SET_DRAIN    CTL_CODE(0x12, 0x90B, 0, 2) /* ONEIP_DRAIN -> */
+#define ONEIP_IOCTL_GET_FLOWS    CTL_CODE(0x12, 0x90C, 0, 1) /* ONEIP_FLOW_QUERY -> page */
+#define ONEIP_IOCTL_IMPORT_FLOWS CTL_CODE(0x12, 0x90D, 0, 2) /* ONEIP_FLOW_IMPORT -> result */
+#define ONEIP_IOCTL_COUNT_FLOWS  CTL_CODE(0x12, 0x90E, 0, 1) /* -> ONEIP_FLOW_COUNTS + arrays */
+#define ONEIP_IOCTL_GET_RULES    CTL_CODE(0x12, 0x90F, 0, 1) /* -> ONEIP_RULE_STATUS[] */
 
 typedef struct ONEIP_VERSION
 {
@@ -65,7 +76,8 @@ typedef enum ONEIP_AFFINITY
 {
     OneIpAffinityClient = 1, /* source address: NT-SwiFT 1998, section 3.6 */
     OneIpAffinityFiveTuple =
-        2 /* addresses, protocol and ports; just addresses and protocol where there are none */
+        2, /* addresses, protocol and ports; just addresses and protocol where there are none */
+    OneIpAffinityNetwork = 3 /* the source's /24 (IPv4) or /64 (IPv6) */
 } ONEIP_AFFINITY;
 
 /* How a hash becomes a server. */
@@ -101,13 +113,35 @@ typedef struct ONEIP_MEMBER
     UINT8 Ipv6[16]; /* the node's own address, or zero: needed where a cluster address is IPv6 */
 } ONEIP_MEMBER;
 
+typedef enum ONEIP_RULE_MODE
+{
+    OneIpRuleShared = 1, /* by hash, over all members */
+    OneIpRuleSingle = 2, /* all by Owner; while it is down, by the live member of the best rank */
+    OneIpRuleBlocked = 3 /* dropped */
+} ONEIP_RULE_MODE;
+
+/* What is served how. Ranges of one protocol do not overlap. Whatever no rule names is shared with
+ * the configuration's Affinity. */
+typedef struct ONEIP_RULE
+{
+    UINT32 Protocol;  /* 6 TCP, 17 UDP, 0 both */
+    UINT16 FirstPort; /* the cluster's, host byte order, inclusive */
+    UINT16 LastPort;
+    UINT32 Mode;     /* ONEIP_RULE_MODE */
+    UINT32 Affinity; /* ONEIP_AFFINITY where shared, else zero */
+    UINT32 Owner;    /* NodeId of a member where single, else zero */
+    UINT32 Reserved;
+} ONEIP_RULE;
+
 /*
- * A whole configuration: this header, then ONEIP_ADDRESS[AddressCount], ONEIP_MEMBER[MemberCount]
- * and, where TableSlots is not zero, TableSlots bytes, each an index into the members: the content
- * of the dispatch table, which travels so that all nodes dispatch alike whatever they saw before.
- * With TableSlots zero the driver moves its present table minimally. A table on input must hold
- * every member that has a weight and none that has not, each within one slot in a hundred of its
- * share.
+ * A whole configuration: this header, then ONEIP_ADDRESS[AddressCount], ONEIP_MEMBER[MemberCount],
+ * ONEIP_RULE[RuleCount] and, where TableSlots is not zero, TableSlots bytes, each an index into the
+ * members: the content of the dispatch table, which travels so that all nodes dispatch alike
+ * whatever they saw before. With TableSlots zero the driver moves its present table minimally. A
+ * table on input must hold every member that has a weight and none that has not, each within one
+ * slot in a hundred of its share. Where PastSlots is not zero as well, PastSlots bytes follow: for
+ * each slot the member that had it before, or 0xFF; a connection that its server does not know is
+ * tried there. A table is padded with zeros to a multiple of 8 bytes.
  */
 typedef struct ONEIP_CONFIG
 {
@@ -128,7 +162,16 @@ typedef struct ONEIP_CONFIG
     UINT32 AddressCount;       /* 1 .. ONEIP_MAX_ADDRESSES */
     UINT32 MemberCount;        /* 1 .. ONEIP_MAX_MEMBERS */
     UINT32 TableSlots;         /* 0 or ONEIP_TABLE_SLOTS */
-    UINT32 Reserved;
+    UINT32 PastSlots;          /* 0 or, with a table, ONEIP_TABLE_SLOTS */
+    UINT32 RuleCount;          /* 0 .. ONEIP_MAX_RULES */
+    UINT32 FlowCapacity;       /* flows that this node can hold, ONEIP_MIN_FLOWS ..
+                                  ONEIP_MAX_FLOWS; 69 bytes of non-paged pool each */
+    UINT32 TcpIdleSeconds;     /* a flow is forgotten after so long without a frame, 1 ..
+                                  ONEIP_MAX_IDLE_SECONDS; default 7440, RFC 5382, REQ-5 */
+    UINT32 UdpIdleSeconds;     /* default 300, RFC 4787, REQ-5 */
+    UINT32 OpeningSeconds;     /* TCP of which only SYNs, others of which only one datagram was
+                                  seen; default 30 */
+    UINT32 ClosingSeconds;     /* TCP after FIN or RST; default 60 */
 } ONEIP_CONFIG;
 
 typedef enum ONEIP_ROLE
@@ -164,6 +207,8 @@ typedef struct ONEIP_MEMBER_STATUS
     UINT64 Generation; /* configuration generation that it announced; 0 unknown */
     UINT64 Frames;     /* sent to it by this node as dispatcher; passed up, for the local node */
     UINT64 Bytes;
+    UINT32 Draining; /* 1: by its own word serves no new client */
+    UINT32 Reserved;
 } ONEIP_MEMBER_STATUS;
 
 /* Followed by ONEIP_MEMBER_STATUS[MemberCount]. */
@@ -186,6 +231,8 @@ typedef struct ONEIP_STATUS
     UINT32
     Behind; /* 1: some member announced a higher generation, or the same with another table */
     UINT32 MemberCount;
+    UINT32 Draining; /* 1: this node serves no new client */
+    UINT32 RuleCount;
 } ONEIP_STATUS;
 
 /* Why a frame that concerned the cluster was not delivered. */
@@ -201,7 +248,11 @@ typedef enum ONEIP_DROP
     OneIpDropSpoofed =
         7, /* ARP, NA or announcement of the cluster address by a node that does not dispatch */
     OneIpDropSendFailed = 8, /* the adapter completed a forwarded frame with a failure */
-    OneIpDropReasons = 9
+    OneIpDropBlocked = 9,    /* by a rule */
+    OneIpDropFragment = 10,  /* a fragment whose datagram's first never came, or too many of them */
+    OneIpDropUnknown = 11,   /* of a connection that nobody knows yet, just after a takeover: its
+                                server is about to claim it */
+    OneIpDropReasons = 12
 } ONEIP_DROP;
 
 /* All count from the load of the driver; 64-bit, never reset. */
@@ -226,6 +277,18 @@ typedef struct ONEIP_STATS
     UINT64 BeaconsRejected; /* wrong length, MAC, version, or a replay */
     UINT64 Stalls;          /* times that this node noticed it had not been running */
     UINT64 Drops[16];       /* by ONEIP_DROP */
+    UINT64 FlowHits;        /* frames of flows that were known */
+    UINT64 FlowsLearned;
+    UINT64 FlowsEvicted;   /* opening or closing ones, to make room */
+    UINT64 FlowsUnlearned; /* for which there was no room: they go by the hash */
+    UINT64 FramesRelayed;  /* of those forwarded: by this node as the former dispatcher */
+    UINT64 SecondChances;  /* of those forwarded: of connections that are not known here, to
+                              the former owner */
+    UINT64 ClaimsSent;     /* flows that this node serves though the table says otherwise, told
+                              to the dispatcher */
+    UINT64 ClaimsReceived;
+    UINT64 FragmentsHeld; /* now, waiting for the first fragment of their datagram; indicated but
+                             neither passed, forwarded, consumed nor dropped yet */
 } ONEIP_STATS;
 
 typedef enum ONEIP_EVENT_KIND
@@ -242,7 +305,8 @@ typedef enum ONEIP_EVENT_KIND
     OneIpEventBindRefused = 9, /* Value = ONEIP_BIND_REFUSAL; Mac */
     OneIpEventBeaconKey =
         10, /* Node sends beacons of this cluster with another key (at most one event a minute) */
-    OneIpEventStall = 11 /* this node had not been running for Value milliseconds */
+    OneIpEventStall = 11, /* this node had not been running for Value milliseconds */
+    OneIpEventDrain = 12  /* Node: Value 1, drains; 0, serves new clients again */
 } ONEIP_EVENT_KIND;
 
 /* Why the filter did not attach to an adapter. */
@@ -280,7 +344,13 @@ typedef struct ONEIP_VETO
     UINT32 Reserved;
 } ONEIP_VETO;
 
-/* Where would this frame go? */
+typedef struct ONEIP_DRAIN
+{
+    UINT32 Drain; /* 1: this node serves no new clients, those that it has go on; 0: again */
+    UINT32 Reserved;
+} ONEIP_DRAIN;
+
+/* Where would this frame go, if it opened a connection? */
 typedef struct ONEIP_LOOKUP
 {
     ONEIP_ADDRESS Client;
@@ -292,9 +362,103 @@ typedef struct ONEIP_LOOKUP
 
 typedef struct ONEIP_LOOKUP_RESULT
 {
-    UINT32 NodeId; /* 0: no live member has a weight */
-    UINT32 Slot;   /* of the table; 0xFFFFFFFF with modulo */
+    UINT32 NodeId; /* 0: no live member has a weight, or blocked */
+    UINT32 Slot;   /* of the table; 0xFFFFFFFF with modulo, single and blocked */
+    UINT32 Rule;   /* index; 0xFFFFFFFF: none names it */
+    UINT32 Flow;   /* NodeId of the flow that this node knows with these ports; 0: none */
 } ONEIP_LOOKUP_RESULT;
+
+typedef enum ONEIP_FLOW_STATE
+{
+    OneIpFlowOpening = 1,     /* TCP: only SYNs seen; others: one datagram */
+    OneIpFlowEstablished = 2, /* more */
+    OneIpFlowClosing = 3      /* TCP: FIN or RST seen, from the client */
+} ONEIP_FLOW_STATE;
+
+typedef struct ONEIP_FLOW
+{
+    UINT8 Client[16]; /* IPv4 uses the first four bytes */
+    UINT8 Cluster[16];
+    UINT16 ClientPort;
+    UINT16 ClusterPort;
+    UINT32 Family;   /* ONEIP_FAMILY */
+    UINT32 Protocol; /* 6, 17 */
+    UINT32 State;    /* ONEIP_FLOW_STATE */
+    UINT32 NodeId;   /* who serves it */
+    UINT32 IdleMs;   /* since its last frame */
+} ONEIP_FLOW;
+
+/* Flows of this node's table that match all that is not zero. As dispatcher a node knows the flows
+ * of all, else its own and what was claimed or imported while it was. */
+typedef struct ONEIP_FLOW_QUERY
+{
+    UINT64 Cursor; /* 0, or that of the page before */
+    ONEIP_ADDRESS Client;
+    ONEIP_ADDRESS Cluster;
+    UINT32 ClientPrefix; /* bits of Client that count; 0 where its Family is 0 */
+    UINT32 Protocol;
+    UINT16 ClientPort; /* network byte order */
+    UINT16 ClusterPort;
+    UINT32 NodeId;
+    UINT32 State; /* ONEIP_FLOW_STATE */
+    UINT32 Reserved;
+} ONEIP_FLOW_QUERY;
+
+/* Followed by ONEIP_FLOW[Count]. A page may be empty and not be the last. What changes while pages
+ * are read may be missing or come twice. */
+typedef struct ONEIP_FLOW_PAGE
+{
+    UINT64 Cursor; /* for the next page; 0: this was the last */
+    UINT32 Count;
+    UINT32 Reserved;
+} ONEIP_FLOW_PAGE;
+
+/* Followed by ONEIP_FLOW[Count]. Flows whose server is no member are left out; a flow that is known
+ * is served by whom the import says. */
+typedef struct ONEIP_FLOW_IMPORT
+{
+    UINT32 Version; /* ONEIP_CONTRACT_VERSION */
+    UINT32 Count;
+} ONEIP_FLOW_IMPORT;
+
+typedef struct ONEIP_FLOW_IMPORTED
+{
+    UINT32 Imported;
+    UINT32 Unknown; /* served by no member */
+    UINT32 NoRoom;
+    UINT32 Reserved;
+} ONEIP_FLOW_IMPORTED;
+
+typedef struct ONEIP_FLOW_COUNT
+{
+    UINT64 Opening;
+    UINT64 Established;
+    UINT64 Closing;
+} ONEIP_FLOW_COUNT;
+
+/* Followed by ONEIP_FLOW_COUNT[MemberCount], by server, and ONEIP_FLOW_COUNT[RuleCount + 1], by
+ * rule, what no rule names last. */
+typedef struct ONEIP_FLOW_COUNTS
+{
+    UINT32 MemberCount;
+    UINT32 RuleCount;
+    UINT64 Capacity; /* places for flows: a quarter more than FlowCapacity */
+    UINT64 Bytes;    /* of memory */
+    ONEIP_FLOW_COUNT All;
+} ONEIP_FLOW_COUNTS;
+
+/* One for each rule, and one for what no rule names. All count from when the rule came into force
+ * (a configuration with the same rule at any place keeps its counters). */
+typedef struct ONEIP_RULE_STATUS
+{
+    ONEIP_RULE Rule; /* all zero but Affinity for the last */
+    UINT32 NodeId;   /* single: who serves now, 0 nobody */
+    UINT32 Reserved;
+    UINT64 Frames; /* dispatched by this node */
+    UINT64 Bytes;
+    UINT64 Flows; /* learned */
+    UINT64 Dropped;
+} ONEIP_RULE_STATUS;
 
 typedef enum ONEIP_REASON
 {
@@ -331,7 +495,15 @@ typedef enum ONEIP_REASON
     OneIpReasonTooManyWaiters = 29,
     OneIpReasonValue = 30, /* a field of a small request is out of range */
     OneIpReasonUnknownIoctl = 31,
-    OneIpReasonNoMemory = 32
+    OneIpReasonNoMemory = 32,
+    OneIpReasonRuleCount = 33,
+    OneIpReasonRule = 34,        /* Index: protocol, ports, mode or affinity */
+    OneIpReasonRuleOwner = 35,   /* Index: no member, or named where the mode is not single */
+    OneIpReasonRuleOverlap = 36, /* Index: overlaps an earlier one */
+    OneIpReasonFlowCapacity = 37,
+    OneIpReasonIdle = 38,      /* one of the four timeouts */
+    OneIpReasonPastTable = 39, /* Index: slot that holds no member, or a past without a table */
+    OneIpReasonFlow = 40       /* Index: of the flow at fault */
 } ONEIP_REASON;
 
 /* The last refusal on this handle. */
@@ -340,18 +512,27 @@ typedef struct ONEIP_REFUSAL
     UINT32 Ioctl;  /* control code; 0: nothing was refused yet */
     UINT32 Status; /* NTSTATUS */
     UINT32 Reason; /* ONEIP_REASON */
-    UINT32 Index;  /* of the address, member or slot at fault, else 0 */
+    UINT32 Index;  /* of the address, member, rule, flow or slot at fault, else 0 */
 } ONEIP_REFUSAL;
 
 #define ONEIP_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
 ONEIP_ASSERT_SIZE(ONEIP_VERSION, 24);
 ONEIP_ASSERT_SIZE(ONEIP_ADDRESS, 24);
 ONEIP_ASSERT_SIZE(ONEIP_MEMBER, 40);
-ONEIP_ASSERT_SIZE(ONEIP_CONFIG, 104);
+ONEIP_ASSERT_SIZE(ONEIP_RULE, 24);
+ONEIP_ASSERT_SIZE(ONEIP_CONFIG, 128);
 ONEIP_ASSERT_SIZE(ONEIP_EPOCH, 16);
-ONEIP_ASSERT_SIZE(ONEIP_MEMBER_STATUS, 40);
-ONEIP_ASSERT_SIZE(ONEIP_STATUS, 104);
-ONEIP_ASSERT_SIZE(ONEIP_STATS, 248);
+ONEIP_ASSERT_SIZE(ONEIP_MEMBER_STATUS, 48);
+ONEIP_ASSERT_SIZE(ONEIP_STATUS, 112);
+ONEIP_ASSERT_SIZE(ONEIP_STATS, 320);
 ONEIP_ASSERT_SIZE(ONEIP_EVENT, 80);
 ONEIP_ASSERT_SIZE(ONEIP_LOOKUP, 56);
+ONEIP_ASSERT_SIZE(ONEIP_LOOKUP_RESULT, 16);
+ONEIP_ASSERT_SIZE(ONEIP_FLOW, 56);
+ONEIP_ASSERT_SIZE(ONEIP_FLOW_QUERY, 80);
+ONEIP_ASSERT_SIZE(ONEIP_FLOW_PAGE, 16);
+ONEIP_ASSERT_SIZE(ONEIP_FLOW_IMPORT, 8);
+ONEIP_ASSERT_SIZE(ONEIP_FLOW_COUNT, 24);
+ONEIP_ASSERT_SIZE(ONEIP_FLOW_COUNTS, 48);
+ONEIP_ASSERT_SIZE(ONEIP_RULE_STATUS, 64);
 ONEIP_ASSERT_SIZE(ONEIP_REFUSAL, 16);

@@ -57,6 +57,12 @@ NT_TEST(lengths_and_codes_are_checked_for_every_ioctl)
         {ONEIP_IOCTL_SET_VETO, sizeof(ONEIP_VETO), 0, true},
         {ONEIP_IOCTL_LOOKUP, sizeof(ONEIP_LOOKUP), sizeof(ONEIP_LOOKUP_RESULT), true},
         {ONEIP_IOCTL_GET_REFUSAL, 0, sizeof(ONEIP_REFUSAL), true},
+        {ONEIP_IOCTL_SET_DRAIN, sizeof(ONEIP_DRAIN), 0, true},
+        {ONEIP_IOCTL_GET_FLOWS, sizeof(ONEIP_FLOW_QUERY),
+         sizeof(ONEIP_FLOW_PAGE) + 7 * sizeof(ONEIP_FLOW), true},
+        {ONEIP_IOCTL_IMPORT_FLOWS, sizeof(ONEIP_FLOW_IMPORT), sizeof(ONEIP_FLOW_IMPORTED), false},
+        {ONEIP_IOCTL_COUNT_FLOWS, 0, sizeof(ONEIP_FLOW_COUNTS), true},
+        {ONEIP_IOCTL_GET_RULES, 0, sizeof(ONEIP_RULE_STATUS), true},
     };
     struct node node;
     UINT8 input[256] = {0}, output[512];
@@ -106,7 +112,7 @@ static UINT8 bad_table[ONEIP_TABLE_SLOTS];
     {                                                                                              \
         statement;                                                                                 \
     }
-DEFECT(version, c->header.Version = 2)
+DEFECT(version, c->header.Version = 1)
 DEFECT(size_low, c->header.Size = sizeof(ONEIP_CONFIG))
 DEFECT(size_high, c->header.Size = 1 << 30)
 DEFECT(no_generation, c->header.Generation = 0)
@@ -117,9 +123,34 @@ DEFECT(silence_one, c->header.SilenceBeacons = 1)
 DEFECT(silence_many, c->header.SilenceBeacons = 101)
 DEFECT(announce_zero, c->header.AnnounceSeconds = 0)
 DEFECT(announce_long, c->header.AnnounceSeconds = 3601)
-DEFECT(affinity, c->header.Affinity = 3)
+DEFECT(affinity, c->header.Affinity = 4)
 DEFECT(dispatch, c->header.Dispatch = 0)
-DEFECT(header_reserved, c->header.Reserved = 1)
+DEFECT(few_flows, c->header.FlowCapacity = ONEIP_MIN_FLOWS - 1)
+DEFECT(many_flows, c->header.FlowCapacity = ONEIP_MAX_FLOWS + 1)
+DEFECT(tcp_idle, c->header.TcpIdleSeconds = 0)
+DEFECT(udp_idle, c->header.UdpIdleSeconds = ONEIP_MAX_IDLE_SECONDS + 1)
+DEFECT(opening, c->header.OpeningSeconds = 0)
+DEFECT(closing, c->header.ClosingSeconds = 0)
+DEFECT(many_rules, c->header.RuleCount = ONEIP_MAX_RULES + 1)
+DEFECT(past_alone, c->header.PastSlots = ONEIP_TABLE_SLOTS)
+
+static void with_rule(struct cluster *c, ONEIP_RULE rule)
+{
+    c->header.RuleCount = 2;
+    c->rules[0] = (ONEIP_RULE){6, 80, 90, OneIpRuleShared, OneIpAffinityNetwork, 0, 0};
+    c->rules[1] = rule;
+}
+DEFECT(rule_protocol, with_rule(c, (ONEIP_RULE){1, 1, 1, OneIpRuleBlocked, 0, 0, 0}))
+DEFECT(rule_ports, with_rule(c, (ONEIP_RULE){17, 2, 1, OneIpRuleBlocked, 0, 0, 0}))
+DEFECT(rule_mode, with_rule(c, (ONEIP_RULE){17, 1, 2, 4, 0, 0, 0}))
+DEFECT(rule_affinity, with_rule(c, (ONEIP_RULE){17, 1, 2, OneIpRuleShared, 0, 0, 0}))
+DEFECT(rule_blocked_affinity,
+       with_rule(c, (ONEIP_RULE){17, 1, 2, OneIpRuleBlocked, OneIpAffinityClient, 0, 0}))
+DEFECT(rule_owner, with_rule(c, (ONEIP_RULE){17, 1, 2, OneIpRuleSingle, 0, 9, 0}))
+DEFECT(rule_shared_owner,
+       with_rule(c, (ONEIP_RULE){17, 1, 2, OneIpRuleShared, OneIpAffinityClient, 2, 0}))
+DEFECT(rule_reserved, with_rule(c, (ONEIP_RULE){17, 1, 2, OneIpRuleBlocked, 0, 0, 1}))
+DEFECT(rule_overlap, with_rule(c, (ONEIP_RULE){0, 90, 95, OneIpRuleBlocked, 0, 0, 0}))
 DEFECT(no_address, c->header.AddressCount = 0)
 DEFECT(many_addresses, c->header.AddressCount = 17)
 DEFECT(family, c->addresses[1].Family = 5)
@@ -157,6 +188,11 @@ DEFECT(table_share, memset(bad_table, 0, sizeof bad_table);
        for (unsigned i = 0; i < ONEIP_TABLE_SLOTS; i++) bad_table[i] = i % 3;
        memset(bad_table, 1, 3000); c->table = bad_table; c->header.TableSlots = ONEIP_TABLE_SLOTS)
 
+static UINT8 bad_past[ONEIP_TABLE_SLOTS];
+DEFECT(past_member, for (unsigned i = 0; i < ONEIP_TABLE_SLOTS; i++) bad_table[i] = i % 3;
+       memset(bad_past, 0xff, sizeof bad_past); bad_past[5] = 3; c->table = bad_table;
+       c->past = bad_past; c->header.TableSlots = c->header.PastSlots = ONEIP_TABLE_SLOTS)
+
 static const struct defect defects[] = {
 #define D(name, reason, index) {#name, name, OneIpReason##reason, index}
     D(version, Version, 0),
@@ -172,7 +208,24 @@ static const struct defect defects[] = {
     D(announce_long, Announce, 0),
     D(affinity, Affinity, 0),
     D(dispatch, Dispatch, 0),
-    D(header_reserved, Reserved, 0),
+    D(few_flows, FlowCapacity, 0),
+    D(many_flows, FlowCapacity, 0),
+    D(tcp_idle, Idle, 0),
+    D(udp_idle, Idle, 0),
+    D(opening, Idle, 0),
+    D(closing, Idle, 0),
+    D(many_rules, RuleCount, 0),
+    D(past_alone, PastTable, 0),
+    D(past_member, PastTable, 5),
+    D(rule_protocol, Rule, 1),
+    D(rule_ports, Rule, 1),
+    D(rule_mode, Rule, 1),
+    D(rule_affinity, Rule, 1),
+    D(rule_blocked_affinity, Rule, 1),
+    D(rule_owner, RuleOwner, 1),
+    D(rule_shared_owner, RuleOwner, 1),
+    D(rule_reserved, Reserved, 1),
+    D(rule_overlap, RuleOverlap, 1),
     D(no_address, AddressCount, 0),
     D(many_addresses, AddressCount, 0),
     D(family, Address, 1),
@@ -208,7 +261,7 @@ static const struct defect defects[] = {
 
 static UINT8 *config_read(struct node *node, ULONG_PTR *bytes)
 {
-    ULONG room = 1 << 17;
+    ULONG room = 1 << 18;
     UINT8 *data = calloc(1, room);
 
     is_status(node_ioctl(node, ONEIP_IOCTL_GET_CONFIG, NULL, 0, data, room, bytes), STATUS_SUCCESS);

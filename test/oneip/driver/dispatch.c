@@ -5,50 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL(n) ((1ull << (n)) - 1)
-
 static unsigned mac_node(const struct test_frame *frame)
 {
     return frame->data[5];
-}
-
-/* Makes node 1 dispatcher of a cluster of `members`. */
-static bool dispatcher(struct node *node, struct cluster *cluster, unsigned members)
-{
-    cluster_standard(cluster, members);
-    return node_start(node, tap_seed()) &&
-           is_status(node_configure(node, cluster), STATUS_SUCCESS) &&
-           node_promote(node, ALL(members));
-}
-
-/* Which node serves this packet, by frame: 1 if it came up, else the target of the frame that left;
- * 0 if it was lost. Checks that the frame is otherwise what it was. */
-static unsigned serve(struct node *node, const struct packet *packet)
-{
-    struct test_frame *sent = packet_frame(packet);
-    struct test_frame *copy = packet_frame(packet);
-    unsigned result = 0;
-
-    node_receive(node, sent);
-    struct test_frame *out = node_wire(node);
-    struct test_frame *up = node_stack(node);
-    if (out) {
-        static const UCHAR own[6] = NODE_MAC(1);
-        result = mac_node(out);
-        is_mem(out->data + 6, own, 6, "forwarded from our own MAC");
-        is_int(out->bytes, copy->bytes);
-        is_mem(out->data + 12, copy->data + 12, copy->bytes - 12,
-               "nothing but the MACs is rewritten");
-        is_int(out->checksum_flags, 0, "no metadata that the receive side had");
-        ok(!up, "not to two servers");
-    } else if (up) {
-        result = 1;
-        is_mem(up->data, copy->data, copy->bytes, "passed up as it came");
-    }
-    free(out);
-    free(up);
-    free(copy);
-    return result;
 }
 
 NT_TEST(every_client_has_its_server_by_any_protocol)
@@ -58,11 +17,11 @@ NT_TEST(every_client_has_its_server_by_any_protocol)
     struct cluster cluster;
     unsigned served[5] = {0};
 
-    need(dispatcher(&node, &cluster, 4));
+    need(node_dispatcher(&node, &cluster, 4));
     for (unsigned i = 0; i < 400; i++) {
         struct packet packet =
             packet_standard(i % 2 ? ip4(10, 1, i >> 8, i & 255) : ip6(0x10000 + i));
-        unsigned first = serve(&node, &packet);
+        unsigned first = node_serve(&node, &packet);
 
         if (!ok(first >= 1 && first <= 4, "client %u served by %u", i, first))
             break;
@@ -70,7 +29,7 @@ NT_TEST(every_client_has_its_server_by_any_protocol)
         for (unsigned p = 0; p < 3; p++) {
             packet.protocol = i % 2 ? protocols4[p] : protocols6[p];
             packet.source_port = 1024 + i * 7 + p;
-            is_int(serve(&node, &packet), first,
+            is_int(node_serve(&node, &packet), first,
                    "the same server for every connection of a client");
         }
         ONEIP_LOOKUP lookup = {.Client = {packet.source.family, 0, {0}},
@@ -153,15 +112,15 @@ NT_TEST(five_tuple_affinity_spreads_the_connections_of_one_client)
     struct packet packet = packet_standard(ip4(10, 1, 1, 1));
     for (unsigned port = 2000; port < 2100; port++) {
         packet.source_port = port;
-        unsigned first = serve(&node, &packet);
+        unsigned first = node_serve(&node, &packet);
         seen |= 1u << first;
-        is_int(serve(&node, &packet), first, "a connection stays");
+        is_int(node_serve(&node, &packet), first, "a connection stays");
     }
     is_hex(seen, 0x1e, "all four");
     packet.protocol = 1;
-    unsigned first = serve(&node, &packet);
+    unsigned first = node_serve(&node, &packet);
     packet.source_port = 77;
-    is_int(serve(&node, &packet), first, "echo has no ports");
+    is_int(node_serve(&node, &packet), first, "echo has no ports");
     node_stop(&node);
 }
 
@@ -179,7 +138,7 @@ NT_TEST(modulo_dispatch_is_the_papers)
     need(node_promote(&node, ALL(4)));
     for (unsigned i = 0; i < 400; i++) {
         struct packet packet = packet_standard(ip4(10, 1, i >> 8, i & 255));
-        served[serve(&node, &packet)]++;
+        served[node_serve(&node, &packet)]++;
     }
     is_int(served[0], 0);
     for (unsigned n = 1; n <= 4; n++)
@@ -194,10 +153,10 @@ NT_TEST(a_member_that_falls_silent_serves_no_more_and_comes_back_to_its_clients)
     struct cluster cluster;
     unsigned before[CLIENTS], moved = 0;
 
-    need(dispatcher(&node, &cluster, 4));
+    need(node_dispatcher(&node, &cluster, 4));
     for (unsigned i = 0; i < CLIENTS; i++) {
         struct packet packet = packet_standard(ip4(10, 2, 0, i));
-        before[i] = serve(&node, &packet);
+        before[i] = node_serve(&node, &packet);
     }
     node_run(&node, 200 * MS, ALL(4) & ~(1ull << 2)); /* node 3 is silent */
     node_drain(&node);
@@ -208,7 +167,7 @@ NT_TEST(a_member_that_falls_silent_serves_no_more_and_comes_back_to_its_clients)
     ok(members[2].SilentMs >= 100);
     for (unsigned i = 0; i < CLIENTS; i++) {
         struct packet packet = packet_standard(ip4(10, 2, 0, i));
-        unsigned now = serve(&node, &packet);
+        unsigned now = node_serve(&node, &packet);
         ok(now != 3 && now != 0);
         if (before[i] != 3)
             is_int(now, before[i], "nobody else's client moves");
@@ -220,7 +179,7 @@ NT_TEST(a_member_that_falls_silent_serves_no_more_and_comes_back_to_its_clients)
     node_drain(&node);
     for (unsigned i = 0; i < CLIENTS; i++) {
         struct packet packet = packet_standard(ip4(10, 2, 0, i));
-        is_int(serve(&node, &packet), before[i]);
+        is_int(node_serve(&node, &packet), before[i]);
     }
     node_stop(&node);
 }
@@ -230,7 +189,7 @@ NT_TEST(a_new_table_is_in_force_when_its_ioctl_completes)
     struct node node;
     struct cluster cluster;
 
-    need(dispatcher(&node, &cluster, 3));
+    need(node_dispatcher(&node, &cluster, 3));
     struct packet packet = packet_standard(ip4(10, 3, 0, 1));
     for (unsigned generation = 2; generation < 40; generation++) {
         unsigned only = generation % 3;
@@ -238,7 +197,9 @@ NT_TEST(a_new_table_is_in_force_when_its_ioctl_completes)
             cluster.members[i].Weight = i == only;
         cluster.header.Generation = generation;
         is_status(node_configure(&node, &cluster), STATUS_SUCCESS);
-        is_int(serve(&node, &packet), only + 1);
+        packet.source_port = 2000 + generation; /* another connection: flows stay where they are */
+        packet.tcp_flags = 2;                   /* SYN */
+        is_int(node_serve(&node, &packet), only + 1);
         node_run(&node, 10 * MS, ALL(3));
         node_drain(&node);
     }
@@ -250,15 +211,15 @@ NT_TEST(what_is_not_the_clusters_passes_untouched)
     struct node node;
     struct cluster cluster;
 
-    need(dispatcher(&node, &cluster, 4));
+    need(node_dispatcher(&node, &cluster, 4));
     ONEIP_STATS before = node_stats(&node);
     struct packet packet = packet_standard(ip4(10, 4, 0, 1));
     packet.target = ip4(10, 0, 0, 1); /* the node's own address */
-    is_int(serve(&node, &packet), 1);
+    is_int(node_serve(&node, &packet), 1);
     packet.target = ip4(10, 0, 0, 100);
     node_packet_filter(&node, NDIS_PACKET_TYPE_PROMISCUOUS);
     packet.target_mac[5] = 9; /* somebody else's frame, seen in promiscuous mode */
-    is_int(serve(&node, &packet), 1);
+    is_int(node_serve(&node, &packet), 1);
     struct test_frame *junk = calloc(1, sizeof *junk + 60);
     junk->bytes = 60;
     junk->data[12] = 0x90;
@@ -267,7 +228,7 @@ NT_TEST(what_is_not_the_clusters_passes_untouched)
     is_int(node_stats(&node).FramesIndicated, before.FramesIndicated, "none of it is counted");
     packet.target_mac[0] = 3; /* multicast at the link, the cluster's address in IP */
     packet.target_mac[5] = 1;
-    is_int(serve(&node, &packet), 0);
+    is_int(node_serve(&node, &packet), 0);
     is_int(node_stats(&node).Drops[OneIpDropMalformed], before.Drops[OneIpDropMalformed] + 1);
     node_stop(&node);
 }
@@ -288,12 +249,12 @@ NT_TEST(a_backup_takes_what_the_dispatcher_sends_and_nothing_else)
     is_int(node_status(&node, NULL).Dispatcher, 2);
     node_drain(&node);
     struct packet packet = packet_standard(ip4(10, 5, 0, 1));
-    is_int(serve(&node, &packet), 0, "a client's frame, straight to a backup");
+    is_int(node_serve(&node, &packet), 0, "a client's frame, straight to a backup");
     is_int(node_stats(&node).Drops[OneIpDropNotDispatcher], 1);
     memcpy(packet.source_mac, (UCHAR[])NODE_MAC(2), 6);
     for (unsigned i = 0; i < 50; i++) {
         packet.source = ip4(10, 5, 1, i);
-        is_int(serve(&node, &packet), 1, "dispatched to us, whoever the client is");
+        is_int(node_serve(&node, &packet), 1, "dispatched to us, whoever the client is");
     }
     node_stop(&node);
 }
@@ -304,7 +265,7 @@ NT_TEST(malformed_ip_for_the_cluster_is_dropped_and_counted)
     struct cluster cluster;
     struct packet packet = packet_standard(ip4(10, 6, 0, 1));
 
-    need(dispatcher(&node, &cluster, 4));
+    need(node_dispatcher(&node, &cluster, 4));
     UINT64 before = node_stats(&node).Drops[OneIpDropMalformed];
     struct test_frame *frame = packet_frame(&packet);
     frame->data[14] = 0x44; /* header of 16 bytes */

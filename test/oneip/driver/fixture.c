@@ -24,6 +24,11 @@ void cluster_standard(struct cluster *cluster, unsigned members)
         .Dispatch = OneIpDispatchTable,
         .AddressCount = 2,
         .MemberCount = members,
+        .FlowCapacity = ONEIP_MIN_FLOWS,
+        .TcpIdleSeconds = 7440,
+        .UdpIdleSeconds = 300,
+        .OpeningSeconds = 30,
+        .ClosingSeconds = 60,
     };
     memcpy(cluster->header.ClusterId, cluster_id, 16);
     memcpy(cluster->header.BeaconKey, beacon_key, 16);
@@ -46,17 +51,23 @@ void *cluster_bytes(const struct cluster *cluster, ULONG *bytes)
     const ONEIP_CONFIG *header = &cluster->header;
     size_t addresses = header->AddressCount * sizeof(ONEIP_ADDRESS);
     size_t members = header->MemberCount * sizeof(ONEIP_MEMBER);
+    size_t rules = header->RuleCount * sizeof(ONEIP_RULE);
     size_t table = cluster->table ? (ONEIP_TABLE_SLOTS + 7) & ~7u : 0;
-    UINT8 *data = calloc(1, sizeof *header + addresses + members + table);
+    size_t past = cluster->past ? (ONEIP_TABLE_SLOTS + 7) & ~7u : 0;
+    size_t arrays = sizeof *header + addresses + members + rules;
+    UINT8 *data = calloc(1, arrays + table + past);
 
-    *bytes = (ULONG)(sizeof *header + addresses + members + table);
+    *bytes = (ULONG)(arrays + table + past);
     memcpy(data, header, sizeof *header);
     if (!header->Size)
         ((ONEIP_CONFIG *)data)->Size = *bytes;
     memcpy(data + sizeof *header, cluster->addresses, addresses);
     memcpy(data + sizeof *header + addresses, cluster->members, members);
+    memcpy(data + arrays - rules, cluster->rules, rules);
     if (table)
-        memcpy(data + sizeof *header + addresses + members, cluster->table, ONEIP_TABLE_SLOTS);
+        memcpy(data + arrays, cluster->table, ONEIP_TABLE_SLOTS);
+    if (past)
+        memcpy(data + arrays + table, cluster->past, ONEIP_TABLE_SLOTS);
     return data;
 }
 
@@ -95,8 +106,9 @@ bool node_start(struct node *node, uint64_t seed)
     return node_start_with(node, seed, &adapter);
 }
 
-bool node_start_with(struct node *node, uint64_t seed, const struct ndis_adapter_config *adapter)
+bool node_install(struct node *node, const struct nt_options *options)
 {
+    struct nt_options host = *options;
     struct setup_error error = {0};
     char service[64];
 
@@ -104,15 +116,26 @@ bool node_start_with(struct node *node, uint64_t seed, const struct ndis_adapter
     strcpy(node->state_dir, "/tmp/oneip-test-XXXXXX");
     if (!ok(mkdtemp(node->state_dir) != NULL))
         return false;
-    nt_start(&(struct nt_options){.scheduler = NT_DETERMINISTIC,
-                                  .seed = seed,
-                                  .processors = 2,
-                                  .state_dir = node->state_dir,
-                                  .verifier = true});
-    if (!is_status(setup_install(NTS_SOURCE_DIR "/kernel/inf/oneip.inf", NTS_DRIVER_DIR,
-                                 tap_drivers_pe() ? ".sys" : ".so", service, &error),
-                   STATUS_SUCCESS, "%s:%u: %s", error.file, error.line, error.message) ||
-        !is_status(setup_start(service, &error), STATUS_SUCCESS, "%s", error.message))
+    host.state_dir = node->state_dir;
+    nt_start(&host);
+    return is_status(setup_install(NTS_SOURCE_DIR "/kernel/inf/oneip.inf", NTS_DRIVER_DIR,
+                                   tap_drivers_pe() ? ".sys" : ".so", service, &error),
+                     STATUS_SUCCESS, "%s:%u: %s", error.file, error.line, error.message);
+}
+
+bool node_start_with(struct node *node, uint64_t seed, const struct ndis_adapter_config *adapter)
+{
+    const struct nt_options options = {
+        .scheduler = NT_DETERMINISTIC, .seed = seed, .processors = 2, .verifier = true};
+
+    return node_install(node, &options) && node_run_driver(node, adapter);
+}
+
+bool node_run_driver(struct node *node, const struct ndis_adapter_config *adapter)
+{
+    struct setup_error error = {0};
+
+    if (!is_status(setup_start(NODE_SERVICE, &error), STATUS_SUCCESS, "%s", error.message))
         return false;
     node->edge = test_edge_create(adapter);
     ndis_adapter_start(test_edge_adapter(node->edge));
@@ -137,9 +160,14 @@ void node_stop(struct node *node)
     node_drain(node);
     io_client_destroy(node->client);
     ndis_adapter_stop(test_edge_adapter(node->edge));
-    is_status(setup_stop("NtsOneIp", &error), STATUS_SUCCESS);
+    is_status(setup_stop(NODE_SERVICE, &error), STATUS_SUCCESS);
     is_int(test_edge_outstanding(node->edge), 0, "NBLs come home");
     test_edge_destroy(node->edge);
+    node_uninstall(node);
+}
+
+void node_uninstall(struct node *node)
+{
     nt_stop();
     nftw(node->state_dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
@@ -221,12 +249,19 @@ void node_send(struct node *node, struct test_frame *frame)
 
 void peer_beacon(struct node *node, unsigned index, OIP_BEACON_KIND kind, uint64_t counter)
 {
+    peer_says(node, index, kind, counter, 0);
+}
+
+void peer_says(struct node *node, unsigned index, OIP_BEACON_KIND kind, uint64_t counter,
+               UINT8 flags)
+{
     struct cluster *cluster = &node->cluster;
     struct peer *peer = &node->peers[index];
     OIP_SIP_KEY key;
     OIP_BEACON beacon = {
         .Sender = peer->node,
         .Kind = (UINT8)kind,
+        .Flags = flags,
         .MemberCount = (UINT8)cluster->header.MemberCount,
         .HeardAgo = kind == OipBeaconPresence ? OIP_BEACON_UNHEARD : 0,
         .IntervalMicroseconds = cluster->header.BeaconMilliseconds * 1000,
@@ -323,4 +358,46 @@ bool node_beacon(struct node *node, OIP_BEACON *beacon, UCHAR target_mac[6])
         free(frame);
     }
     return found;
+}
+
+bool node_dispatcher(struct node *node, struct cluster *cluster, unsigned members)
+{
+    cluster_standard(cluster, members);
+    return node_start(node, tap_seed()) &&
+           is_status(node_configure(node, cluster), STATUS_SUCCESS) &&
+           node_promote(node, ALL(members));
+}
+
+unsigned node_serve_frame(struct node *node, struct test_frame *sent)
+{
+    size_t size = sizeof *sent + sent->bytes;
+    struct test_frame *copy = malloc(size);
+    unsigned result = 0;
+
+    memcpy(copy, sent, size);
+    node_receive(node, sent);
+    struct test_frame *out = node_wire(node);
+    struct test_frame *up = node_stack(node);
+    if (out) {
+        static const UCHAR own[6] = NODE_MAC(1);
+        result = out->data[5];
+        is_mem(out->data + 6, own, 6, "forwarded from our own MAC");
+        is_int(out->bytes, copy->bytes);
+        is_mem(out->data + 12, copy->data + 12, copy->bytes - 12,
+               "nothing but the MACs is rewritten");
+        is_int(out->checksum_flags, 0, "no metadata that the receive side had");
+        ok(!up, "not to two servers");
+    } else if (up) {
+        result = 1;
+        is_mem(up->data, copy->data, copy->bytes, "passed up as it came");
+    }
+    free(out);
+    free(up);
+    free(copy);
+    return result;
+}
+
+unsigned node_serve(struct node *node, const struct packet *packet)
+{
+    return node_serve_frame(node, packet_frame(packet));
 }

@@ -16,9 +16,12 @@
 #include <ntswift/oneip.h>
 
 #include "beacon.h"
+#include "frames.h"
 #include "tap.h"
 
-#define MS 10000ull /* of interrupt time */
+#define NODE_SERVICE "NtsOneIp"
+#define MS           10000ull /* of interrupt time */
+#define ALL(n)       ((1ull << (n)) - 1)
 
 /* The members of the standard cluster: node n has MAC 02:00:00:00:00:n, 10.0.0.n and fd00::n,
  * rank n, weight 1. The local node is node 1 unless told otherwise. */
@@ -29,7 +32,9 @@ struct cluster {
     ONEIP_CONFIG header;
     ONEIP_ADDRESS addresses[ONEIP_MAX_ADDRESSES + 1]; /* one too many, to be refused */
     ONEIP_MEMBER members[ONEIP_MAX_MEMBERS + 1];
+    ONEIP_RULE rules[ONEIP_MAX_RULES + 1];
     const uint8_t *table; /* or NULL */
+    const uint8_t *past;  /* or NULL */
 };
 
 /* `members` nodes, addresses 10.0.0.100 and fd00::100, client affinity, table, generation 1. */
@@ -52,6 +57,12 @@ struct node {
     char state_dir[64];
 };
 
+/* In its parts. The host with the driver installed (its state directory is the node's), and its
+ * end; the driver started on a new adapter with the device open. */
+bool node_install(struct node *node, const struct nt_options *options);
+void node_uninstall(struct node *node);
+bool node_run_driver(struct node *node, const struct ndis_adapter_config *adapter);
+
 /* Starts the host (deterministic, seeded), installs and starts the driver, makes an adapter with
  * node 1's MAC and opens the device. False (and a failed assertion): give up. */
 bool node_start(struct node *node, uint64_t seed);
@@ -72,8 +83,16 @@ ONEIP_STATS node_stats(struct node *node);
 void node_run(struct node *node, uint64_t span, uint64_t alive);
 /* Until this node dispatches; a failed assertion after two virtual seconds. */
 bool node_promote(struct node *node, uint64_t alive);
-/* One beacon of a peer. */
+/* Makes node 1 dispatcher of a standard cluster. */
+bool node_dispatcher(struct node *node, struct cluster *cluster, unsigned members);
+/* Which node serves this frame, which it frees: 1 if it came up, else the target of what left; 0 if
+ * it was lost. Checks that the frame is otherwise what it was. */
+unsigned node_serve_frame(struct node *node, struct test_frame *frame);
+unsigned node_serve(struct node *node, const struct packet *packet);
+/* One beacon of a peer; the same with flags. */
 void peer_beacon(struct node *node, unsigned index, OIP_BEACON_KIND kind, uint64_t counter);
+void peer_says(struct node *node, unsigned index, OIP_BEACON_KIND kind, uint64_t counter,
+               UINT8 flags);
 
 /* What has left below and reached the stack above, without beacons of ours: NULL, none. free() it.
  */

@@ -238,3 +238,43 @@ struct test_frame *nd_frame(const UCHAR target_mac[6], const UCHAR source_mac[6]
     put16(icmp + 2, ~transport_sum(&source, &destination, 58, icmp, body) & 0xffff);
     return frame;
 }
+
+void frame_fix_ipv4(UCHAR *ip)
+{
+    put16(ip + 10, 0);
+    put16(ip + 10, ~sum16(ip, (ip[0] & 15) * 4u, 0) & 0xffff);
+}
+
+struct test_frame *packet_fragment(const struct packet *packet, unsigned id, unsigned index)
+{
+    struct test_frame *whole = packet_frame(packet), *part;
+    unsigned ip_bytes = packet->source.family == 4 ? 20 : 40;
+    unsigned payload = whole->bytes - 14 - ip_bytes;
+    unsigned start = index * 1400, count = payload - start < 1400 ? payload - start : 1400;
+    bool more = start + count < payload;
+    unsigned header = ip_bytes == 20 ? 0 : 8;
+
+    if (start >= payload) {
+        free(whole);
+        return NULL;
+    }
+    part = calloc(1, sizeof *part + 14 + ip_bytes + header + count);
+    part->bytes = 14 + ip_bytes + header + count;
+    memcpy(part->data, whole->data, 14 + ip_bytes);
+    memcpy(part->data + 14 + ip_bytes + header, whole->data + 14 + ip_bytes + start, count);
+    UCHAR *ip = part->data + 14;
+    if (ip_bytes == 20) {
+        put16(ip + 2, 20 + count);
+        put16(ip + 4, id);
+        put16(ip + 6, start / 8 | (more ? 0x2000 : 0));
+        frame_fix_ipv4(ip);
+    } else {
+        put16(ip + 4, 8 + count);
+        ip[6] = 44;
+        ip[40] = 17;
+        put16(ip + 42, start | more);
+        put16(ip + 46, id);
+    }
+    free(whole);
+    return part;
+}

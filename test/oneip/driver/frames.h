@@ -30,6 +30,11 @@ struct packet packet_standard(struct address client);
 /* With right checksums. The caller frees it. */
 struct test_frame *packet_frame(const struct packet *packet);
 
+/* Fragment `index` of a UDP datagram, with 1,400 bytes of its payload; NULL behind its end. */
+struct test_frame *packet_fragment(const struct packet *packet, unsigned id, unsigned index);
+/* The checksum of an IPv4 header, anew. */
+void frame_fix_ipv4(UCHAR *ip);
+
 /* Are IPv4 header and transport checksums of the frame right? */
 bool frame_checksums_right(const struct test_frame *frame);
 struct address frame_source(const struct test_frame *frame);

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL(n) ((1ull << (n)) - 1)
-
 static const UCHAR broadcast[6] = {255, 255, 255, 255, 255, 255};
 static const UCHAR own[6] = NODE_MAC(1);
 static const UCHAR client_mac[6] = CLIENT_MAC;

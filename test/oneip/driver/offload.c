@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL(n) ((1ull << (n)) - 1)
-
 struct offers {
     bool checksum;
     bool lso;

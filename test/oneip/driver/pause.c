@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#define ALL(n) ((1ull << (n)) - 1)
-
 static void load(struct node *node, unsigned frames)
 {
     for (unsigned i = 0; i < frames; i++) {

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL(n) ((1ull << (n)) - 1)
-
 static bool backup(struct node *node, unsigned members, uint64_t counter)
 {
     struct cluster cluster;
