@@ -8,6 +8,9 @@ import { commands } from '../../userland/cli/commands.js';
 import { duration } from '../../userland/cli/oneip-text.js';
 import { styleFor, table } from '../../userland/cli/style.js';
 
+// Each command is a process; while others use the machine, many take a while.
+t.setTimeout(180_000);
+
 const main = path.join(packageRoot(), 'dist/userland/cli/main.js');
 
 function ntswift(...words: string[]): { status: number | null; stdout: string; stderr: string } {
@@ -62,6 +65,25 @@ t.test('wrong command lines', (t) => {
     ['oneip lookup 10.0.0.2 10.0.0.1 --port 70000', /70000 is no port/],
     ['oneip lookup 10.0.0.2 10.0.0.1 --protocol icmp --port 1', /icmp has no ports/],
     ['oneip show --with-key', /--export/],
+    ['oneip set', /missing/],
+    ['oneip drain a b', /b/],
+    ['oneip drain --timeout 5', /--timeout goes with --wait/],
+    ['oneip drain --wait --timeout 0', /seconds from 1/],
+    ['oneip flows --client 10.0.0.0/33', /32 bits at most/],
+    ['oneip flows --client 10.0.0', /10\.0\.0 is no IPv4 or IPv6 address/],
+    ['oneip flows --client fd00::/129', /128 bits at most/],
+    ['oneip flows --address nobody', /nobody is no IPv4/],
+    ['oneip flows --port 65536', /65536 is no port/],
+    ['oneip flows --client-port 0', /1 to 65535/],
+    ['oneip flows --protocol icmp', /"tcp", "udp"/],
+    ['oneip flows --state open', /"established"/],
+    ['oneip flows --limit -1', /--limit takes a number from 0/],
+    ['oneip flows --limit 5 --count', /--limit and --count do not go together/],
+    ['oneip flows --export x --import y', /--export and --import do not go together/],
+    ['oneip flows --import y --port 80', /filter when exporting/],
+    ['oneip top --interval 0', /seconds, from 0.1 to 3600/],
+    ['oneip top --interval soon', /seconds, from/],
+    ['oneip top --count 0', /from 1/],
   ];
   for (const [line, message] of lines) {
     const { status, stdout, stderr } = ntswift(...line.split(' ').filter(Boolean));
@@ -73,7 +95,15 @@ t.test('wrong command lines', (t) => {
 });
 
 t.test('no host', (t) => {
-  for (const words of [['node'], ['driver', 'list'], ['oneip', 'members'], ['oneip', 'promote']]) {
+  const lines = [
+    'node',
+    'driver list',
+    'oneip members',
+    'oneip promote',
+    'oneip rules',
+    'oneip flows',
+  ];
+  for (const words of lines.map((line) => line.split(' '))) {
     t.match(ntswift(...words), {
       status: 4,
       stdout: '',
@@ -143,7 +173,7 @@ t.test('completion', (t) => {
   t.equal(script.status, 0);
   t.match(script.stdout, /complete .* ntswift/);
   const offered = ntswift('--get-yargs-completions', 'ntswift', 'oneip', '');
-  t.match(offered.stdout, /apply.*promote.*watch/s);
+  t.match(offered.stdout, /apply.*promote.*set.*rules.*drain.*undrain.*flows.*top.*watch/s);
   t.end();
 });
 

@@ -11,8 +11,10 @@ import {
   OneIpAffinity,
   OneIpDispatch,
   OneIpFamily,
+  OneIpRuleMode,
 } from '../../userland/oneip/codec.js';
 import { exportCluster } from '../../userland/oneip/export.js';
+import { overlap, rangeText } from '../../userland/oneip/port-rule.js';
 import { otherUsers } from '../native/nthost.js';
 
 const key = '00112233445566778899aabbccddeeff';
@@ -54,7 +56,10 @@ t.test('a file with all its defaults', async (t) => {
     affinity: OneIpAffinity.client,
     dispatch: OneIpDispatch.table,
     beacon: { ms: 10, silence: 3, announceSeconds: 60 },
+    rules: [],
+    flows: { capacity: 262144, tcpIdle: 7440, udpIdle: 300, opening: 30, closing: 60 },
     table: null,
+    past: null,
     addresses: [
       { family: OneIpFamily.ipv4, text: '10.77.0.100' },
       { family: OneIpFamily.ipv6, text: 'fd77::100' },
@@ -92,6 +97,42 @@ t.test('a key of digits stays what was written', async (t) => {
     t.equal(Buffer.from(beaconKey).toString('hex'), written);
   }
 });
+
+/** Port rules in the place of line 16: the rule, the column of the complaint in its line. */
+const badRules: [string[], number, RegExp][] = [
+  [['{protocol: tcp}'], 7, /rules.ports\[0\].ports is missing: a port or a range/],
+  [['{ports: 443-80}'], 15, /"443-80" is not a port or a range of ports, as 80-443/],
+  [['{ports: 65536}'], 15, /"65536" is not a port/],
+  [['{ports: 80-65536}'], 15, /"80-65536" is not a port/],
+  [['{ports: http}'], 15, /"http" is not a port/],
+  [['{ports: 80, protocol: icmp}'], 29, /"icmp" is not one of both, tcp, udp/],
+  [['{ports: 80, affinity: clients}'], 29, /"clients" is not one of client, network, five-tuple/],
+  [['{ports: 80, single: n3}'], 27, /no member is called "n3"; the members are n1, node2/],
+  [['{ports: 80, single: 3}'], 27, /no member is called "3"/],
+  [['{ports: 80, blocked: yes}'], 28, /"yes" is not one of true, false/],
+  [['{ports: 80, port: 81}'], 19, /rules.ports\[0\].port is not known here/],
+  [['{ports: 80, single: n1, blocked: true}'], 40, /single and blocked contradict each other/],
+  [['{ports: 80, affinity: client, single: n1}'], 45, /affinity and single contradict/],
+  [
+    ['{ports: 80-90, protocol: tcp}', '{ports: 90, protocol: tcp}'],
+    15,
+    /tcp 90 overlaps rules.ports\[0\], tcp 80-90; each port of a protocol has one rule/,
+  ],
+  [
+    ['{ports: 80-90}', '{ports: 53}', '{ports: 0-80, protocol: udp}'],
+    15,
+    /overlaps rules.ports\[0\]/,
+  ],
+  [Array.from({ length: 65 }, (_, i) => `{ports: ${i}}`), 5, /a list of 64 port rules at most/],
+];
+
+const wrongRules: [number, string, number, number, RegExp][] = badRules.map(
+  ([rules, column, message]) => {
+    const lines = ['rules:', '  ports:', ...rules.map((rule) => `    - ${rule}`), 'beacon:'];
+    const last = rules.length > 64 ? 1 : rules.length;
+    return [16, lines.join('\n'), 17 + last, column, message];
+  },
+);
 
 /** Line of `good` that is replaced, by what, and where the complaint points: line and column. */
 const wrong: [number, string, number, number, RegExp][] = [
@@ -134,8 +175,21 @@ const wrong: [number, string, number, number, RegExp][] = [
   [9, '    # no ipv6', 5, 5, /member "n1" needs its own ipv6, since the cluster address fd77::100/],
   [12, '    weight: 1001', 12, 13, /from 0 to 1000/],
   [12, '    wieght: 3', 12, 5, /members\[1\].wieght is not known here/],
-  [16, 'rules: {affinity: clients}\nbeacon:', 16, 19, /"clients" is not one of client, five-tuple/],
+  [
+    16,
+    'rules: {affinity: clients}\nbeacon:',
+    16,
+    19,
+    /"clients" is not one of client, network, five-tuple/,
+  ],
   [16, 'rules: {dispatch: constructor}\nbeacon:', 16, 19, /not one of table, modulo/],
+  ...wrongRules,
+  [16, 'flows: {capacity: 1023}\nbeacon:', 16, 19, /"1023" is not a whole number from 1024 to/],
+  [16, 'flows: {capacity: 16777217}\nbeacon:', 16, 19, /from 1024 to 16777216/],
+  [16, 'flows: {tcpIdle: 0}\nbeacon:', 16, 18, /from 1 to 604800/],
+  [16, 'flows: {udpIdle: 604801}\nbeacon:', 16, 18, /from 1 to 604800/],
+  [16, 'flows: {opening: x}\nbeacon:', 16, 18, /"x" is not a whole number/],
+  [16, 'flows: {closed: 1}\nbeacon:', 16, 9, /flows.closed is not known here/],
   [17, '  ms: 10', 17, 3, /beacon.key is missing: 32 hexadecimal digits \(openssl rand -hex 16\)/],
   [17, '  key: 0', 17, 8, /"0" is not 32 hexadecimal digits/],
   [17, `  key: ${'0'.repeat(32)}`, 17, 8, /all zero/],
@@ -143,6 +197,7 @@ const wrong: [number, string, number, number, RegExp][] = [
   [17, `  key: ${key}\n  silence: 1`, 18, 12, /from 2 to 100/],
   [17, `  key: ${key}\n  announceSeconds: 3601`, 18, 20, /from 1 to 3600/],
   [17, `  key: ${key}\ntable: AAAA`, 18, 8, /not a table of 65537 slots/],
+  [17, `  key: ${key}\npast: AAAA`, 18, 7, /not a table of 65537 slots/],
   [17, `  key: ${key}\n  key: ${key}`, 18, 3, /unique/],
   [4, 'members: [', 5, 3, /./],
   [4, '\tmembers:', 4, 1, /[Tt]ab/],
@@ -211,9 +266,86 @@ t.test('a table travels with the file', async (t) => {
   await t.rejects(readClusterFile(write(t, bomb)), /not a table of 65537 slots/);
 });
 
+t.test('the table of before travels with it', async (t) => {
+  const table = Uint8Array.from({ length: ONEIP_TABLE_SLOTS }, (_, i) => (i % 4 === 0 ? 0 : 1));
+  const past = Uint8Array.from({ length: ONEIP_TABLE_SLOTS }, (_, i) => (i % 3 ? 1 : 0xff));
+  const base64 = (slots: Uint8Array): string => deflateSync(slots).toString('base64');
+  const file = (...more: string[]): string => write(t, [...good, ...more].join('\n'));
+  const tables = [`table: ${base64(table)}`, `past: ${base64(past)}`];
+  const cluster = await readClusterFile(file(...tables));
+  t.same(toConfiguration(cluster, 1).past, past);
+
+  await t.rejects(readClusterFile(file(tables[1]!)), /:18:7: a past table belongs to a table/);
+  past[77] = 2;
+  await t.rejects(
+    readClusterFile(file(tables[0]!, `past: ${base64(past)}`)),
+    /:19:7: slot 77 of the past table belongs to a member that is not in this file/,
+  );
+});
+
+const withRules = good.with(
+  15,
+  [
+    'rules:',
+    '  affinity: five-tuple',
+    '  ports:',
+    '    - { protocol: tcp, ports: 80-88, affinity: network }',
+    '    - { protocol: tcp, ports: 25, single: node2 }',
+    '    - { protocol: udp, ports: 80, single: 1, blocked: false }',
+    '    - { ports: 135 - 139, blocked: true }',
+    '    - ports: 8080',
+    'flows: { capacity: 1000000, tcpIdle: 3600, udpIdle: 60, opening: 5, closing: 10 }',
+    'beacon:',
+  ].join('\n'),
+);
+
+t.test('port rules and flows', async (t) => {
+  const cluster = await readClusterFile(write(t, withRules.join('\n')));
+  const none = { affinity: 0, owner: 0 };
+  const both = { protocol: 0, mode: OneIpRuleMode.shared, owner: 0 };
+  t.same(cluster.rules, [
+    { ...both, protocol: 6, firstPort: 80, lastPort: 88, affinity: OneIpAffinity.network },
+    { ...none, protocol: 6, firstPort: 25, lastPort: 25, mode: OneIpRuleMode.single, owner: 2 },
+    { ...none, protocol: 17, firstPort: 80, lastPort: 80, mode: OneIpRuleMode.single, owner: 1 },
+    { ...none, protocol: 0, firstPort: 135, lastPort: 139, mode: OneIpRuleMode.blocked },
+    { ...both, firstPort: 8080, lastPort: 8080, affinity: OneIpAffinity.fiveTuple },
+  ]);
+  t.match(toConfiguration(cluster, 1), {
+    rules: cluster.rules,
+    flowCapacity: 1_000_000,
+    tcpIdleSeconds: 3600,
+    udpIdleSeconds: 60,
+    openingSeconds: 5,
+    closingSeconds: 10,
+  });
+  t.equal(cluster.locate(['rules', 'ports', 1, 'single']), `${cluster.file}:20:43`);
+});
+
+t.test('which rules overlap', (t) => {
+  const range = (protocol: number, firstPort: number, lastPort: number) => ({
+    protocol,
+    firstPort,
+    lastPort,
+  });
+  const cases: [ReturnType<typeof range>, ReturnType<typeof range>, boolean][] = [
+    [range(6, 80, 80), range(6, 80, 80), true],
+    [range(6, 80, 80), range(17, 80, 80), false],
+    [range(0, 80, 80), range(17, 80, 80), true],
+    [range(6, 80, 90), range(6, 90, 99), true],
+    [range(6, 80, 90), range(6, 91, 99), false],
+    [range(6, 0, 65535), range(0, 443, 443), true],
+  ];
+  for (const [a, b, expected] of cases) {
+    t.equal(overlap(a, b), expected, `${rangeText(a)}, ${rangeText(b)}`);
+    t.equal(overlap(b, a), expected);
+  }
+  t.end();
+});
+
 t.test('a file that was exported is read as what it was', async (t) => {
   const table = Uint8Array.from({ length: ONEIP_TABLE_SLOTS }, (_, i) => (i % 4 === 0 ? 0 : 1));
-  const cluster = { ...(await readClusterFile(write(t, good.join('\n')))), table };
+  const past = Uint8Array.from(table, (member) => (member ? 0 : 0xff));
+  const cluster = { ...(await readClusterFile(write(t, withRules.join('\n')))), table, past };
   const configuration = toConfiguration(cluster, 1);
   const names = new Map(cluster.members.map(({ id, name }) => [id, name]));
   const again = await readClusterFile(write(t, exportCluster(configuration, names, true)));

@@ -5,6 +5,7 @@ import path from 'node:path';
 import t from 'tap';
 import { generate, readContract, targets } from '../../tools/codegen/main.js';
 import { type Contract, parseContract } from '../../tools/codegen/contract.js';
+import { writeTypeScript } from '../../tools/codegen/typescript.js';
 import { packageRoot } from '../../userland/common/paths.js';
 import { compiler, contractPrelude } from './c-compiler.js';
 
@@ -115,6 +116,19 @@ t.test('a header of the dialect', (t) => {
       ],
     },
   ]);
+  t.end();
+});
+
+t.test('ports are in network byte order, the ends of a range of ports are not', (t) => {
+  const lines = minimal.with(15, '    UINT16 FirstPort;');
+  const written = writeTypeScript(parseContract(lines.join('\n'), 'x.h'), {
+    header: 'x.h',
+    title: 'X',
+    prefix: 'X',
+    runtime: './struct.js',
+  });
+  t.match(written, 'homePort: port(4),');
+  t.match(written, 'firstPort: u16(6),');
   t.end();
 });
 

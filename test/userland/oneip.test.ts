@@ -1,68 +1,19 @@
 /** ntswift oneip, on the real driver in the real driver host: one node, without and with an adapter. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import t, { type Test } from 'tap';
-import { packageRoot } from '../../userland/common/paths.js';
+import t from 'tap';
 import { OneIp } from '../../userland/oneip/client.js';
-import { OneIpReason } from '../../userland/oneip/codec.js';
+import { OneIpAffinity, OneIpReason, OneIpRuleMode } from '../../userland/oneip/codec.js';
 import { type Configuration } from '../../userland/oneip/configuration.js';
 import { readClusterFile, toConfiguration } from '../../userland/oneip/cluster-file.js';
 import { refusalOf } from '../../userland/oneip/refusal.js';
-import { Nthost, type HostOptions, drivers, missing, otherUsers, until } from '../native/nthost.js';
+import { missing, otherUsers, until } from '../native/nthost.js';
+import { SERVICE, type Show, clusterText, hostWithOneIp, writeCluster } from './oneip-host.js';
 
 const skip = missing('oneip');
-const inf = path.join(packageRoot(), 'kernel/inf/oneip.inf');
-const SERVICE = 'NtsOneIp';
 
 t.setTimeout(120_000);
-
-interface Show {
-  configured: boolean;
-  node: { id: number; name: string } | null;
-  role: string;
-  dispatcher: { id: number; name: string } | null;
-  adapter: string;
-  vetoed: boolean;
-  generation: number;
-  behind: boolean;
-  tableDigest: string;
-  epoch: { counter: number; node: number };
-  members: { id: number; name: string; alive: boolean; slots: number; weight: number }[];
-}
-
-const clusterText = (generation: number, changes: Record<string, string> = {}): string => {
-  const parts: Record<string, string> = {
-    clusterId: 'clusterId: 6ba7b810-9dad-11d1-80b4-00c04fd430c8',
-    generation: `generation: ${generation}`,
-    addresses: 'addresses: [10.77.0.100, "fd77::100"]',
-    members: [
-      'members:',
-      '  - {id: 1, name: alpha, weight: 1, mac: "02:4e:54:00:00:01", ipv4: 10.77.0.1, ipv6: "fd77::1"}',
-      '  - {id: 2, name: beta, weight: 3, mac: "02:4e:54:00:00:02", ipv4: 10.77.0.2, ipv6: "fd77::2"}',
-    ].join('\n'),
-    beacon: 'beacon:\n  ms: 10\n  key: 00112233445566778899aabbccddeeff',
-    ...changes,
-  };
-  return `${Object.values(parts).join('\n')}\n`;
-};
-
-function writeCluster(host: Nthost, text: string): string {
-  const file = path.join(host.folder, 'cluster.yaml');
-  writeFileSync(file, text, { mode: 0o600 });
-  return file;
-}
-
-async function hostWithOneIp(
-  t: Test,
-  options: HostOptions = {},
-  image: 'elf' | 'pe' = 'elf',
-): Promise<Nthost> {
-  const host = await Nthost.start(t, options);
-  await host.json('driver', 'install', inf, '--images', drivers, '--image', image);
-  await host.json('driver', 'start', SERVICE);
-  return host;
-}
 
 t.test('a node without an adapter', { skip }, async (t) => {
   const host = await hostWithOneIp(t);
@@ -312,6 +263,14 @@ t.test("the driver's own refusals reach the client with their reason", { skip },
   const zero = new Uint8Array(16);
   const table = (owner: (slot: number) => number): Uint8Array =>
     Uint8Array.from({ length: 65537 }, (_, i) => owner(i));
+  const rule = {
+    protocol: 6,
+    firstPort: 80,
+    lastPort: 90,
+    mode: OneIpRuleMode.shared,
+    affinity: OneIpAffinity.client,
+    owner: 0,
+  };
   const oneIp = await OneIp.open({ endpoint: host.endpoint });
 
   const wrong: [string, Partial<Configuration>, OneIpReason, number][] = [
@@ -371,6 +330,29 @@ t.test("the driver's own refusals reach the client with their reason", { skip },
       OneIpReason.noWeight,
       0,
     ],
+    ['too many rules', { rules: Array.from({ length: 65 }, () => rule) }, OneIpReason.ruleCount, 0],
+    ['a protocol', { rules: [rule, { ...rule, protocol: 1 }] }, OneIpReason.rule, 1],
+    ['a range', { rules: [{ ...rule, lastPort: 79 }] }, OneIpReason.rule, 0],
+    ['a mode', { rules: [{ ...rule, mode: 0 }] }, OneIpReason.rule, 0],
+    ['an affinity of a rule', { rules: [{ ...rule, affinity: 0 }] }, OneIpReason.rule, 0],
+    ['an owner of a shared rule', { rules: [{ ...rule, owner: 1 }] }, OneIpReason.ruleOwner, 0],
+    [
+      'an owner that is a stranger',
+      { rules: [{ ...rule, mode: OneIpRuleMode.single, affinity: 0, owner: 3 }] },
+      OneIpReason.ruleOwner,
+      0,
+    ],
+    ['rules that overlap', { rules: [rule, { ...rule, protocol: 0 }] }, OneIpReason.ruleOverlap, 1],
+    ['a small capacity', { flowCapacity: 1023 }, OneIpReason.flowCapacity, 0],
+    ['a large capacity', { flowCapacity: 16777217 }, OneIpReason.flowCapacity, 0],
+    ['no idle time', { tcpIdleSeconds: 0 }, OneIpReason.idle, 0],
+    ['a long idle time', { closingSeconds: 604801 }, OneIpReason.idle, 0],
+    [
+      'a stranger in the past',
+      { table: table((slot) => (slot % 4 ? 1 : 0)), past: table((slot) => (slot === 9 ? 2 : 255)) },
+      OneIpReason.pastTable,
+      9,
+    ],
     ['a table of a stranger', { table: table(() => 2) }, OneIpReason.table, 0],
     ['a table off its shares', { table: table((slot) => slot % 2) }, OneIpReason.table, NaN],
   ];
@@ -385,8 +367,13 @@ t.test("the driver's own refusals reach the client with their reason", { skip },
   t.equal(await oneIp.configuration(), null, 'none of them changed anything');
   await oneIp.setConfiguration(good);
   const present = await oneIp.configuration();
-  t.same({ ...present, table: null }, { ...good, beaconKey: zero }, 'all but the key comes back');
+  t.same(
+    { ...present, table: null, past: null },
+    { ...good, beaconKey: zero },
+    'all but the key comes back',
+  );
   t.equal(present?.table?.length, 65537);
+  t.equal(present?.past?.length, 65537);
   await oneIp.close();
   t.equal(await host.stop('SIGTERM'), 0, host.log);
 });

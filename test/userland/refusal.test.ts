@@ -25,6 +25,13 @@ async function clusterFile(t: Test): Promise<ClusterFile> {
       '    weight: 3',
       '    mac: 02:00:00:00:00:02',
       '    ipv4: 10.77.0.2',
+      'rules:',
+      '  ports:',
+      '    - {ports: 80, protocol: tcp}',
+      '    - {ports: 25, single: beta}',
+      'flows:',
+      '  udpIdle: 3',
+      '  capacity: 4096',
       'beacon:',
       '  ms: 20',
       '  key: 00112233445566778899aabbccddeeff',
@@ -38,9 +45,9 @@ t.test('with the file, by line', async (t) => {
   const cluster = await clusterFile(t);
   const expected: [OneIpReason, number, string, RegExp][] = [
     [OneIpReason.generation, 0, '2:13', /generation 7 is not above 9, .* set it to 10 or more/],
-    [OneIpReason.beaconKey, 0, '16:8', /openssl rand/],
-    [OneIpReason.beaconInterval, 0, '15:7', /1 to 1000 ms/],
-    [OneIpReason.silence, 0, '15:3', /2 to 100 beacons/],
+    [OneIpReason.beaconKey, 0, '23:8', /openssl rand/],
+    [OneIpReason.beaconInterval, 0, '22:7', /1 to 1000 ms/],
+    [OneIpReason.silence, 0, '22:3', /2 to 100 beacons/],
     [OneIpReason.address, 1, '5:5', /cluster address 10\.77\.0\.101 is not a unicast/],
     [OneIpReason.addressTwice, 0, '4:5', /cluster address 10\.77\.0\.100 is listed twice/],
     [OneIpReason.nodeId, 1, '8:9', /member "beta" \(id 2\): its id 2 is reserved or taken/],
@@ -49,7 +56,14 @@ t.test('with the file, by line', async (t) => {
     [OneIpReason.mac, 0, '7:31', /member "alpha" \(id 1\): its MAC address 02:00:00:00:00:01/],
     [OneIpReason.memberAddress, 0, '7:5', /its own address \(10\.77\.0\.1\)/],
     [OneIpReason.noWeight, 0, '7:3', /weight 0/],
-    [OneIpReason.affinity, 0, '1:1', /affinity/],
+    [OneIpReason.affinity, 0, '15:3', /affinity/],
+    [OneIpReason.ruleCount, 0, '16:5', /64 port rules at most/],
+    [OneIpReason.rule, 0, '16:15', /port rule 1 \(tcp 80\): its protocol, ports, mode or affinity/],
+    [OneIpReason.ruleOwner, 1, '17:27', /port rule 2 \(tcp\+udp 25\): node 2, .* is no member/],
+    [OneIpReason.ruleOverlap, 1, '17:15', /overlap those of an earlier rule/],
+    [OneIpReason.flowCapacity, 0, '20:13', /1024 to 16777216 flows/],
+    [OneIpReason.idle, 0, '19:3', /1 to 604800 seconds/],
+    [OneIpReason.pastTable, 9, '1:1', /slot 9 of the past table/],
   ];
   for (const [reason, index, place, message] of expected) {
     const text = explainRefusal({ reason, index }, { cluster, presentGeneration: 9n });

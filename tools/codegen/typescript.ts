@@ -118,8 +118,10 @@ class Writer {
   }
 
   private integer({ type, name }: Field): string | null {
-    // Ports are in network byte order, everything else is little-endian: rules of the contract.
-    if (type === 'UINT16' && name.endsWith('Port')) return this.use('port');
+    // Ports are in network byte order, everything else is little-endian: rules of the contract. The
+    // ends of a range are not: they are compared, not matched against a frame.
+    const range = name === 'FirstPort' || name === 'LastPort';
+    if (type === 'UINT16' && name.endsWith('Port') && !range) return this.use('port');
     const bits = /^UINT(8|16|32|64)$/.exec(type)?.[1];
     return bits ? this.use(`u${bits}`) : null;
   }

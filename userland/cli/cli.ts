@@ -29,7 +29,7 @@ const globals = {
 const exitStatuses = [
   'Exit status: 0 done, 1 fault of ntswift, 2 wrong command line, 3 refused,',
   '4 host or driver out of reach, 5 not allowed for this user, 6 wrong file, 7 not confirmed,',
-  '130 interrupted.',
+  '8 not in time, 130 interrupted.',
 ].join('\n');
 
 export async function run(words: readonly string[]): Promise<ExitCode> {
@@ -91,9 +91,10 @@ function add(
   run: (command: Command, values: Record<string, unknown>) => Promise<void>,
 ): void {
   const name = command.words.at(-1)!;
-  const positionals = Object.entries(command.positionals).map(([key, { required }]) =>
-    required ? `<${key}>` : `[${key}]`,
-  );
+  const positionals = Object.entries(command.positionals).map(([key, { required, several }]) => {
+    const name = several ? `${key}..` : key;
+    return required ? `<${name}>` : `[${name}]`;
+  });
   parser.command(
     [[name, ...positionals].join(' '), ...command.aliases],
     command.summary,
@@ -128,9 +129,11 @@ function yargsOptions(argument: Arguments[string]): Options {
 /** Exactly what the table declares; null for what was not given. */
 function valuesFor(command: Command, given: Record<string, unknown>): Record<string, unknown> {
   const values: Record<string, unknown> = {};
-  for (const [key, { type }] of Object.entries({ ...command.positionals, ...command.options })) {
+  const all = Object.entries({ ...command.positionals, ...command.options });
+  for (const [key, { type, several }] of all) {
     const value = given[key];
-    if (Array.isArray(value)) throw ntsError('NTS_ERR_USAGE', { what: `${key} is given twice` });
+    if (Array.isArray(value) && !several)
+      throw ntsError('NTS_ERR_USAGE', { what: `${key} is given twice` });
     if (type === 'number' && typeof value === 'number' && !Number.isSafeInteger(value)) {
       throw ntsError('NTS_ERR_USAGE', { what: `${key} takes a whole number` });
     }

@@ -11,6 +11,8 @@ interface Argument {
   /** A value is always there; else null says that none was given. */
   readonly required?: boolean;
   readonly default?: string | number;
+  /** A positional that may be given more than once; it comes as a list, with one value at least. */
+  readonly several?: true;
   /** What stands for the value in help. */
   readonly placeholder?: string;
 }
@@ -27,11 +29,13 @@ type ValueOf<A extends Argument> = A extends { type: 'boolean' }
 
 /** What a handler receives: null, never undefined, for what was not given. */
 export type Values<A extends Arguments> = {
-  -readonly [K in keyof A]: A[K] extends { required: true } | { type: 'boolean' }
-    ? ValueOf<A[K]>
-    : A[K] extends { default: string | number }
+  -readonly [K in keyof A]: A[K] extends { several: true }
+    ? string[]
+    : A[K] extends { required: true } | { type: 'boolean' }
       ? ValueOf<A[K]>
-      : ValueOf<A[K]> | null;
+      : A[K] extends { default: string | number }
+        ? ValueOf<A[K]>
+        : ValueOf<A[K]> | null;
 };
 
 export type Handler<V> = (values: V, context: Context) => Promise<void>;

@@ -1,5 +1,6 @@
 /** The commands of ntswift. */
 import { type Command, command } from './command.js';
+import { oneipCommands } from './oneip-commands.js';
 
 const service = {
   type: 'string',
@@ -8,7 +9,6 @@ const service = {
 } as const;
 
 const driver = () => import('./driver.js');
-const oneip = () => import('./oneip.js');
 
 export const groups: Readonly<Record<string, string>> = {
   driver: 'Install, start and stop drivers',
@@ -83,112 +83,7 @@ export const commands: readonly Command[] = [
     handler: async () => (await driver()).status,
   }),
 
-  command('oneip apply', {
-    summary: 'Bring a cluster file into force on this node, and keep it over restarts',
-    positionals: {
-      file: { type: 'string', describe: 'The cluster file (docs/cluster-file.md)', required: true },
-    },
-    options: {
-      node: {
-        type: 'string',
-        describe: 'Name or id of this node; default: the member with a MAC address of this machine',
-        placeholder: 'NODE',
-      },
-      check: { type: 'boolean', describe: 'Check the file only; change nothing' },
-    },
-    examples: [
-      ['oneip apply cluster.yaml', 'Run it on each node, with the same file'],
-      ['oneip apply cluster.yaml --check', 'Is the file in order?'],
-    ],
-    handler: async () => (await oneip()).apply,
-  }),
-  command('oneip show', {
-    aliases: ['status'],
-    summary: 'Show the role of this node, and the configuration in force',
-    options: {
-      export: { type: 'boolean', describe: 'Write a cluster file with the table in force' },
-      'with-key': { type: 'boolean', describe: 'With --export: include the beacon key' },
-    },
-    examples: [
-      ['oneip show', 'Role, dispatcher, members'],
-      [
-        'oneip show --export --with-key > cluster.yaml',
-        'A file for a new node (umask 077 first: it holds the key)',
-      ],
-    ],
-    handler: async () => (await oneip()).show,
-  }),
-  command('oneip members', {
-    summary: 'List the members: alive, slots of the table, frames',
-    examples: [['oneip members', 'One line for each member']],
-    handler: async () => (await oneip()).members,
-  }),
-  command('oneip promote', {
-    summary: 'Make this node the dispatcher, now',
-    examples: [['oneip promote', 'Before maintenance of the present dispatcher']],
-    handler: async () => (await oneip()).promote,
-  }),
-  command('oneip veto', {
-    summary: 'Forbid this node to be dispatcher, or allow it again',
-    positionals: {
-      state: { type: 'string', describe: 'on forbids', choices: ['on', 'off'], required: true },
-    },
-    examples: [
-      ['oneip veto on', 'Resign if dispatcher, and do not take over'],
-      ['oneip veto off', 'Lift it'],
-    ],
-    handler: async () => (await oneip()).veto,
-  }),
-  command('oneip stats', {
-    summary: "Show the driver's counters",
-    examples: [['oneip stats --json', 'All counters, for a program']],
-    handler: async () => (await oneip()).stats,
-  }),
-  command('oneip watch', {
-    summary: 'Print events as they happen, until Ctrl-C',
-    options: {
-      after: {
-        type: 'string',
-        describe: 'Begin after this sequence number; 0: all that the driver remembers',
-        placeholder: 'SEQUENCE',
-      },
-      count: { type: 'number', describe: 'End after so many events', placeholder: 'N' },
-    },
-    examples: [
-      ['oneip watch', 'From now on'],
-      ['oneip watch --after 0 --json', 'From the oldest, one JSON object a line'],
-    ],
-    handler: async () => (await oneip()).watch,
-  }),
-  command('oneip lookup', {
-    summary: 'Tell which member answers a client',
-    positionals: {
-      client: { type: 'string', describe: "The client's address", required: true },
-      address: { type: 'string', describe: 'The cluster address', required: true },
-    },
-    options: {
-      protocol: {
-        type: 'string',
-        describe: 'Counts where the affinity is five-tuple',
-        choices: ['tcp', 'udp', 'icmp', 'icmpv6'],
-        default: 'tcp',
-      },
-      'client-port': { type: 'number', describe: 'Likewise', default: 0, placeholder: 'PORT' },
-      port: { type: 'number', describe: 'Likewise', default: 0, placeholder: 'PORT' },
-    },
-    examples: [['oneip lookup 192.0.2.7 10.77.0.100', 'Which node serves 192.0.2.7?']],
-    handler: async () => (await oneip()).lookup,
-  }),
-  command('oneip restore', {
-    summary: 'Bring what was applied here back into force after a restart, as "driver start" does',
-    examples: [['oneip restore', 'When the machine has booted']],
-    handler: async () => (await oneip()).restore,
-  }),
-  command('oneip clear', {
-    summary: 'Take the configuration out of force and forget it',
-    examples: [['oneip clear --yes', 'This node leaves the cluster for good']],
-    handler: async () => (await oneip()).clear,
-  }),
+  ...oneipCommands,
 
   command('node', {
     summary: 'Show this node: host, adapters, drivers, role',

@@ -36,6 +36,11 @@ export class Context {
     process.stdout.write(`${this.json ? toJson(value) : text()}\n`);
   }
 
+  /** One of many results, as JSON in any case: for what only a terminal shows as text. */
+  object(value: unknown): void {
+    process.stdout.write(`${toJson(value)}\n`);
+  }
+
   /** Messages go to stderr. */
   note(message: string): void {
     process.stderr.write(`${message}\n`);

@@ -3,7 +3,7 @@ import { isNtsError, messageOf } from '../common/errors.js';
 import { type Adapter, type Service, openServices } from '../driver/services.js';
 import type { NodeView } from '../oneip/view.js';
 import type { Context } from './context.js';
-import { readNode } from './oneip.js';
+import { readNode } from './oneip-access.js';
 import { nodeText } from './oneip-text.js';
 import { facts, table } from './style.js';
 

@@ -1,4 +1,5 @@
 /** ONE-IP for people: what the views look like as text. */
+import { type RuleStatusView, total } from '../oneip/rule-view.js';
 import type { MemberView, NodeView } from '../oneip/view.js';
 import { type Style, facts, table } from './style.js';
 
@@ -9,7 +10,7 @@ export function nodeText(view: NodeView, style: Style): string {
     ['node', node ? `${style.bold(node.name)} (id ${node.id})` : 'not configured'],
     [
       'role',
-      `${role} for ${duration(view.roleMilliseconds)}${view.vetoed ? style.yellow(', vetoed') : ''}`,
+      `${role} for ${duration(view.roleMilliseconds)}${view.vetoed ? style.yellow(', vetoed') : ''}${view.draining ? style.yellow(', draining') : ''}`,
     ],
     [
       'dispatcher',
@@ -18,7 +19,7 @@ export function nodeText(view: NodeView, style: Style): string {
     ['adapter', view.adapter === 'running' ? view.adapter : style.yellow(view.adapter)],
   ];
   if (configuration) {
-    const { beacon } = configuration;
+    const { beacon, flows } = configuration;
     entries.push(
       [
         'generation',
@@ -28,6 +29,11 @@ export function nodeText(view: NodeView, style: Style): string {
       ],
       ['addresses', configuration.addresses.join(', ')],
       ['rules', `affinity ${configuration.affinity}, dispatch ${configuration.dispatch}`],
+      ...configuration.rules.map(({ text }, i): [string, string] => [i === 0 ? 'ports' : '', text]),
+      [
+        'flows',
+        `${flows.capacity} at most; idle limits: TCP ${flows.tcpIdle} s, UDP ${flows.udpIdle} s, opening ${flows.opening} s, closing ${flows.closing} s`,
+      ],
       [
         'beacon',
         `every ${beacon.ms} ms, ${beacon.silence} missed promote the next, announced every ${beacon.announceSeconds} s`,
@@ -69,10 +75,41 @@ export function memberTable({ members }: NodeView, style: Style): string {
   return table(headings, rows, style);
 }
 
-function stateText({ alive, silentMs, local }: MemberView, style: Style): string {
+function stateText({ alive, draining, silentMs, local }: MemberView, style: Style): string {
+  if (alive && draining) return style.yellow('draining');
   if (alive) return style.green('alive');
   if (silentMs === null) return style.red(local ? 'down' : 'never heard');
   return style.red(`silent ${duration(BigInt(silentMs))}`);
+}
+
+export function ruleTable(rules: readonly RuleStatusView[], style: Style): string {
+  const rows = rules.map((rule) => [
+    rule.index === null ? '-' : String(rule.index + 1),
+    rule.range,
+    servedText(rule, style),
+    String(rule.frames),
+    String(rule.bytes),
+    rule.flows ? String(total(rule.flows)) : '-',
+    String(rule.flowsLearned),
+    String(rule.dropped),
+  ]);
+  const headings = ['RULE', 'PORTS', 'SERVED BY', 'FRAMES', 'BYTES', 'FLOWS', 'LEARNED', 'DROPPED'];
+  return table(headings, rows, style);
+}
+
+function servedText(rule: RuleStatusView, style: Style): string {
+  switch (rule.mode) {
+    case 'blocked':
+      return style.red('nobody: blocked');
+    case 'single': {
+      const owner = rule.owner?.name ?? '';
+      if (!rule.servedBy) return style.red(`nobody: ${owner} is down`);
+      const stand = rule.servedBy.id === rule.owner?.id ? '' : style.yellow(`, for ${owner}`);
+      return rule.servedBy.name + stand;
+    }
+    default:
+      return `all, by ${rule.affinity ?? ''}`;
+  }
 }
 
 export function statsText(view: Record<string, unknown>): string {

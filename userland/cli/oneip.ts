@@ -1,72 +1,28 @@
 /** ntswift oneip ... */
-import { existsSync } from 'node:fs';
-import path from 'node:path';
-import { parseIpv4, parseIpv6 } from '../common/address.js';
 import { ntsError } from '../common/errors.js';
-import { stateDir } from '../common/paths.js';
-import { Store } from '../common/store.js';
 import { openServices } from '../driver/services.js';
 import { applyCluster, chooseLocalMember, clearCluster, vetoRole } from '../oneip/apply.js';
-import { OneIp } from '../oneip/client.js';
 import { readClusterFile } from '../oneip/cluster-file.js';
-import { type OneIpAddress, OneIpFamily } from '../oneip/codec.js';
+import { OneIpRuleMode } from '../oneip/codec.js';
 import { exportCluster } from '../oneip/export.js';
-import { nodeName } from '../oneip/names.js';
-import { type AppliedConfiguration, loadConfiguration } from '../oneip/state.js';
-import { type NodeView, eventView, nodeView, statsView } from '../oneip/view.js';
+import { nodeRef } from '../oneip/names.js';
+import { ruleView, ruleStatusViews } from '../oneip/rule-view.js';
+import { loadConfiguration } from '../oneip/state.js';
+import { eventView, statsView } from '../oneip/view.js';
 import type { Context } from './context.js';
-import { memberTable, nodeText, statsText } from './oneip-text.js';
+import { untilInterrupted } from './interrupt.js';
+import {
+  parseAddress,
+  portNumber,
+  readNode,
+  showNode,
+  stored,
+  storedNames,
+  withOneIp,
+  withStore,
+} from './oneip-access.js';
+import { memberTable, ruleTable, statsText } from './oneip-text.js';
 import { restoreOneIp } from './restore.js';
-
-async function withOneIp<T>(
-  { endpoint }: Context,
-  access: 'read' | 'read-write',
-  work: (oneIp: OneIp) => Promise<T>,
-): Promise<T> {
-  const oneIp = await OneIp.open({ access, endpoint });
-  try {
-    return await work(oneIp);
-  } finally {
-    await oneIp.close();
-  }
-}
-
-async function withStore<T>(work: (store: Store) => Promise<T>): Promise<T> {
-  const store = Store.open();
-  try {
-    return await work(store);
-  } finally {
-    store.close();
-  }
-}
-
-/** What was applied here, for the names; the driver tells all the rest. */
-function applied(): AppliedConfiguration | null {
-  if (!existsSync(path.join(stateDir(), 'ntswift.db'))) return null;
-  const store = Store.open();
-  try {
-    return loadConfiguration(store);
-  } finally {
-    store.close();
-  }
-}
-
-export async function readNode(context: Context): Promise<NodeView> {
-  return withOneIp(context, 'read', async (oneIp) => {
-    const [status, configuration] = await Promise.all([oneIp.status(), oneIp.configuration()]);
-    return nodeView(status, configuration, applied()?.names ?? new Map());
-  });
-}
-
-function showNode(view: NodeView, context: Context): void {
-  context.result(view, () => nodeText(view, context.style));
-  if (context.json) return;
-  if (view.behind) {
-    context.warn(
-      `this node is behind: generation ${view.generation} here, ${view.clusterGeneration} in the cluster; apply that file here`,
-    );
-  }
-}
 
 export async function apply(
   values: { file: string; node: string | null; check: boolean },
@@ -113,8 +69,8 @@ export async function show(
   const present = await withOneIp(context, 'read', (oneIp) => oneIp.configuration());
   if (!present)
     throw ntsError('NTS_ERR_SERVICE', { what: 'no configuration is in force on this node' });
-  const stored = applied();
-  const kept = stored?.configuration.generation === present.generation ? stored : null;
+  const applied = stored(loadConfiguration);
+  const kept = applied?.configuration.generation === present.generation ? applied : null;
   if (values['with-key'] && !kept) {
     const what =
       'the key of the configuration in force was not applied by this program and is not known';
@@ -122,9 +78,7 @@ export async function show(
   }
   const beaconKey = kept?.configuration.beaconKey ?? present.beaconKey;
   const configuration = { ...present, beaconKey };
-  process.stdout.write(
-    exportCluster(configuration, stored?.names ?? new Map(), values['with-key']),
-  );
+  process.stdout.write(exportCluster(configuration, storedNames(), values['with-key']));
 }
 
 export async function members(_: object, context: Context): Promise<void> {
@@ -158,17 +112,15 @@ export async function watch(
   if (values.after !== null && !/^\d{1,20}$/.test(values.after)) {
     throw ntsError('NTS_ERR_USAGE', { what: '--after takes the sequence number of an event' });
   }
-  const interrupt = new AbortController();
-  const onInterrupt = (): void => interrupt.abort();
-  process.once('SIGINT', onInterrupt).once('SIGTERM', onInterrupt);
+  const interrupted = untilInterrupted();
   let left = values.count ?? Infinity;
   await withOneIp(context, 'read', async (oneIp) => {
-    const names = applied()?.names ?? new Map<number, string>();
+    const names = storedNames();
     const from =
       values.after === null ? (await oneIp.status()).eventSequence : BigInt(values.after);
     if (left <= 0) return;
     let last = from;
-    for await (const events of oneIp.events(from, interrupt.signal)) {
+    for await (const events of oneIp.events(from, interrupted)) {
       for (const event of events) {
         const lost = event.sequence - last - 1n;
         if (lost > 0n && last > 0n)
@@ -186,6 +138,9 @@ export async function watch(
     throw ntsError('NTS_ERR_CANCELLED', { what: 'watch' });
   });
 }
+
+/** As slot and rule of a lookup. */
+const NONE = 0xffffffff;
 
 export async function lookup(
   values: {
@@ -208,26 +163,34 @@ export async function lookup(
     clientPort: portNumber(values['client-port']),
     clusterPort: portNumber(values.port),
   };
-  const { nodeId, slot } = await withOneIp(context, 'read', (oneIp) => oneIp.lookup(question));
-  const name = nodeId === 0 ? null : nodeName(nodeId, applied()?.names);
-  context.result(
-    { node: name === null ? null : { id: nodeId, name }, slot: slot === 0xffffffff ? null : slot },
-    () => name ?? 'nobody: no live member has a weight',
+  const { result, configuration } = await withOneIp(context, 'read', async (oneIp) => ({
+    result: await oneIp.lookup(question),
+    configuration: await oneIp.configuration(),
+  }));
+  const names = storedNames();
+  const named = configuration?.rules[result.rule];
+  const view = {
+    node: nodeRef(result.nodeId, names),
+    slot: result.slot === NONE ? null : result.slot,
+    rule: named ? ruleView(named, result.rule, names) : null,
+    flow: nodeRef(result.flow, names),
+  };
+  context.result(view, () => {
+    const nobody =
+      named?.mode === OneIpRuleMode.blocked ? 'blocked' : 'no live member has a weight';
+    const lines = [view.node?.name ?? `nobody: ${nobody}`];
+    if (view.rule) lines.push(`by port rule ${result.rule + 1}: ${view.rule.text}`);
+    if (view.flow) lines.push(`a flow with these ports is known, and served by ${view.flow.name}`);
+    return lines.join('\n');
+  });
+}
+
+export async function rules(_: object, context: Context): Promise<void> {
+  const [statuses, counts] = await withOneIp(context, 'read', (oneIp) =>
+    Promise.all([oneIp.rules(), oneIp.flowCounts()]),
   );
-}
-
-function parseAddress(text: string): OneIpAddress {
-  const v4 = parseIpv4(text);
-  const v6 = parseIpv6(text);
-  const address = new Uint8Array(16);
-  address.set(v4 ?? v6 ?? []);
-  if (v4 ?? v6) return { family: v4 ? OneIpFamily.ipv4 : OneIpFamily.ipv6, address };
-  throw ntsError('NTS_ERR_USAGE', { what: `${text} is no IPv4 or IPv6 address` });
-}
-
-function portNumber(port: number): number {
-  if (port >= 0 && port <= 65535) return port;
-  throw ntsError('NTS_ERR_USAGE', { what: `${port} is no port` });
+  const views = ruleStatusViews(statuses, counts, storedNames());
+  context.result(views, () => ruleTable(views, context.style));
 }
 
 export async function restore(_: object, context: Context): Promise<void> {

@@ -22,6 +22,8 @@ export const ExitCode = {
   file: 6,
   /** Asked for confirmation and got none. */
   unconfirmed: 7,
+  /** What was waited for did not come about in time. */
+  timeout: 8,
   /** Stopped by Ctrl-C, as shells count it. */
   interrupted: 130,
 } as const;
@@ -77,6 +79,7 @@ const registry = {
     ({ what }) =>
       `${what}: access is denied. This needs ${process.platform === 'win32' ? 'an elevated prompt (Administrator)' : 'root'}`,
   ),
+  NTS_ERR_TIMEOUT: user<What>(ExitCode.timeout, ({ what }) => what),
   NTS_ERR_CANCELLED: user<What>(ExitCode.interrupted, ({ what }) => `${what}: cancelled`),
   NTS_ERR_CLOSED: user<What>(ExitCode.internal, ({ what }) => `${what}: the device is closed`),
   NTS_ERR_IO: user<{ what: string; why: string }>(
@@ -102,6 +105,11 @@ const registry = {
     ({ file, why, command }) =>
       `${file}: ${why}; it holds the cluster's key, which only its owner may read. Run: ${command}`,
   ),
+  NTS_ERR_FILE_WRITE: user<{ file: string; why: string }>(
+    ExitCode.file,
+    ({ file, why }) => `${file}: cannot be written (${why})`,
+  ),
+  NTS_ERR_FLOW_FILE: user<What>(ExitCode.file, ({ what }) => what),
   NTS_ERR_LOCAL_NODE: user<What>(ExitCode.file, ({ what }) => what),
   NTS_ERR_REFUSED: user<What>(ExitCode.refused, ({ what }) => what),
   NTS_ERR_CONTRACT: user<What>(ExitCode.refused, ({ what }) => what),

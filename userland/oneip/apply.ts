@@ -2,17 +2,20 @@
 import { formatMac } from '../common/address.js';
 import { isNtsError, ntsError } from '../common/errors.js';
 import type { Store } from '../common/store.js';
+import { type Changed, changeConfiguration } from './change.js';
 import { OneIp, type OneIpOptions } from './client.js';
 import { type ClusterFile, type ClusterMember, toConfiguration } from './cluster-file.js';
+import { findMember } from './cluster-schema.js';
 import type { Configuration } from './configuration.js';
-import type { Names } from './names.js';
+import { type Names, noNames } from './names.js';
 import { explainRefusal, refusalOf } from './refusal.js';
 import {
+  type Wish,
   forgetConfiguration,
   loadConfiguration,
-  loadVeto,
+  loadWish,
   saveConfiguration,
-  saveVeto,
+  saveWish,
 } from './state.js';
 
 /** Which member this machine is: the one that was named, or the one with a MAC address of ours. */
@@ -24,8 +27,7 @@ export function chooseLocalMember(
   const { members, file } = cluster;
   const known = members.map(({ name }) => name).join(', ');
   if (named !== null) {
-    const found =
-      members.find(({ name }) => name === named) ?? members.find(({ id }) => String(id) === named);
+    const found = findMember(members, named);
     if (found) return found;
     const what = `${file}: no member is called "${named}"; the members are ${known}`;
     throw ntsError('NTS_ERR_LOCAL_NODE', { what });
@@ -69,6 +71,46 @@ export async function applyCluster(
   });
 }
 
+/** Changes values of the configuration in force, as `words` say (KEY=VALUE), and stores the result. */
+export async function changeCluster(
+  store: Store,
+  words: readonly string[],
+  check: boolean,
+  options: OneIpOptions,
+): Promise<Changed> {
+  return store.exclusively(async () => {
+    const oneIp = await OneIp.open(options);
+    try {
+      const present = await oneIp.configuration();
+      if (!present) {
+        const what = 'no configuration is in force on this node; run: ntswift oneip apply FILE';
+        throw ntsError('NTS_ERR_SERVICE', { what });
+      }
+      const stored = loadConfiguration(store);
+      const names = stored?.names ?? noNames;
+      const changed = changeConfiguration(present, words, names);
+      if (check || changed.changes.length === 0) return changed;
+      if (stored?.configuration.generation !== present.generation) {
+        const what =
+          'the configuration in force was not applied by this program, so its key is not known; change the cluster file and run: ntswift oneip apply FILE';
+        throw ntsError('NTS_ERR_SERVICE', { what });
+      }
+      const { beaconKey } = stored.configuration;
+      await oneIp.setConfiguration({ ...changed.configuration, beaconKey });
+      const inForce = (await oneIp.configuration()) ?? changed.configuration;
+      saveConfiguration(store, {
+        configuration: { ...inForce, beaconKey },
+        names,
+        source: stored.source,
+        appliedAt: new Date().toISOString(),
+      });
+      return changed;
+    } finally {
+      await oneIp.close();
+    }
+  });
+}
+
 /** As setConfiguration; a refusal names the line of the file. */
 async function set(oneIp: OneIp, wanted: Configuration, cluster: ClusterFile): Promise<void> {
   try {
@@ -101,32 +143,56 @@ export async function clearCluster(store: Store, options: OneIpOptions): Promise
 }
 
 export async function vetoRole(store: Store, veto: boolean, options: OneIpOptions): Promise<void> {
+  await wish(store, 'veto', veto, options, (oneIp) => oneIp.veto(veto));
+}
+
+export async function drainNode(
+  store: Store,
+  drain: boolean,
+  options: OneIpOptions,
+): Promise<void> {
+  await wish(store, 'drain', drain, options, (oneIp) => oneIp.drain(drain));
+}
+
+async function wish(
+  store: Store,
+  name: Wish,
+  on: boolean,
+  options: OneIpOptions,
+  tell: (oneIp: OneIp) => Promise<void>,
+): Promise<void> {
   await store.exclusively(async () => {
     const oneIp = await OneIp.open(options);
     try {
-      await oneIp.veto(veto);
-      saveVeto(store, veto);
+      await tell(oneIp);
+      saveWish(store, name, on);
     } finally {
       await oneIp.close();
     }
   });
 }
 
-/**
- * After the driver was started: what was in force before is so again. Returns the generation, or null
- * where nothing was stored or the driver has a configuration already.
- */
-export async function reapply(store: Store, options: OneIpOptions): Promise<bigint | null> {
+export interface Restored {
+  /** That is in force again; null where nothing was stored or the driver has a configuration already. */
+  readonly generation: bigint | null;
+  readonly draining: boolean;
+}
+
+/** After the driver was started: what was in force before is so again. */
+export async function reapply(store: Store, options: OneIpOptions): Promise<Restored> {
   return store.exclusively(async () => {
     const applied = loadConfiguration(store);
-    const veto = loadVeto(store);
-    if (!applied && !veto) return null;
+    const veto = loadWish(store, 'veto');
+    const draining = loadWish(store, 'drain');
+    if (!applied && !veto && !draining) return { generation: null, draining };
     const oneIp = await OneIp.open(options);
     try {
+      // Before the configuration, so that the node never does what it must not.
       if (veto) await oneIp.veto(true);
-      if (!applied || (await oneIp.configuration())) return null;
+      if (draining) await oneIp.drain(true);
+      if (!applied || (await oneIp.configuration())) return { generation: null, draining };
       await oneIp.setConfiguration(applied.configuration);
-      return applied.configuration.generation;
+      return { generation: applied.configuration.generation, draining };
     } finally {
       await oneIp.close();
     }

@@ -6,13 +6,23 @@ import {
   ONEIP_LINK_NAME,
   ONEIP_MAX_EVENTS,
   ONEIP_MAX_MEMBERS,
+  ONEIP_MAX_RULES,
+  OneIpDrain,
   OneIpEvent,
+  OneIpFlow,
+  OneIpFlowCount,
+  OneIpFlowCounts,
+  OneIpFlowImport,
+  OneIpFlowImported,
+  OneIpFlowPage,
+  OneIpFlowQuery,
   OneIpIoctl,
   OneIpLookup,
   OneIpLookupResult,
   OneIpMemberStatus,
   OneIpReason,
   OneIpRefusal,
+  OneIpRuleStatus,
   OneIpStats,
   OneIpStatus,
   OneIpVersion,
@@ -33,6 +43,21 @@ const DEVICE_PATH = ONEIP_LINK_NAME.replace('\\DosDevices\\', '\\\\.\\');
 export interface NodeStatus extends OneIpStatus {
   readonly members: OneIpMemberStatus[];
 }
+
+export interface FlowCounts extends OneIpFlowCounts {
+  /** By server, in the configuration's order. */
+  readonly members: OneIpFlowCount[];
+  /** By rule; what no rule names is last. */
+  readonly rules: OneIpFlowCount[];
+}
+
+/** All that is not given matches anything. Ports are plain numbers. */
+export type FlowQuery = Partial<Omit<OneIpFlowQuery, 'cursor'>>;
+
+/** So many flows travel in one request: 115 kB. */
+export const FLOWS_PER_REQUEST = 2048;
+
+const ANY_ADDRESS = { family: 0, address: new Uint8Array(16) } as const;
 
 export interface OneIpOptions {
   readonly access?: Access;
@@ -94,10 +119,7 @@ export class OneIp implements AsyncDisposable {
     const bytes = await this.ask('getStatus', null, limit);
     const status = OneIpStatus.decode(bytes.subarray(0, OneIpStatus.size));
     const members = OneIpMemberStatus.decodeArray(bytes.subarray(OneIpStatus.size));
-    if (members.length !== status.memberCount) {
-      const what = `ONEIP_STATUS: ${members.length} members follow, not ${status.memberCount}`;
-      throw ntsError('NTS_ERR_CODEC', { what });
-    }
+    follow('ONEIP_STATUS', 'members', members.length, status.memberCount);
     return { ...status, members };
   }
 
@@ -112,6 +134,68 @@ export class OneIp implements AsyncDisposable {
 
   async veto(veto: boolean): Promise<void> {
     await this.ask('setVeto', OneIpVeto.encode({ veto: veto ? 1 : 0 }), 0);
+  }
+
+  /** Whether this node serves no new clients; those that it has go on. */
+  async drain(drain: boolean): Promise<void> {
+    await this.ask('setDrain', OneIpDrain.encode({ drain: drain ? 1 : 0 }), 0);
+  }
+
+  /**
+   * The flows that this node knows, page by page; a page may be empty. A flow that comes or goes meanwhile may be
+   * missing or come twice.
+   */
+  async *flows(
+    query: FlowQuery = {},
+    signal: AbortSignal | null = null,
+  ): AsyncGenerator<OneIpFlow[], void, void> {
+    const whole: OneIpFlowQuery = {
+      cursor: 0n,
+      client: ANY_ADDRESS,
+      cluster: ANY_ADDRESS,
+      clientPrefix: 0,
+      protocol: 0,
+      clientPort: 0,
+      clusterPort: 0,
+      nodeId: 0,
+      state: 0,
+      ...query,
+    };
+    const limit = OneIpFlowPage.size + FLOWS_PER_REQUEST * OneIpFlow.size;
+    let cursor = 0n;
+    do {
+      const input = OneIpFlowQuery.encode({ ...whole, cursor });
+      const bytes = await this.ask('getFlows', input, limit, signal);
+      const page = OneIpFlowPage.decode(bytes.subarray(0, OneIpFlowPage.size));
+      const flows = OneIpFlow.decodeArray(bytes.subarray(OneIpFlowPage.size));
+      follow('ONEIP_FLOW_PAGE', 'flows', flows.length, page.count);
+      yield flows;
+      cursor = page.cursor;
+    } while (cursor !== 0n);
+  }
+
+  /** At most FLOWS_PER_REQUEST. A refusal's index is that of the flow at fault. */
+  async importFlows(flows: readonly OneIpFlow[]): Promise<OneIpFlowImported> {
+    const header = { version: ONEIP_CONTRACT_VERSION, count: flows.length };
+    const input = Buffer.concat([OneIpFlowImport.encode(header), OneIpFlow.encodeArray(flows)]);
+    return OneIpFlowImported.decode(await this.ask('importFlows', input, OneIpFlowImported.size));
+  }
+
+  async flowCounts(): Promise<FlowCounts> {
+    const most = ONEIP_MAX_MEMBERS + ONEIP_MAX_RULES + 1;
+    const limit = OneIpFlowCounts.size + most * OneIpFlowCount.size;
+    const bytes = await this.ask('countFlows', null, limit);
+    const counts = OneIpFlowCounts.decode(bytes.subarray(0, OneIpFlowCounts.size));
+    const arrays = OneIpFlowCount.decodeArray(bytes.subarray(OneIpFlowCounts.size));
+    const { memberCount, ruleCount } = counts;
+    follow('ONEIP_FLOW_COUNTS', 'counts', arrays.length, memberCount + ruleCount + 1);
+    return { ...counts, members: arrays.slice(0, memberCount), rules: arrays.slice(memberCount) };
+  }
+
+  /** One for each rule, and last one for what no rule names. */
+  async rules(): Promise<OneIpRuleStatus[]> {
+    const limit = (ONEIP_MAX_RULES + 1) * OneIpRuleStatus.size;
+    return OneIpRuleStatus.decodeArray(await this.ask('getRules', null, limit));
   }
 
   async lookup(question: OneIpLookup): Promise<OneIpLookupResult> {
@@ -166,4 +250,10 @@ export class OneIp implements AsyncDisposable {
     if (refusal.ioctl !== code || refusal.status !== error.ntstatus) return null;
     return refusedError(refusal, error);
   }
+}
+
+/** An array that a header announces must be there. */
+function follow(header: string, what: string, there: number, announced: number): void {
+  if (there === announced) return;
+  throw ntsError('NTS_ERR_CODEC', { what: `${header}: ${there} ${what} follow, not ${announced}` });
 }

@@ -6,45 +6,25 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { inflateSync } from 'node:zlib';
-import { z } from 'zod';
-import {
-  formatIpv4,
-  formatIpv6,
-  formatMac,
-  isUnicastIpv4,
-  isUnicastIpv6,
-  isUnicastMac,
-  parseIpv4,
-  parseIpv6,
-  parseMac,
-} from '../common/address.js';
 import { ntsError } from '../common/errors.js';
 import { readSecret } from '../common/secret-file.js';
-import { type Path, YamlProblems, mapping, parsed, readYaml, whole } from '../common/yaml.js';
+import { type Path, YamlProblems, readYaml } from '../common/yaml.js';
+import {
+  type ClusterAddress,
+  type ParsedFile,
+  fileSchema,
+  findMember,
+  nameOf,
+  parseKey,
+} from './cluster-schema.js';
 import {
   ONEIP_KEY_BYTES,
-  ONEIP_MAX_ADDRESSES,
-  ONEIP_MAX_ANNOUNCE_SECONDS,
-  ONEIP_MAX_BEACON_MS,
-  ONEIP_MAX_MEMBERS,
-  ONEIP_MAX_SILENCE_BEACONS,
-  ONEIP_MAX_WEIGHT,
-  ONEIP_MIN_BEACON_MS,
-  ONEIP_MIN_SILENCE_BEACONS,
-  ONEIP_TABLE_SLOTS,
   OneIpAffinity,
   OneIpDispatch,
-  OneIpFamily,
+  type OneIpRule,
+  OneIpRuleMode,
 } from './codec.js';
-import type { Configuration } from './configuration.js';
-
-export interface ClusterAddress {
-  readonly family: OneIpFamily;
-  /** Sixteen; IPv4 uses the first four. */
-  readonly bytes: Uint8Array;
-  readonly text: string;
-}
+import { type Configuration, DEFAULT_FLOWS } from './configuration.js';
 
 export interface ClusterMember {
   readonly id: number;
@@ -65,12 +45,22 @@ export interface Cluster {
   readonly members: readonly ClusterMember[];
   readonly affinity: OneIpAffinity;
   readonly dispatch: OneIpDispatch;
+  readonly rules: readonly OneIpRule[];
   readonly beacon: {
     readonly ms: number;
     readonly silence: number;
     readonly announceSeconds: number;
   };
+  /** Flows; and seconds. */
+  readonly flows: {
+    readonly capacity: number;
+    readonly tcpIdle: number;
+    readonly udpIdle: number;
+    readonly opening: number;
+    readonly closing: number;
+  };
   readonly table: Uint8Array | null;
+  readonly past: Uint8Array | null;
 }
 
 export interface ClusterFile extends Cluster {
@@ -79,168 +69,11 @@ export interface ClusterFile extends Cluster {
   locate(path: Path): string;
 }
 
-const MAX_NODE_ID = 0xfffffffe;
-
-// Schema
-
-const key = (): z.ZodType<Uint8Array, string> =>
-  parsed(parseKey, `${2 * ONEIP_KEY_BYTES} hexadecimal digits`);
-
-const clusterAddress = parsed<ClusterAddress>((text) => {
-  const v4 = parseIpv4(text);
-  if (v4 && isUnicastIpv4(v4)) return address(OneIpFamily.ipv4, v4, text);
-  const v6 = parseIpv6(text);
-  if (v6 && isUnicastIpv6(v6)) return address(OneIpFamily.ipv6, v6, formatIpv6(v6));
-  return null;
-}, 'a unicast IPv4 or IPv6 address');
-
-const memberSchema = mapping(
-  {
-    id: whole(1, MAX_NODE_ID),
-    name: parsed(
-      (text) => (/^[A-Za-z0-9][\w.-]{0,62}$/.test(text) ? text : null),
-      'a name of letters, digits, dots and dashes, 63 at most',
-    ).optional(),
-    rank: whole(0, 0xffffffff).optional(),
-    weight: whole(0, ONEIP_MAX_WEIGHT).optional(),
-    mac: parsed(
-      (text) => only(parseMac(text), isUnicastMac),
-      'the MAC address of one adapter, as 02:00:5e:10:00:01',
-    ),
-    ipv4: parsed(
-      (text) => only(parseIpv4(text), isUnicastIpv4),
-      'a unicast IPv4 address',
-    ).optional(),
-    ipv6: parsed(
-      (text) => only(parseIpv6(text), isUnicastIpv6),
-      'a unicast IPv6 address',
-    ).optional(),
-  },
-  'a mapping of id, mac and so on',
-);
-
-const rulesSchema = mapping(
-  {
-    affinity: choice({ client: OneIpAffinity.client, 'five-tuple': OneIpAffinity.fiveTuple }),
-    dispatch: choice({ table: OneIpDispatch.table, modulo: OneIpDispatch.modulo }),
-  },
-  'a mapping of affinity and dispatch',
-);
-
-const beaconSchema = mapping(
-  {
-    ms: whole(ONEIP_MIN_BEACON_MS, ONEIP_MAX_BEACON_MS).optional(),
-    silence: whole(ONEIP_MIN_SILENCE_BEACONS, ONEIP_MAX_SILENCE_BEACONS).optional(),
-    announceSeconds: whole(1, ONEIP_MAX_ANNOUNCE_SECONDS).optional(),
-    key: key().optional(),
-    keyFile: z.string('the path of a file that holds the key').min(1).optional(),
-  },
-  'a mapping of ms, silence, announceSeconds and key or keyFile',
-);
-
-const fileSchema = mapping(
-  {
-    clusterId: parsed(parseId, 'a UUID or 32 hexadecimal digits'),
-    generation: whole(1, Number.MAX_SAFE_INTEGER),
-    addresses: z
-      .array(clusterAddress, 'a list of cluster addresses')
-      .min(1, 'a list with an address in it')
-      .max(ONEIP_MAX_ADDRESSES, `a list of ${ONEIP_MAX_ADDRESSES} addresses at most`),
-    members: z
-      .array(memberSchema, 'a list of members')
-      .min(1, 'a list with a member in it')
-      .max(ONEIP_MAX_MEMBERS, `a list of ${ONEIP_MAX_MEMBERS} members at most`),
-    rules: rulesSchema.optional(),
-    beacon: beaconSchema,
-    hashKey: key().optional(),
-    table: parsed(
-      parseTable,
-      `a table of ${ONEIP_TABLE_SLOTS} slots, as "oneip show --export" writes it`,
-    ).optional(),
-  },
-  'a mapping of clusterId, generation, addresses, members and beacon',
-).superRefine((file, context) => {
-  for (const { path: where, message } of contradictions(file)) {
-    context.addIssue({ code: 'custom', path: [...where], message });
-  }
-});
-
-type Parsed = z.output<typeof fileSchema>;
-
-/** What each value alone cannot show. */
-function contradictions(file: Parsed): { path: Path; message: string }[] {
-  const found: { path: Path; message: string }[] = [];
-  const add = (where: Path, message: string): void => {
-    found.push({ path: where, message });
-  };
-  const firsts = new Map<string, string>();
-  const unique = (where: Path, what: string, value: string, owner: string): boolean => {
-    const first = firsts.get(`${what} ${value}`);
-    if (first) add(where, `the ${what} ${value} is that of ${first} already; each needs its own`);
-    else firsts.set(`${what} ${value}`, owner);
-    return !first;
-  };
-
-  file.addresses.forEach(({ text }, i) =>
-    unique(['addresses', i], 'address', text, `addresses[${i}]`),
-  );
-  file.members.forEach((member, i) => {
-    const where = ['members', i];
-    const owner = `member "${nameOf(member)}"`;
-    if (unique([...where, 'id'], 'id', String(member.id), owner)) {
-      unique([...where, 'name'], 'name', nameOf(member), owner);
-    }
-    unique([...where, 'rank'], 'rank', String(member.rank ?? i), owner);
-    unique([...where, 'mac'], 'MAC address', formatMac(member.mac), owner);
-    if (member.ipv4) unique([...where, 'ipv4'], 'address', formatIpv4(member.ipv4), owner);
-    if (member.ipv6) unique([...where, 'ipv6'], 'address', formatIpv6(member.ipv6), owner);
-    for (const [family, own] of [
-      [OneIpFamily.ipv4, 'ipv4'],
-      [OneIpFamily.ipv6, 'ipv6'],
-    ] as const) {
-      const served = file.addresses.find((cluster) => cluster.family === family);
-      if (served && !member[own]) {
-        add(
-          where,
-          `${owner} needs its own ${own}, since the cluster address ${served.text} is of that family`,
-        );
-      }
-    }
-  });
-  if (file.members.every(({ weight }) => weight === 0)) {
-    add(['members'], 'every member has weight 0, so none would serve; give one a weight');
-  }
-
-  const { key: inline, keyFile } = file.beacon;
-  if (inline && keyFile)
-    add(['beacon', 'keyFile'], 'there is a key already; keep one of key and keyFile');
-  if (!inline && !keyFile) {
-    add(
-      ['beacon'],
-      'beacon.key is missing: 32 hexadecimal digits (openssl rand -hex 16), the same on all nodes; or beacon.keyFile',
-    );
-  }
-  if (inline?.every((byte) => byte === 0))
-    add(['beacon', 'key'], 'the key is all zero; make one: openssl rand -hex 16');
-
-  const bad = file.table?.findIndex((member) => member >= file.members.length) ?? -1;
-  if (bad >= 0)
-    add(
-      ['table'],
-      `slot ${bad} of the table belongs to a member that is not in this file; remove the table or mend the members`,
-    );
-  if (file.table && file.rules?.dispatch === OneIpDispatch.modulo) {
-    add(['table'], 'rules.dispatch is modulo, which uses no table; remove one of them');
-  }
-  return found;
-}
-
-// Reading
-
 export async function readClusterFile(file: string): Promise<ClusterFile> {
   const secret = await readSecret(file);
   const { value, locate } = located(secret.text, file);
   if (value.beacon.key) secret.requirePrivate();
+  const affinity = value.rules?.affinity ?? OneIpAffinity.client;
   return {
     file,
     locate,
@@ -258,18 +91,42 @@ export async function readClusterFile(file: string): Promise<ClusterFile> {
       ipv4: member.ipv4 ?? null,
       ipv6: member.ipv6 ?? null,
     })),
-    affinity: value.rules?.affinity ?? OneIpAffinity.client,
+    affinity,
     dispatch: value.rules?.dispatch ?? OneIpDispatch.table,
+    rules: rulesOf(value, affinity),
     beacon: {
       ms: value.beacon.ms ?? 10,
       silence: value.beacon.silence ?? 3,
       announceSeconds: value.beacon.announceSeconds ?? 60,
     },
+    flows: {
+      capacity: value.flows?.capacity ?? DEFAULT_FLOWS.flowCapacity,
+      tcpIdle: value.flows?.tcpIdle ?? DEFAULT_FLOWS.tcpIdleSeconds,
+      udpIdle: value.flows?.udpIdle ?? DEFAULT_FLOWS.udpIdleSeconds,
+      opening: value.flows?.opening ?? DEFAULT_FLOWS.openingSeconds,
+      closing: value.flows?.closing ?? DEFAULT_FLOWS.closingSeconds,
+    },
     table: value.table ?? null,
+    past: value.past ?? null,
   };
 }
 
-function located(text: string, file: string): { value: Parsed; locate: (path: Path) => string } {
+function rulesOf({ members, rules }: ParsedFile, byDefault: OneIpAffinity): OneIpRule[] {
+  return (rules?.ports ?? []).map(({ protocol, ports, affinity, single, blocked }) => {
+    const range = { protocol: protocol ?? 0, firstPort: ports.first, lastPort: ports.last };
+    if (blocked) return { ...range, mode: OneIpRuleMode.blocked, affinity: 0, owner: 0 };
+    if (single !== undefined) {
+      const owner = findMember(members, single)!.id;
+      return { ...range, mode: OneIpRuleMode.single, affinity: 0, owner };
+    }
+    return { ...range, mode: OneIpRuleMode.shared, affinity: affinity ?? byDefault, owner: 0 };
+  });
+}
+
+function located(
+  text: string,
+  file: string,
+): { value: ParsedFile; locate: (path: Path) => string } {
   try {
     return readYaml(text, file, fileSchema);
   } catch (error) {
@@ -309,6 +166,11 @@ export function toConfiguration(cluster: Cluster, localNode: number): Configurat
     announceSeconds: cluster.beacon.announceSeconds,
     affinity: cluster.affinity,
     dispatch: cluster.dispatch,
+    flowCapacity: cluster.flows.capacity,
+    tcpIdleSeconds: cluster.flows.tcpIdle,
+    udpIdleSeconds: cluster.flows.udpIdle,
+    openingSeconds: cluster.flows.opening,
+    closingSeconds: cluster.flows.closing,
     addresses: cluster.addresses.map(({ family, bytes }) => ({ family, address: bytes })),
     members: cluster.members.map((member) => ({
       nodeId: member.id,
@@ -318,53 +180,10 @@ export function toConfiguration(cluster: Cluster, localNode: number): Configurat
       ipv4: member.ipv4 ?? none.subarray(0, 4),
       ipv6: member.ipv6 ?? none,
     })),
+    rules: cluster.rules,
     table: cluster.table,
+    past: cluster.past,
   };
-}
-
-// Values
-
-function nameOf({ id, name }: { id: number; name?: string | undefined }): string {
-  return name ?? `node${id}`;
-}
-
-function only(bytes: Uint8Array | null, test: (bytes: Uint8Array) => boolean): Uint8Array | null {
-  return bytes && test(bytes) ? bytes : null;
-}
-
-function address(family: OneIpFamily, bytes: Uint8Array, text: string): ClusterAddress {
-  const whole = new Uint8Array(16);
-  whole.set(bytes);
-  return { family, bytes: whole, text };
-}
-
-function choice<T extends number>(
-  words: Readonly<Record<string, T>>,
-): z.ZodOptional<z.ZodType<T, string>> {
-  const error = `one of ${Object.keys(words).join(', ')}`;
-  return parsed<T>((text) => (Object.hasOwn(words, text) ? words[text]! : null), error).optional();
-}
-
-function parseKey(text: string): Uint8Array | null {
-  if (!/^[0-9a-f]+$/i.test(text) || text.length !== 2 * ONEIP_KEY_BYTES) return null;
-  return Uint8Array.from(Buffer.from(text, 'hex'));
-}
-
-/** A UUID is its 32 digits with dashes between. */
-function parseId(text: string): Uint8Array | null {
-  const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
-  return parseKey(uuid ? text.replaceAll('-', '') : text);
-}
-
-function parseTable(text: string): Uint8Array | null {
-  try {
-    const bytes = inflateSync(Buffer.from(text.replace(/\s/g, ''), 'base64'), {
-      maxOutputLength: ONEIP_TABLE_SLOTS,
-    });
-    return bytes.length === ONEIP_TABLE_SLOTS ? Uint8Array.from(bytes) : null;
-  } catch {
-    return null;
-  }
 }
 
 /** The same on all nodes, and of no use to anybody who does not know the cluster's id. */

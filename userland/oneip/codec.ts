@@ -13,11 +13,12 @@ import {
   optionalEnumeration,
   port,
   struct,
+  u16,
   u32,
   u64,
 } from '../common/struct.js';
 
-export const ONEIP_CONTRACT_VERSION = 1;
+export const ONEIP_CONTRACT_VERSION = 2;
 export const ONEIP_DEVICE_NAME = '\\Device\\NtsOneIp';
 
 /** CreateFile: \\.\NtsOneIp */
@@ -38,6 +39,15 @@ export const ONEIP_MAX_ANNOUNCE_SECONDS = 3600;
 
 /** the driver remembers this many */
 export const ONEIP_MAX_EVENTS = 256;
+export const ONEIP_MAX_RULES = 64;
+export const ONEIP_MIN_FLOWS = 1024;
+export const ONEIP_MAX_FLOWS = 16777216;
+
+/** 17 MB */
+export const ONEIP_DEFAULT_FLOWS = 262144;
+
+/** a week */
+export const ONEIP_MAX_IDLE_SECONDS = 604800;
 export const ONEIP_KEY_BYTES = 16;
 
 /** Control codes: input -> output. */
@@ -64,6 +74,16 @@ export const OneIpIoctl = {
   lookup: 0x00126424,
   /** -> ONEIP_REFUSAL (read access) */
   getRefusal: 0x00126428,
+  /** ONEIP_DRAIN -> (write access) */
+  setDrain: 0x0012a42c,
+  /** ONEIP_FLOW_QUERY -> page (read access) */
+  getFlows: 0x00126430,
+  /** ONEIP_FLOW_IMPORT -> result (write access) */
+  importFlows: 0x0012a434,
+  /** -> ONEIP_FLOW_COUNTS + arrays (read access) */
+  countFlows: 0x00126438,
+  /** -> ONEIP_RULE_STATUS[] (read access) */
+  getRules: 0x0012643c,
 } as const;
 
 /** What a client is, to the hash. */
@@ -72,6 +92,8 @@ export const OneIpAffinity = {
   client: 1,
   /** addresses, protocol and ports; just addresses and protocol where there are none */
   fiveTuple: 2,
+  /** the source's /24 (IPv4) or /64 (IPv6) */
+  network: 3,
 } as const;
 export type OneIpAffinity = (typeof OneIpAffinity)[keyof typeof OneIpAffinity];
 
@@ -89,6 +111,16 @@ export const OneIpFamily = {
   ipv6: 6,
 } as const;
 export type OneIpFamily = (typeof OneIpFamily)[keyof typeof OneIpFamily];
+
+export const OneIpRuleMode = {
+  /** by hash, over all members */
+  shared: 1,
+  /** all by Owner; while it is down, by the live member of the best rank */
+  single: 2,
+  /** dropped */
+  blocked: 3,
+} as const;
+export type OneIpRuleMode = (typeof OneIpRuleMode)[keyof typeof OneIpRuleMode];
 
 export const OneIpRole = {
   /** not configured, or no adapter */
@@ -129,7 +161,13 @@ export const OneIpDrop = {
   spoofed: 7,
   /** the adapter completed a forwarded frame with a failure */
   sendFailed: 8,
-  reasons: 9,
+  /** by a rule */
+  blocked: 9,
+  /** a fragment whose datagram's first never came, or too many of them */
+  fragment: 10,
+  /** of a connection that nobody knows yet, just after a takeover: its server is about to claim it */
+  unknown: 11,
+  reasons: 12,
 } as const;
 export type OneIpDrop = (typeof OneIpDrop)[keyof typeof OneIpDrop];
 
@@ -156,6 +194,8 @@ export const OneIpEventKind = {
   beaconKey: 10,
   /** this node had not been running for Value milliseconds */
   stall: 11,
+  /** Node: Value 1, drains; 0, serves new clients again */
+  drain: 12,
 } as const;
 export type OneIpEventKind = (typeof OneIpEventKind)[keyof typeof OneIpEventKind];
 
@@ -168,6 +208,16 @@ export const OneIpBindRefusal = {
   nlb: 5,
 } as const;
 export type OneIpBindRefusal = (typeof OneIpBindRefusal)[keyof typeof OneIpBindRefusal];
+
+export const OneIpFlowState = {
+  /** TCP: only SYNs seen; others: one datagram */
+  opening: 1,
+  /** more */
+  established: 2,
+  /** TCP: FIN or RST seen, from the client */
+  closing: 3,
+} as const;
+export type OneIpFlowState = (typeof OneIpFlowState)[keyof typeof OneIpFlowState];
 
 export const OneIpReason = {
   none: 0,
@@ -220,6 +270,20 @@ export const OneIpReason = {
   value: 30,
   unknownIoctl: 31,
   noMemory: 32,
+  ruleCount: 33,
+  /** Index: protocol, ports, mode or affinity */
+  rule: 34,
+  /** Index: no member, or named where the mode is not single */
+  ruleOwner: 35,
+  /** Index: overlaps an earlier one */
+  ruleOverlap: 36,
+  flowCapacity: 37,
+  /** one of the four timeouts */
+  idle: 38,
+  /** Index: slot that holds no member, or a past without a table */
+  pastTable: 39,
+  /** Index: of the flow at fault */
+  flow: 40,
 } as const;
 export type OneIpReason = (typeof OneIpReason)[keyof typeof OneIpReason];
 
@@ -275,50 +339,85 @@ export const OneIpMember = struct(
 export type OneIpMember = Decoded<typeof OneIpMember>;
 
 /**
- * A whole configuration: this header, then ONEIP_ADDRESS[AddressCount], ONEIP_MEMBER[MemberCount]
- * and, where TableSlots is not zero, TableSlots bytes, each an index into the members: the content
- * of the dispatch table, which travels so that all nodes dispatch alike whatever they saw before.
- * With TableSlots zero the driver moves its present table minimally. A table on input must hold
- * every member that has a weight and none that has not, each within one slot in a hundred of its
- * share.
+ * What is served how. Ranges of one protocol do not overlap. Whatever no rule names is shared with
+ * the configuration's Affinity.
  */
-export const OneIpConfig = struct(
-  'ONEIP_CONFIG',
-  104,
+export const OneIpRule = struct(
+  'ONEIP_RULE',
+  24,
   {
-    /** ONEIP_CONTRACT_VERSION */
-    version: u32(0),
-    /** bytes of everything: header, arrays, table and its padding to 8 */
-    size: u32(4),
-    /** 1 ..; must exceed the present one, or equal it with equal content */
-    generation: u64(8),
-    /** beacons of other clusters are ignored */
-    clusterId: bytes(16, 16),
-    /** SipHash-2-4 key of the dispatch hash: the same on all nodes */
-    hashKey: bytes(32, 16),
-    /** SipHash-2-4-128 key of the beacons, not all zero; GET_CONFIG returns zeros */
-    beaconKey: bytes(48, 16),
-    /** this machine's NodeId; its Mac selects the adapter */
-    localNode: u32(64),
-    /** default 10 */
-    beaconMilliseconds: u32(68),
-    /** so many missed beacons promote the next in rank; default 3 */
-    silenceBeacons: u32(72),
-    /** between periodic announcements: 1 .. 3600; default 60, below a switch's 300 s ageing */
-    announceSeconds: u32(76),
-    /** ONEIP_AFFINITY */
-    affinity: optionalEnumeration(80, OneIpAffinity),
-    /** ONEIP_DISPATCH */
-    dispatch: optionalEnumeration(84, OneIpDispatch),
-    /** 1 .. ONEIP_MAX_ADDRESSES */
-    addressCount: u32(88),
-    /** 1 .. ONEIP_MAX_MEMBERS */
-    memberCount: u32(92),
-    /** 0 or ONEIP_TABLE_SLOTS */
-    tableSlots: u32(96),
+    /** 6 TCP, 17 UDP, 0 both */
+    protocol: u32(0),
+    /** the cluster's, host byte order, inclusive */
+    firstPort: u16(4),
+    lastPort: u16(6),
+    /** ONEIP_RULE_MODE */
+    mode: optionalEnumeration(8, OneIpRuleMode),
+    /** ONEIP_AFFINITY where shared, else zero */
+    affinity: optionalEnumeration(12, OneIpAffinity),
+    /** NodeId of a member where single, else zero */
+    owner: u32(16),
   },
-  [{ offset: 100, size: 4 }],
+  [{ offset: 20, size: 4 }],
 );
+export type OneIpRule = Decoded<typeof OneIpRule>;
+
+/**
+ * A whole configuration: this header, then ONEIP_ADDRESS[AddressCount], ONEIP_MEMBER[MemberCount],
+ * ONEIP_RULE[RuleCount] and, where TableSlots is not zero, TableSlots bytes, each an index into the
+ * members: the content of the dispatch table, which travels so that all nodes dispatch alike
+ * whatever they saw before. With TableSlots zero the driver moves its present table minimally. A
+ * table on input must hold every member that has a weight and none that has not, each within one
+ * slot in a hundred of its share. Where PastSlots is not zero as well, PastSlots bytes follow: for
+ * each slot the member that had it before, or 0xFF; a connection that its server does not know is
+ * tried there. A table is padded with zeros to a multiple of 8 bytes.
+ */
+export const OneIpConfig = struct('ONEIP_CONFIG', 128, {
+  /** ONEIP_CONTRACT_VERSION */
+  version: u32(0),
+  /** bytes of everything: header, arrays, table and its padding to 8 */
+  size: u32(4),
+  /** 1 ..; must exceed the present one, or equal it with equal content */
+  generation: u64(8),
+  /** beacons of other clusters are ignored */
+  clusterId: bytes(16, 16),
+  /** SipHash-2-4 key of the dispatch hash: the same on all nodes */
+  hashKey: bytes(32, 16),
+  /** SipHash-2-4-128 key of the beacons, not all zero; GET_CONFIG returns zeros */
+  beaconKey: bytes(48, 16),
+  /** this machine's NodeId; its Mac selects the adapter */
+  localNode: u32(64),
+  /** default 10 */
+  beaconMilliseconds: u32(68),
+  /** so many missed beacons promote the next in rank; default 3 */
+  silenceBeacons: u32(72),
+  /** between periodic announcements: 1 .. 3600; default 60, below a switch's 300 s ageing */
+  announceSeconds: u32(76),
+  /** ONEIP_AFFINITY */
+  affinity: optionalEnumeration(80, OneIpAffinity),
+  /** ONEIP_DISPATCH */
+  dispatch: optionalEnumeration(84, OneIpDispatch),
+  /** 1 .. ONEIP_MAX_ADDRESSES */
+  addressCount: u32(88),
+  /** 1 .. ONEIP_MAX_MEMBERS */
+  memberCount: u32(92),
+  /** 0 or ONEIP_TABLE_SLOTS */
+  tableSlots: u32(96),
+  /** 0 or, with a table, ONEIP_TABLE_SLOTS */
+  pastSlots: u32(100),
+  /** 0 .. ONEIP_MAX_RULES */
+  ruleCount: u32(104),
+  /** flows that this node can hold, ONEIP_MIN_FLOWS .. ONEIP_MAX_FLOWS; 69 bytes of non-paged pool each */
+  flowCapacity: u32(108),
+  /** a flow is forgotten after so long without a frame, 1 .. ONEIP_MAX_IDLE_SECONDS; default 7440, RFC 5382, REQ-5 */
+  tcpIdleSeconds: u32(112),
+  /** default 300, RFC 4787, REQ-5 */
+  udpIdleSeconds: u32(116),
+  /** TCP of which only SYNs, others of which only one datagram was seen; default 30 */
+  openingSeconds: u32(120),
+  /** TCP after FIN or RST; default 60 */
+  closingSeconds: u32(124),
+});
 export type OneIpConfig = Decoded<typeof OneIpConfig>;
 
 /** Ordered lexicographically: counter, then node. The counter is on disk before use. */
@@ -333,24 +432,31 @@ export const OneIpEpoch = struct(
 );
 export type OneIpEpoch = Decoded<typeof OneIpEpoch>;
 
-export const OneIpMemberStatus = struct('ONEIP_MEMBER_STATUS', 40, {
-  nodeId: u32(0),
-  /** 1: heard within the silence limit, or the local node */
-  alive: u32(4),
-  /** since its last authentic beacon; 0xFFFFFFFF never */
-  silentMs: u32(8),
-  /** of the table in force */
-  slots: u32(12),
-  /** configuration generation that it announced; 0 unknown */
-  generation: u64(16),
-  /** sent to it by this node as dispatcher; passed up, for the local node */
-  frames: u64(24),
-  bytes: u64(32),
-});
+export const OneIpMemberStatus = struct(
+  'ONEIP_MEMBER_STATUS',
+  48,
+  {
+    nodeId: u32(0),
+    /** 1: heard within the silence limit, or the local node */
+    alive: u32(4),
+    /** since its last authentic beacon; 0xFFFFFFFF never */
+    silentMs: u32(8),
+    /** of the table in force */
+    slots: u32(12),
+    /** configuration generation that it announced; 0 unknown */
+    generation: u64(16),
+    /** sent to it by this node as dispatcher; passed up, for the local node */
+    frames: u64(24),
+    bytes: u64(32),
+    /** 1: by its own word serves no new client */
+    draining: u32(40),
+  },
+  [{ offset: 44, size: 4 }],
+);
 export type OneIpMemberStatus = Decoded<typeof OneIpMemberStatus>;
 
 /** Followed by ONEIP_MEMBER_STATUS[MemberCount]. */
-export const OneIpStatus = struct('ONEIP_STATUS', 104, {
+export const OneIpStatus = struct('ONEIP_STATUS', 112, {
   version: u32(0),
   /** ONEIP_ROLE */
   role: enumeration(4, OneIpRole),
@@ -380,11 +486,14 @@ export const OneIpStatus = struct('ONEIP_STATUS', 104, {
   /** 1: some member announced a higher generation, or the same with another table */
   behind: u32(96),
   memberCount: u32(100),
+  /** 1: this node serves no new client */
+  draining: u32(104),
+  ruleCount: u32(108),
 });
 export type OneIpStatus = Decoded<typeof OneIpStatus>;
 
 /** All count from the load of the driver; 64-bit, never reset. */
-export const OneIpStats = struct('ONEIP_STATS', 248, {
+export const OneIpStats = struct('ONEIP_STATS', 320, {
   version: u32(0),
   /** OneIpDropReasons */
   dropReasons: u32(4),
@@ -416,6 +525,22 @@ export const OneIpStats = struct('ONEIP_STATS', 248, {
   stalls: u64(112),
   /** by ONEIP_DROP */
   drops: array(120, 16, u64),
+  /** frames of flows that were known */
+  flowHits: u64(248),
+  flowsLearned: u64(256),
+  /** opening or closing ones, to make room */
+  flowsEvicted: u64(264),
+  /** for which there was no room: they go by the hash */
+  flowsUnlearned: u64(272),
+  /** of those forwarded: by this node as the former dispatcher */
+  framesRelayed: u64(280),
+  /** of those forwarded: of connections that are not known here, to the former owner */
+  secondChances: u64(288),
+  /** flows that this node serves though the table says otherwise, told to the dispatcher */
+  claimsSent: u64(296),
+  claimsReceived: u64(304),
+  /** now, waiting for the first fragment of their datagram; indicated but neither passed, forwarded, consumed nor dropped yet */
+  fragmentsHeld: u64(312),
 });
 export type OneIpStats = Decoded<typeof OneIpStats>;
 
@@ -456,7 +581,18 @@ export const OneIpVeto = struct(
 );
 export type OneIpVeto = Decoded<typeof OneIpVeto>;
 
-/** Where would this frame go? */
+export const OneIpDrain = struct(
+  'ONEIP_DRAIN',
+  8,
+  {
+    /** 1: this node serves no new clients, those that it has go on; 0: again */
+    drain: u32(0),
+  },
+  [{ offset: 4, size: 4 }],
+);
+export type OneIpDrain = Decoded<typeof OneIpDrain>;
+
+/** Where would this frame go, if it opened a connection? */
 export const OneIpLookup = struct('ONEIP_LOOKUP', 56, {
   client: nested(0, OneIpAddress),
   cluster: nested(24, OneIpAddress),
@@ -467,13 +603,147 @@ export const OneIpLookup = struct('ONEIP_LOOKUP', 56, {
 });
 export type OneIpLookup = Decoded<typeof OneIpLookup>;
 
-export const OneIpLookupResult = struct('ONEIP_LOOKUP_RESULT', 8, {
-  /** 0: no live member has a weight */
+export const OneIpLookupResult = struct('ONEIP_LOOKUP_RESULT', 16, {
+  /** 0: no live member has a weight, or blocked */
   nodeId: u32(0),
-  /** of the table; 0xFFFFFFFF with modulo */
+  /** of the table; 0xFFFFFFFF with modulo, single and blocked */
   slot: u32(4),
+  /** index; 0xFFFFFFFF: none names it */
+  rule: u32(8),
+  /** NodeId of the flow that this node knows with these ports; 0: none */
+  flow: u32(12),
 });
 export type OneIpLookupResult = Decoded<typeof OneIpLookupResult>;
+
+export const OneIpFlow = struct('ONEIP_FLOW', 56, {
+  /** IPv4 uses the first four bytes */
+  client: bytes(0, 16),
+  cluster: bytes(16, 16),
+  clientPort: port(32),
+  clusterPort: port(34),
+  /** ONEIP_FAMILY */
+  family: optionalEnumeration(36, OneIpFamily),
+  /** 6, 17 */
+  protocol: u32(40),
+  /** ONEIP_FLOW_STATE */
+  state: optionalEnumeration(44, OneIpFlowState),
+  /** who serves it */
+  nodeId: u32(48),
+  /** since its last frame */
+  idleMs: u32(52),
+});
+export type OneIpFlow = Decoded<typeof OneIpFlow>;
+
+/**
+ * Flows of this node's table that match all that is not zero. As dispatcher a node knows the flows
+ * of all, else its own and what was claimed or imported while it was.
+ */
+export const OneIpFlowQuery = struct(
+  'ONEIP_FLOW_QUERY',
+  80,
+  {
+    /** 0, or that of the page before */
+    cursor: u64(0),
+    client: nested(8, OneIpAddress),
+    cluster: nested(32, OneIpAddress),
+    /** bits of Client that count; 0 where its Family is 0 */
+    clientPrefix: u32(56),
+    protocol: u32(60),
+    /** network byte order */
+    clientPort: port(64),
+    clusterPort: port(66),
+    nodeId: u32(68),
+    /** ONEIP_FLOW_STATE */
+    state: optionalEnumeration(72, OneIpFlowState),
+  },
+  [{ offset: 76, size: 4 }],
+);
+export type OneIpFlowQuery = Decoded<typeof OneIpFlowQuery>;
+
+/**
+ * Followed by ONEIP_FLOW[Count]. A page may be empty and not be the last. What changes while pages
+ * are read may be missing or come twice.
+ */
+export const OneIpFlowPage = struct(
+  'ONEIP_FLOW_PAGE',
+  16,
+  {
+    /** for the next page; 0: this was the last */
+    cursor: u64(0),
+    count: u32(8),
+  },
+  [{ offset: 12, size: 4 }],
+);
+export type OneIpFlowPage = Decoded<typeof OneIpFlowPage>;
+
+/**
+ * Followed by ONEIP_FLOW[Count]. Flows whose server is no member are left out; a flow that is known
+ * is served by whom the import says.
+ */
+export const OneIpFlowImport = struct('ONEIP_FLOW_IMPORT', 8, {
+  /** ONEIP_CONTRACT_VERSION */
+  version: u32(0),
+  count: u32(4),
+});
+export type OneIpFlowImport = Decoded<typeof OneIpFlowImport>;
+
+export const OneIpFlowImported = struct(
+  'ONEIP_FLOW_IMPORTED',
+  16,
+  {
+    imported: u32(0),
+    /** served by no member */
+    unknown: u32(4),
+    noRoom: u32(8),
+  },
+  [{ offset: 12, size: 4 }],
+);
+export type OneIpFlowImported = Decoded<typeof OneIpFlowImported>;
+
+export const OneIpFlowCount = struct('ONEIP_FLOW_COUNT', 24, {
+  opening: u64(0),
+  established: u64(8),
+  closing: u64(16),
+});
+export type OneIpFlowCount = Decoded<typeof OneIpFlowCount>;
+
+/**
+ * Followed by ONEIP_FLOW_COUNT[MemberCount], by server, and ONEIP_FLOW_COUNT[RuleCount + 1], by
+ * rule, what no rule names last.
+ */
+export const OneIpFlowCounts = struct('ONEIP_FLOW_COUNTS', 48, {
+  memberCount: u32(0),
+  ruleCount: u32(4),
+  /** places for flows: a quarter more than FlowCapacity */
+  capacity: u64(8),
+  /** of memory */
+  bytes: u64(16),
+  all: nested(24, OneIpFlowCount),
+});
+export type OneIpFlowCounts = Decoded<typeof OneIpFlowCounts>;
+
+/**
+ * One for each rule, and one for what no rule names. All count from when the rule came into force
+ * (a configuration with the same rule at any place keeps its counters).
+ */
+export const OneIpRuleStatus = struct(
+  'ONEIP_RULE_STATUS',
+  64,
+  {
+    /** all zero but Affinity for the last */
+    rule: nested(0, OneIpRule),
+    /** single: who serves now, 0 nobody */
+    nodeId: u32(24),
+    /** dispatched by this node */
+    frames: u64(32),
+    bytes: u64(40),
+    /** learned */
+    flows: u64(48),
+    dropped: u64(56),
+  },
+  [{ offset: 28, size: 4 }],
+);
+export type OneIpRuleStatus = Decoded<typeof OneIpRuleStatus>;
 
 /** The last refusal on this handle. */
 export const OneIpRefusal = struct('ONEIP_REFUSAL', 16, {
@@ -483,7 +753,7 @@ export const OneIpRefusal = struct('ONEIP_REFUSAL', 16, {
   status: u32(4),
   /** ONEIP_REASON */
   reason: enumeration(8, OneIpReason),
-  /** of the address, member or slot at fault, else 0 */
+  /** of the address, member, rule, flow or slot at fault, else 0 */
   index: u32(12),
 });
 export type OneIpRefusal = Decoded<typeof OneIpRefusal>;

@@ -3,27 +3,45 @@ import { ntsError } from '../common/errors.js';
 import { type Decoded } from '../common/struct.js';
 import {
   ONEIP_CONTRACT_VERSION,
+  ONEIP_DEFAULT_FLOWS,
   ONEIP_MAX_ADDRESSES,
   ONEIP_MAX_MEMBERS,
+  ONEIP_MAX_RULES,
   ONEIP_TABLE_SLOTS,
   OneIpAddress,
   OneIpConfig,
   OneIpMember,
+  OneIpRule,
 } from './codec.js';
 
 type Header = Omit<
   Decoded<typeof OneIpConfig>,
-  'version' | 'size' | 'addressCount' | 'memberCount' | 'tableSlots'
+  'version' | 'size' | 'addressCount' | 'memberCount' | 'ruleCount' | 'tableSlots' | 'pastSlots'
 >;
 
 export interface Configuration extends Header {
   readonly addresses: readonly OneIpAddress[];
   readonly members: readonly OneIpMember[];
+  readonly rules: readonly OneIpRule[];
   /** Of each slot the index of its member; null leaves the table to the driver. */
   readonly table: Uint8Array | null;
+  /** Of each slot the index of the member that had it before, or NO_MEMBER; null without a table. */
+  readonly past: Uint8Array | null;
 }
 
-/** The table is padded, so that the size is a multiple of this. */
+/** In a past table: nobody had the slot. */
+export const NO_MEMBER = 0xff;
+
+/** What the contract names as defaults; seconds. */
+export const DEFAULT_FLOWS = {
+  flowCapacity: ONEIP_DEFAULT_FLOWS,
+  tcpIdleSeconds: 7440,
+  udpIdleSeconds: 300,
+  openingSeconds: 30,
+  closingSeconds: 60,
+} as const;
+
+/** A table is padded, so that the size is a multiple of this. */
 const ALIGNMENT = 8;
 
 const padded = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
@@ -33,15 +51,24 @@ export const CONFIGURATION_LIMIT =
   OneIpConfig.size +
   ONEIP_MAX_ADDRESSES * OneIpAddress.size +
   ONEIP_MAX_MEMBERS * OneIpMember.size +
-  padded(ONEIP_TABLE_SLOTS);
+  ONEIP_MAX_RULES * OneIpRule.size +
+  2 * padded(ONEIP_TABLE_SLOTS);
 
 export function encodeConfiguration(configuration: Configuration): Buffer {
-  const { addresses, members, table, ...header } = configuration;
-  if (table && table.length !== ONEIP_TABLE_SLOTS) {
-    throw ntsError('NTS_ERR_CODEC', { what: `a table of ${table.length} slots` });
+  const { addresses, members, rules, table, past, ...header } = configuration;
+  if (past && !table) throw ntsError('NTS_ERR_CODEC', { what: 'a past table without a table' });
+  const arrays = [
+    OneIpAddress.encodeArray(addresses),
+    OneIpMember.encodeArray(members),
+    OneIpRule.encodeArray(rules),
+  ];
+  for (const slots of [table, past]) {
+    if (!slots) continue;
+    if (slots.length !== ONEIP_TABLE_SLOTS) {
+      throw ntsError('NTS_ERR_CODEC', { what: `a table of ${slots.length} slots` });
+    }
+    arrays.push(Buffer.concat([slots], padded(slots.length)));
   }
-  const arrays = [OneIpAddress.encodeArray(addresses), OneIpMember.encodeArray(members)];
-  if (table) arrays.push(Buffer.concat([table], padded(table.length)));
   const size = arrays.reduce((sum, { length }) => sum + length, OneIpConfig.size);
   const encoded = OneIpConfig.encode({
     ...header,
@@ -49,34 +76,47 @@ export function encodeConfiguration(configuration: Configuration): Buffer {
     size,
     addressCount: addresses.length,
     memberCount: members.length,
+    ruleCount: rules.length,
     tableSlots: table?.length ?? 0,
+    pastSlots: past?.length ?? 0,
   });
   return Buffer.concat([encoded, ...arrays]);
 }
 
+function bad(what: string): never {
+  throw ntsError('NTS_ERR_CODEC', { what: `ONEIP_CONFIG: ${what}` });
+}
+
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
-  const bad = (what: string): never => {
-    throw ntsError('NTS_ERR_CODEC', { what: `ONEIP_CONFIG: ${what}` });
-  };
   if (bytes.length < OneIpConfig.size) bad(`${bytes.length} bytes are too few`);
-  const { version, size, addressCount, memberCount, tableSlots, ...header } = OneIpConfig.decode(
-    bytes.subarray(0, OneIpConfig.size),
-  );
+  const { version, size, addressCount, memberCount, ruleCount, tableSlots, pastSlots, ...header } =
+    OneIpConfig.decode(bytes.subarray(0, OneIpConfig.size));
   if (version !== ONEIP_CONTRACT_VERSION) bad(`version ${version}`);
   if (tableSlots !== 0 && tableSlots !== ONEIP_TABLE_SLOTS) bad(`${tableSlots} slots`);
+  if (pastSlots !== 0 && pastSlots !== tableSlots) bad(`${pastSlots} slots of the past`);
   const addressesAt = OneIpConfig.size;
   const membersAt = addressesAt + addressCount * OneIpAddress.size;
-  const tableAt = membersAt + memberCount * OneIpMember.size;
-  const end = tableAt + padded(tableSlots);
+  const rulesAt = membersAt + memberCount * OneIpMember.size;
+  const tableAt = rulesAt + ruleCount * OneIpRule.size;
+  const pastAt = tableAt + padded(tableSlots);
+  const end = pastAt + padded(pastSlots);
   if (size !== end || bytes.length !== end) {
     bad(`${bytes.length} bytes, of which it claims ${size}, where its counts make ${end}`);
   }
-  const padding = bytes.subarray(tableAt + tableSlots);
-  if (padding.some((byte) => byte !== 0)) bad('the padding after the table is not zero');
   return {
     ...header,
     addresses: OneIpAddress.decodeArray(bytes.subarray(addressesAt, membersAt)),
-    members: OneIpMember.decodeArray(bytes.subarray(membersAt, tableAt)),
-    table: tableSlots ? Uint8Array.from(bytes.subarray(tableAt, tableAt + tableSlots)) : null,
+    members: OneIpMember.decodeArray(bytes.subarray(membersAt, rulesAt)),
+    rules: OneIpRule.decodeArray(bytes.subarray(rulesAt, tableAt)),
+    table: slotsIn(bytes.subarray(tableAt, pastAt)),
+    past: slotsIn(bytes.subarray(pastAt, end)),
   };
+}
+
+/** A table and its padding; null where there is none. */
+function slotsIn(bytes: Uint8Array): Uint8Array | null {
+  if (bytes.length === 0) return null;
+  const padding = bytes.subarray(ONEIP_TABLE_SLOTS);
+  if (padding.some((byte) => byte !== 0)) bad('the padding after a table is not zero');
+  return Uint8Array.from(bytes.subarray(0, ONEIP_TABLE_SLOTS));
 }

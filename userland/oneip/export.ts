@@ -2,9 +2,10 @@
 import { deflateSync } from 'node:zlib';
 import { formatIpv4, formatIpv6, formatMac, isZero } from '../common/address.js';
 import { constantName } from '../common/struct.js';
-import { OneIpAffinity, OneIpDispatch } from './codec.js';
+import { OneIpAffinity, OneIpDispatch, type OneIpRule, OneIpRuleMode } from './codec.js';
 import type { Configuration } from './configuration.js';
 import { type Names, addressText, nodeName } from './names.js';
+import { RuleProtocol, portsText } from './port-rule.js';
 
 const WIDTH = 96;
 
@@ -33,6 +34,15 @@ export function exportCluster(
     'rules:',
     `  affinity: ${constantName(OneIpAffinity, configuration.affinity)}`,
     `  dispatch: ${constantName(OneIpDispatch, configuration.dispatch)}`,
+    ...(configuration.rules.length > 0
+      ? ['  ports:', ...configuration.rules.map((rule) => `    - ${portRule(rule, names)}`)]
+      : []),
+    'flows:',
+    `  capacity: ${configuration.flowCapacity}`,
+    `  tcpIdle: ${configuration.tcpIdleSeconds}`,
+    `  udpIdle: ${configuration.udpIdleSeconds}`,
+    `  opening: ${configuration.openingSeconds}`,
+    `  closing: ${configuration.closingSeconds}`,
     'beacon:',
     `  ms: ${configuration.beaconMilliseconds}`,
     `  silence: ${configuration.silenceBeacons}`,
@@ -41,11 +51,30 @@ export function exportCluster(
       ? `  key: ${hex(configuration.beaconKey)}`
       : "  # key: the cluster's, which was left out; or keyFile (see --with-key)",
     `hashKey: ${hex(configuration.hashKey)}`,
-    ...(configuration.table && configuration.dispatch === OneIpDispatch.table
-      ? ['table: |', ...wrapped(deflateSync(configuration.table, { level: 9 }).toString('base64'))]
+    ...(configuration.dispatch === OneIpDispatch.table
+      ? [...slots('table', configuration.table), ...slots('past', configuration.past)]
       : []),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function portRule(rule: OneIpRule, names: Names): string {
+  const protocol = constantName(RuleProtocol, rule.protocol);
+  const range = `protocol: ${protocol}, ports: ${portsText(rule)}`;
+  switch (rule.mode) {
+    case OneIpRuleMode.blocked:
+      return `{ ${range}, blocked: true }`;
+    case OneIpRuleMode.single:
+      return `{ ${range}, single: ${nodeName(rule.owner, names)} }`;
+    case OneIpRuleMode.shared:
+    case 0:
+      return `{ ${range}, affinity: ${constantName(OneIpAffinity, rule.affinity)} }`;
+  }
+}
+
+function slots(key: string, table: Uint8Array | null): string[] {
+  if (!table) return [];
+  return [`${key}: |`, ...wrapped(deflateSync(table, { level: 9 }).toString('base64'))];
 }
 
 /** A colon means something to YAML. */

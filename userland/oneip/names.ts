@@ -11,6 +11,16 @@ export function nodeName(id: number, names: Names = noNames): string {
   return names.get(id) ?? `node${id}`;
 }
 
+export interface NodeRef {
+  readonly id: number;
+  readonly name: string;
+}
+
+/** 0 is nobody. */
+export function nodeRef(id: number, names: Names = noNames): NodeRef | null {
+  return id === 0 ? null : { id, name: nodeName(id, names) };
+}
+
 export function addressText({ family, address }: OneIpAddress): string | null {
   switch (family) {
     case OneIpFamily.ipv4:

@@ -9,16 +9,22 @@ import {
   ONEIP_MAX_ADDRESSES,
   ONEIP_MAX_ANNOUNCE_SECONDS,
   ONEIP_MAX_BEACON_MS,
+  ONEIP_MAX_FLOWS,
+  ONEIP_MAX_IDLE_SECONDS,
   ONEIP_MAX_MEMBERS,
+  ONEIP_MAX_RULES,
   ONEIP_MAX_SILENCE_BEACONS,
   ONEIP_MAX_WEIGHT,
   ONEIP_MIN_BEACON_MS,
+  ONEIP_MIN_FLOWS,
   ONEIP_MIN_SILENCE_BEACONS,
   ONEIP_TABLE_SLOTS,
   OneIpIoctl,
   OneIpReason,
   type OneIpRefusal,
+  type OneIpRule,
 } from './codec.js';
+import { rangeText } from './port-rule.js';
 
 /** What is known beyond the refusal itself. */
 export interface RefusalContext {
@@ -60,6 +66,14 @@ function ofAddress(text: string): Explain {
     const address = cluster?.addresses[index];
     const subject = address ? `cluster address ${address.text}` : `cluster address ${index + 1}`;
     return { text: `${subject} ${text}`, at: ['addresses', index] };
+  };
+}
+
+function ofRule(key: string, text: (rule: OneIpRule | undefined) => string): Explain {
+  return (index, { cluster }) => {
+    const rule = cluster?.rules[index];
+    const subject = rule ? `port rule ${index + 1} (${rangeText(rule)})` : `port rule ${index + 1}`;
+    return { text: `${subject}: ${text(rule)}`, at: ['rules', 'ports', index, key] };
   };
 }
 
@@ -162,6 +176,41 @@ const explanations: Readonly<Record<OneIpReason, Explain>> = {
   [OneIpReason.value]: plain('a value is out of range'),
   [OneIpReason.unknownIoctl]: plain(`the driver does not know this request: ${mismatch}`),
   [OneIpReason.noMemory]: plain('the driver found no memory for it; nothing was changed'),
+  [OneIpReason.ruleCount]: inFile(
+    `a cluster has ${ONEIP_MAX_RULES} port rules at most`,
+    'rules',
+    'ports',
+  ),
+  [OneIpReason.rule]: ofRule(
+    'ports',
+    () =>
+      'its protocol, ports, mode or affinity is not known to the driver, or its range ends before it begins',
+  ),
+  [OneIpReason.ruleOwner]: ofRule('single', (rule) =>
+    rule?.owner
+      ? `node ${rule.owner}, which serves it alone, is no member`
+      : 'its owner is no member, or is named where the mode is not single',
+  ),
+  [OneIpReason.ruleOverlap]: ofRule(
+    'ports',
+    () => 'its ports overlap those of an earlier rule; each port of a protocol has one rule',
+  ),
+  [OneIpReason.flowCapacity]: inFile(
+    `the capacity must be ${ONEIP_MIN_FLOWS} to ${ONEIP_MAX_FLOWS} flows`,
+    'flows',
+    'capacity',
+  ),
+  [OneIpReason.idle]: inFile(
+    `the times of flows must be 1 to ${ONEIP_MAX_IDLE_SECONDS} seconds`,
+    'flows',
+  ),
+  [OneIpReason.pastTable]: (index) => ({
+    text: `slot ${index} of the past table belongs to no member, or there is no table beside it; remove the past table, or export both again`,
+    at: ['past'],
+  }),
+  [OneIpReason.flow]: (index) => ({
+    text: `flow ${index + 1} is not one of TCP or UDP between a client and a cluster address, in a known state`,
+  }),
 };
 
 /** Requests for which a reason means something else than for SET_CONFIG. */
@@ -169,6 +218,11 @@ const elsewhere: Readonly<Partial<Record<number, Partial<Record<OneIpReason, str
   [OneIpIoctl.lookup]: {
     [OneIpReason.address]:
       'the second address must be one of the cluster, and the first of the same family',
+  },
+  [OneIpIoctl.getFlows]: {
+    [OneIpReason.address]: 'the addresses asked for must be of one family',
+    [OneIpReason.value]:
+      'the prefix, protocol or state asked for is not known to the driver, or the flow table was made anew while it was read; ask again',
   },
 };
 

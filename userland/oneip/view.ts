@@ -16,17 +16,15 @@ import {
   type OneIpStats,
 } from './codec.js';
 import type { Configuration } from './configuration.js';
-import { type Names, addressText, nodeName } from './names.js';
-
-export interface NodeRef {
-  readonly id: number;
-  readonly name: string;
-}
+import { type Names, type NodeRef, addressText, nodeName, nodeRef } from './names.js';
+import { type RuleView, ruleView } from './rule-view.js';
 
 export interface MemberView extends NodeRef {
   readonly local: boolean;
   readonly dispatcher: boolean;
   readonly alive: boolean;
+  /** By its own word it serves no new client. */
+  readonly draining: boolean;
   /** Since its last beacon; null: never heard, or this node. */
   readonly silentMs: number | null;
   readonly rank: number | null;
@@ -50,6 +48,7 @@ export interface NodeView {
   readonly reservedCounter: bigint;
   readonly takeovers: bigint;
   readonly vetoed: boolean;
+  readonly draining: boolean;
   readonly adapter: string;
   readonly generation: bigint;
   readonly clusterGeneration: bigint;
@@ -71,6 +70,15 @@ export interface ConfigurationView {
     readonly silence: number;
     readonly announceSeconds: number;
   };
+  /** Flows; and seconds. */
+  readonly flows: {
+    readonly capacity: number;
+    readonly tcpIdle: number;
+    readonly udpIdle: number;
+    readonly opening: number;
+    readonly closing: number;
+  };
+  readonly rules: readonly RuleView[];
 }
 
 const NEVER = 0xffffffff;
@@ -80,24 +88,24 @@ export function nodeView(
   configuration: Configuration | null,
   names: Names,
 ): NodeView {
-  const ref = (id: number): NodeRef | null => (id === 0 ? null : { id, name: nodeName(id, names) });
   return {
     configured: configuration !== null,
-    node: ref(status.localNode),
+    node: nodeRef(status.localNode, names),
     role: constantName(OneIpRole, status.role),
     roleMilliseconds: status.roleMilliseconds,
-    dispatcher: ref(status.dispatcher),
+    dispatcher: nodeRef(status.dispatcher, names),
     epoch: { counter: status.epoch.counter, node: status.epoch.nodeId },
     reservedCounter: status.reservedCounter,
     takeovers: status.takeovers,
     vetoed: status.vetoed !== 0,
+    draining: status.draining !== 0,
     adapter: constantName(OneIpAdapterState, status.adapterState),
     generation: status.generation,
     clusterGeneration: status.clusterGeneration,
     behind: status.behind !== 0,
     tableDigest: status.tableDigest.toString(16).padStart(16, '0'),
     eventSequence: status.eventSequence,
-    configuration: configuration && configurationView(configuration),
+    configuration: configuration && configurationView(configuration, names),
     members: status.members.map((member) => {
       const configured = configuration?.members.find(({ nodeId }) => nodeId === member.nodeId);
       return memberView(member, configured ?? null, status, names);
@@ -105,7 +113,7 @@ export function nodeView(
   };
 }
 
-function configurationView(configuration: Configuration): ConfigurationView {
+function configurationView(configuration: Configuration, names: Names): ConfigurationView {
   return {
     clusterId: Buffer.from(configuration.clusterId).toString('hex'),
     addresses: configuration.addresses.map((address) => addressText(address) ?? ''),
@@ -116,6 +124,14 @@ function configurationView(configuration: Configuration): ConfigurationView {
       silence: configuration.silenceBeacons,
       announceSeconds: configuration.announceSeconds,
     },
+    flows: {
+      capacity: configuration.flowCapacity,
+      tcpIdle: configuration.tcpIdleSeconds,
+      udpIdle: configuration.udpIdleSeconds,
+      opening: configuration.openingSeconds,
+      closing: configuration.closingSeconds,
+    },
+    rules: configuration.rules.map((rule, index) => ruleView(rule, index, names)),
   };
 }
 
@@ -136,6 +152,7 @@ function memberView(
     local,
     dispatcher: member.nodeId === status.dispatcher,
     alive: member.alive !== 0,
+    draining: member.draining !== 0,
     silentMs: local || member.silentMs === NEVER ? null : member.silentMs,
     rank: configured?.rank ?? null,
     weight: configured?.weight ?? null,
@@ -182,7 +199,7 @@ export function eventView(event: OneIpEvent, names: Names): EventView {
     time: new Date(milliseconds).toISOString(),
     kind: constantName(OneIpEventKind, event.kind),
     text: eventText(event, names),
-    node: event.node === 0 ? null : { id: event.node, name: nodeName(event.node, names) },
+    node: nodeRef(event.node, names),
     value: eventValue(event),
     epoch: { counter: event.epoch.counter, node: event.epoch.nodeId },
     address: addressText(event.address),
@@ -244,6 +261,10 @@ function eventText(event: OneIpEvent, names: Names): string {
       return `${node} sends beacons of this cluster with another key`;
     case OneIpEventKind.stall:
       return `this node had not been running for ${value} ms`;
+    case OneIpEventKind.drain:
+      return event.value === 0n
+        ? `${node} serves new clients again`
+        : `${node} drains: it serves no new client`;
     case 0:
       return 'nothing';
   }
