@@ -4,7 +4,7 @@ import t from 'tap';
 import { OneIpFamily } from '../../userland/oneip/codec.js';
 import { parseIpv4, parseIpv6 } from '../../userland/common/address.js';
 import { builtFile } from '../../tools/lab/built.js';
-import { median } from '../../tools/bench/measure.js';
+import { median } from '../../tools/bench/statistics.js';
 import { until } from '../../tools/lab/process.js';
 import { Switch } from '../../tools/lab/switch.js';
 import { everyHostIsWell, startCluster, timing } from './cluster.js';

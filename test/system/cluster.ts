@@ -14,15 +14,22 @@ t.setTimeout(0);
 export interface Setup extends Partial<ClusterOptions> {
   nodes?: number;
   clients?: number;
+  /** Of the nodes, the last so many are up and no members. */
+  spare?: number;
 }
 
 export async function startCluster(setup: Setup = {}): Promise<Cluster> {
-  const { nodes = 4, clients = 32, ...options } = setup;
+  const { nodes = 4, clients = 32, spare = 0, ...options } = setup;
   const lab = await Lab.create({ nodes, clients });
   t.teardown(() => lab.close());
-  const cluster = new Cluster(lab, { image: 'elf', verifier: false, ...options });
+  const cluster = new Cluster(
+    lab,
+    { image: 'elf', verifier: false, ...options },
+    lab.nodes.slice(0, nodes - spare),
+  );
   await cluster.start();
   await cluster.settled();
+  for (const node of lab.nodes.slice(nodes - spare)) await cluster.boot(node);
   return cluster;
 }
 

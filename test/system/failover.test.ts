@@ -1,7 +1,7 @@
 // The dispatcher dies: its machine is killed, its link is cut, its driver host is stopped. Three runs each; `npm run soak` does twenty.
 
 import t from 'tap';
-import { median } from '../../tools/bench/measure.js';
+import { median } from '../../tools/bench/statistics.js';
 import { failover, mend, type Failure } from '../../tools/lab/failover.js';
 import { describeStalls, healthy } from '../../tools/lab/healthy.js';
 import { until } from '../../tools/lab/process.js';

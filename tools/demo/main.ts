@@ -1,9 +1,11 @@
-// `npm run demo`: four machines share one address; the dispatcher dies, twice; the service goes on.
+// `npm run demo`: four machines share one address; the dispatcher dies, twice; the service goes on. Then one drains, a fifth comes, and the
+// role is handed over, while downloads run.
 //
 //   --keep        leave the cluster up, and say how to play with it
 //   --image=pe    load oneip.sys instead of the ELF module
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { showChanges } from './changes.js';
 import { formatShares, roleTable, serveVerbs } from './play.js';
 import { Cluster } from '../lab/cluster.js';
 import { failover, mend, type Failure } from '../lab/failover.js';
@@ -34,7 +36,8 @@ function heading(text: string): void {
   say(`\n${text}\n${'-'.repeat(text.length)}`);
 }
 
-const lab = await Lab.create({ nodes, clients: manyClients });
+// One more machine, which becomes a member later.
+const lab = await Lab.create({ nodes: nodes + 1, clients: manyClients });
 try {
   await show(lab);
 } catch (error) {
@@ -43,7 +46,11 @@ try {
 }
 
 async function show(lab: Lab): Promise<void> {
-  const cluster = new Cluster(lab, { image: argv.image, verifier: false });
+  const cluster = new Cluster(
+    lab,
+    { image: argv.image, verifier: false },
+    lab.nodes.slice(0, nodes),
+  );
   const { ipv4, ipv6 } = cluster.address;
   const driver = argv.image === 'pe' ? 'oneip.sys, the PE image' : 'oneip, built from kernel/oneip';
 
@@ -82,6 +89,10 @@ async function show(lab: Lab): Promise<void> {
     dispatcher = await mend(cluster, result);
     say(`${failed.name} is a member again; the dispatcher is ${dispatcher.name}.`);
   }
+
+  heading(`Round 3: one drains, one comes, and the role is handed over`);
+  await showChanges(cluster, lab.nodes[nodes]!, say);
+  dispatcher = await cluster.settled();
 
   heading('Afterwards');
   say(await roleTable(cluster));

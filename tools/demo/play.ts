@@ -69,6 +69,9 @@ export function serveVerbs(cluster: Cluster): void {
       lab.lan.impair(name, {});
       lab.lan.carrier(name, true);
     },
+    drain: (words: string[]) => cluster.drain(target(words)),
+    undrain: (words: string[]) => cluster.undrain(target(words)),
+    promote: (words: string[]) => cluster.handOver(target(words)),
     stop: () => {
       setImmediate(() => void lab.close().then(() => process.exit(0)));
     },

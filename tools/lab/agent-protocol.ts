@@ -70,6 +70,50 @@ export interface StreamState {
   echoed: number;
 }
 
+/** Connections that must not break. */
+export interface FlowsRequest {
+  op: 'flows';
+  /** Client addresses, of either family: one connection each. */
+  downloads: string[];
+  idle: string[];
+  targets: { ipv4: string; ipv6: string };
+  /** Of each download. */
+  bytes: number;
+  bytesPerSecond: number;
+}
+
+export interface FlowState {
+  source: string;
+  kind: 'download' | 'idle';
+  server: string | null;
+  /** Bytes of bodies. */
+  received: number;
+  /** The longest time between two pieces of a download. */
+  worstGapMs: number;
+  /** Why it is broken. */
+  error: string | null;
+}
+
+/** Numbered datagrams, each of which must be answered once. */
+export interface VolleyRequest {
+  op: 'volley';
+  sources: string[];
+  targets: { ipv4: string; ipv6: string };
+  /** Of each source. */
+  count: number;
+  periodMs: number;
+}
+
+export interface Volley {
+  source: string;
+  sent: number;
+  answered: number;
+  /** Answers to what was answered already. */
+  repeated: number;
+  /** Those who answered, in order of their first answers. */
+  servers: string[];
+}
+
 export type Request =
   | FetchRequest
   | ProbeRequest
@@ -78,7 +122,14 @@ export type Request =
   | { op: 'probe-reset' }
   | { op: 'probe-stop' }
   | { op: 'streams-state' }
-  | { op: 'streams-stop' };
+  | { op: 'streams-stop' }
+  | FlowsRequest
+  | { op: 'flows-state' }
+  | { op: 'flows-check'; timeoutMs: number }
+  | { op: 'flows-forget-gaps' }
+  | { op: 'flows-finish'; timeoutMs: number; servers: string[] | null }
+  | { op: 'flows-close' }
+  | VolleyRequest;
 
 export interface Replies {
   fetch: Fetched[];
@@ -89,6 +140,13 @@ export interface Replies {
   streams: StreamState[];
   'streams-state': StreamState[];
   'streams-stop': null;
+  flows: FlowState[];
+  'flows-state': FlowState[];
+  'flows-check': FlowState[];
+  'flows-forget-gaps': null;
+  'flows-finish': FlowState[];
+  'flows-close': null;
+  volley: Volley[];
 }
 
 export interface Envelope {

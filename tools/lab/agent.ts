@@ -2,6 +2,8 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { setMaxListeners } from 'node:events';
 import { connect, isIPv6, type Socket } from 'node:net';
+import { Flows } from './agent-flows.js';
+import { volley } from './agent-volley.js';
 import type {
   Answer,
   Envelope,
@@ -218,6 +220,7 @@ function pause(ms: number): Promise<void> {
 
 let probe: Probe | undefined;
 let streams: Streams | undefined;
+let flows: Flows | undefined;
 
 function active<T>(thing: T | undefined, what: string): T {
   if (thing === undefined) throw new Error(`no ${what} is running`);
@@ -252,6 +255,25 @@ async function perform(request: Request): Promise<Replies[keyof Replies]> {
       streams?.stop();
       streams = undefined;
       return null;
+    case 'flows':
+      flows?.close();
+      flows = await Flows.open(request);
+      return flows.state();
+    case 'flows-state':
+      return active(flows, 'flow').state();
+    case 'flows-check':
+      return active(flows, 'flow').check(request.timeoutMs);
+    case 'flows-forget-gaps':
+      active(flows, 'flow').forgetGaps();
+      return null;
+    case 'flows-finish':
+      return active(flows, 'flow').finish(request.timeoutMs, request.servers);
+    case 'flows-close':
+      flows?.close();
+      flows = undefined;
+      return null;
+    case 'volley':
+      return volley(request);
   }
 }
 

@@ -7,6 +7,7 @@ import type { Answer, Envelope, Replies, Request } from './agent-protocol.js';
 import { Namespace, type Running } from './namespace.js';
 import { LabError } from './process.js';
 import type { Switch } from './switch.js';
+import { addVlanInterface } from './vlan.js';
 
 const agentFile = path.join(path.dirname(fileURLToPath(import.meta.url)), 'agent.js');
 
@@ -52,11 +53,67 @@ export class Client {
         `addr add ${ipv4}/32 dev lo`,
         `addr add ${ipv6}/128 dev lo nodad`,
       ]),
+      // What comes back from a flood is dropped at once: an error for each would cost more than the flood.
+      `route add blackhole ${addresses.nobody.ipv4}`,
+      `route add blackhole ${addresses.nobody.ipv6}`,
     );
+    return Client.withAgent(namespace, count);
+  }
+
+  private static async withAgent(namespace: Namespace, count: number): Promise<Client> {
     const agent = await namespace.spawn(process.execPath, ['--enable-source-maps', agentFile], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     return new Client(namespace, agent, count);
+  }
+
+  /**
+   * A machine behind this one, which becomes a router for it. What goes to it passes a hop that carries no more than `mtu` bytes; neither
+   * it nor the servers can know, since its own interface says 1500.
+   */
+  async behind(mtu: number, count: number, name = 'far'): Promise<Client> {
+    const namespace = await Namespace.create(name);
+    const { hop, farNets, farClient } = addresses;
+    namespace.sysctl({ 'net/ipv6/conf/all/accept_dad': 0, 'net/ipv6/conf/default/accept_dad': 0 });
+    this.namespace.sysctl({ 'net/ipv4/ip_forward': 1, 'net/ipv6/conf/all/forwarding': 1 });
+    this.namespace.ip(
+      `link add narrow mtu ${mtu} type veth peer name eth0 mtu 1500 netns ${namespace.pid}`,
+      'link set narrow up',
+      `addr add ${hop.near.ipv4}/${hop.ipv4Bits} dev narrow`,
+      `addr add ${hop.near.ipv6}/${hop.ipv6Bits} dev narrow nodad`,
+    );
+    const many = Array.from({ length: count }, (_, n) => farClient(n));
+    namespace.ip(
+      'link set lo up',
+      'link set eth0 up',
+      `addr add ${hop.far.ipv4}/${hop.ipv4Bits} dev eth0`,
+      `addr add ${hop.far.ipv6}/${hop.ipv6Bits} dev eth0 nodad`,
+      ...many.flatMap(({ ipv4, ipv6 }) => [
+        `addr add ${ipv4}/32 dev lo`,
+        `addr add ${ipv6}/128 dev lo nodad`,
+      ]),
+      `route add default via ${hop.near.ipv4}`,
+      `route add default via ${hop.near.ipv6}`,
+    );
+    this.namespace.ip(
+      `route add ${farNets.ipv4} via ${hop.far.ipv4}`,
+      `route add ${farNets.ipv6} via ${hop.far.ipv6}`,
+    );
+    return Client.withAgent(namespace, count);
+  }
+
+  /** Addresses on the second LAN: its frames have tags, and this machine is no router but the clients themselves. */
+  async addVlan(count: number): Promise<addresses.Pair[]> {
+    const { vlan } = addresses;
+    const device = await addVlanInterface(this.namespace, 'eth0');
+    const clients = Array.from({ length: count }, (_, n) => vlan.client(n));
+    this.namespace.ip(
+      ...clients.flatMap(({ ipv4, ipv6 }) => [
+        `addr add ${ipv4}/${vlan.ipv4Bits} dev ${device}`,
+        `addr add ${ipv6}/${vlan.ipv6Bits} dev ${device} nodad`,
+      ]),
+    );
+    return clients;
   }
 
   /** Asks the agent. */

@@ -10,6 +10,8 @@ const usage = `usage: npm run lab -- [--lab ID] VERB
   freeze NODE, thaw NODE    stop and continue its driver host
   cut NODE [in|out]         pull its cable, or lose its frames one way
   mend NODE                 undo cut
+  drain NODE, undrain NODE  let it serve no new clients, and again
+  promote NODE              hand the role over to it
   stop                      end the lab
   list, clean               labs that are up; remove what dead ones left`;
 

@@ -6,6 +6,7 @@ import * as addresses from './addresses.js';
 import { Namespace, type Running } from './namespace.js';
 import { ended, until } from './process.js';
 import type { Switch } from './switch.js';
+import { addVlanInterface } from './vlan.js';
 
 const serverFile = path.join(path.dirname(fileURLToPath(import.meta.url)), 'server.js');
 
@@ -59,23 +60,41 @@ export class Node {
     );
   }
 
-  /**
-   * Gives an interface the machine's addresses and the cluster's. The cluster's are /32 and /128, never chosen as a source by
-   * themselves (Windows: SkipAsSource), and not probed for duplicates.
-   */
+  /** Gives an interface the machine's addresses and the cluster's. */
   configure(device: string, clusters: addresses.Pair[]): void {
     const { router, lan, clientNets } = addresses;
     this.namespace.ip(
       `link set ${device} up`,
       `addr add ${this.own.ipv4}/${lan.ipv4Bits} dev ${device}`,
       `addr add ${this.own.ipv6}/${lan.ipv6Bits} dev ${device} nodad`,
+      `route add ${clientNets.ipv4} via ${router.ipv4} dev ${device}`,
+      `route add ${clientNets.ipv6} via ${router.ipv6} dev ${device}`,
+    );
+    this.addAddresses(device, clusters);
+  }
+
+  /**
+   * Cluster addresses: /32 and /128, never chosen as a source by themselves (Windows: SkipAsSource), and not probed for duplicates.
+   */
+  addAddresses(device: string, clusters: addresses.Pair[]): void {
+    this.namespace.ip(
       ...clusters.flatMap(({ ipv4, ipv6 }) => [
         `addr add ${ipv4}/32 dev ${device} preferred_lft 0`,
         `addr add ${ipv6}/128 dev ${device} nodad preferred_lft 0`,
       ]),
-      `route add ${clientNets.ipv4} via ${router.ipv4} dev ${device}`,
-      `route add ${clientNets.ipv6} via ${router.ipv6} dev ${device}`,
     );
+  }
+
+  /** The second LAN, on an interface of its own, with its cluster address. */
+  async addVlan(device: string): Promise<void> {
+    const { vlan } = addresses;
+    const own = vlan.node(this.index);
+    const tagged = await addVlanInterface(this.namespace, device);
+    this.namespace.ip(
+      `addr add ${own.ipv4}/${vlan.ipv4Bits} dev ${tagged}`,
+      `addr add ${own.ipv6}/${vlan.ipv6Bits} dev ${tagged} nodad`,
+    );
+    this.addAddresses(tagged, [vlan.cluster]);
   }
 
   /** Starts a program; what it prints is appended to a log on the machine's disk. */
