@@ -1,5 +1,6 @@
 // The dispatchers that the bench compares. The server machines are the same in every arm: driver host, oneip bound and never
-// dispatcher, TAP; only the machine in front of them differs.
+// dispatcher, TAP; only the machine in front of them differs. Two more arms have nobody in front: the client asks one server machine
+// itself, and one without a driver host.
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
@@ -11,7 +12,15 @@ import type { Lab } from '../lab/lab.js';
 import type { Node } from '../lab/node.js';
 import { LabError, until } from '../lab/process.js';
 
-export const armNames = ['oneip', 'pass', 'host', 'nft', 'haproxy'] as const;
+export const armNames = [
+  'oneip',
+  'pass',
+  'host',
+  'nft',
+  'haproxy',
+  'direct-host',
+  'direct',
+] as const;
 export type ArmName = (typeof armNames)[number];
 
 export const armTitles: Record<ArmName, string> = {
@@ -20,12 +29,22 @@ export const armTitles: Record<ArmName, string> = {
   host: 'driver host without a filter, nftables dispatches above it',
   nft: 'nftables dispatches in the kernel, no driver host',
   haproxy: 'HAProxy in TCP mode, no driver host',
+  'direct-host': 'no dispatcher: one server machine, through its driver host',
+  direct: 'no dispatcher: one server machine, without a driver host',
 };
+
+/** Machines of the lab: one in front, three behind, one without a driver host. */
+export const serversBehind = 3;
+export const machines = 1 + serversBehind + 1;
 
 /** The arm as it stands now. */
 export interface Standing {
+  /** The address that the client asks. */
+  target: string;
   /** Processes that dispatch. */
   pids: number[];
+  /** Frames that have come to the stacks of the servers so far. */
+  arrived: () => number;
   /** Frames that the driver forwarded so far; null where the arm has no such counter. */
   forwarded: () => Promise<number | null>;
 }
@@ -40,16 +59,23 @@ export class Arms {
     private readonly cluster: Cluster,
     private readonly dispatcher: Node,
     private readonly servers: Node[],
+    private readonly plain: Node,
     private readonly image: Image,
   ) {}
 
-  /** node1 is in front and serves nothing itself; the others serve. */
+  /** The lab has `machines`. node1 is in front and serves nothing itself. */
   static async create(lab: Lab, image: Image): Promise<Arms> {
-    const [dispatcher, ...servers] = lab.nodes;
-    if (!dispatcher) throw new LabError('no nodes');
-    const weights = lab.nodes.map((node) => (node === dispatcher ? 0 : 1));
-    const oneip = new Cluster(lab, { image, verifier: false, weights, servers: false });
-    const arms = new Arms(lab, oneip, dispatcher, servers, image);
+    const members = lab.nodes.slice(0, 1 + serversBehind);
+    const [dispatcher, ...servers] = members;
+    const plain = lab.nodes[members.length];
+    if (!dispatcher || !plain) throw new LabError('the lab is too small');
+    const weights = members.map((node) => (node === dispatcher ? 0 : 1));
+    const options = { image, verifier: false, weights, servers: false };
+    const oneip = new Cluster(lab, options, members);
+    const arms = new Arms(lab, oneip, dispatcher, servers, plain, image);
+    await plain.boot('plain');
+    plain.configure('eth0', []);
+    await startServer(plain);
     for (const server of servers) {
       await oneip.boot(server);
       await oneip.host(server).ntswift('oneip', 'veto', 'on');
@@ -65,22 +91,26 @@ export class Arms {
 
   async stand(name: ArmName): Promise<Standing> {
     if (this.standing === 'oneip') await this.cluster.kill(this.dispatcher);
-    else if (this.standing !== null) await this.dispatcher.kill();
+    else if (this.dispatcher.alive) await this.dispatcher.kill();
     this.standing = name;
     const standing = await this.make(name);
-    await this.answers();
+    await this.answers(standing.target);
     return standing;
   }
 
   private async make(name: ArmName): Promise<Standing> {
-    const { dispatcher, image } = this;
+    const { dispatcher, servers, plain, image } = this;
+    const target = cluster.ipv4;
     const none = () => Promise.resolve(null);
+    const arrived = () => servers.reduce((sum, node) => sum + framesReceived(node, 'net0'), 0);
     switch (name) {
       case 'oneip': {
         await this.cluster.boot(dispatcher);
         await this.cluster.settled();
         const device = await this.cluster.device(dispatcher);
         return {
+          target,
+          arrived,
           pids: [this.cluster.host(dispatcher).pid],
           forwarded: async () => Number((await device.stats()).framesForwarded),
         };
@@ -89,17 +119,30 @@ export class Arms {
       case 'host': {
         const host = await bootBare(dispatcher, name, image);
         this.dispatchByNft('net0');
-        return { pids: [host.pid], forwarded: none };
+        return { target, arrived, pids: [host.pid], forwarded: none };
       }
       case 'nft':
         await dispatcher.boot('plain');
         dispatcher.configure('eth0', [cluster]);
         this.dispatchByNft('eth0');
-        return { pids: [], forwarded: none };
+        return { target, arrived, pids: [], forwarded: none };
       case 'haproxy':
         await dispatcher.boot('plain');
         dispatcher.configure('eth0', [cluster]);
-        return { pids: [await this.startHaproxy()], forwarded: none };
+        return { target, arrived, pids: [await this.startHaproxy()], forwarded: none };
+      case 'direct-host': {
+        const [server] = servers;
+        if (!server) throw new LabError('no servers');
+        const { pid } = this.cluster.host(server);
+        return { target: server.own.ipv4, arrived, pids: [pid], forwarded: none };
+      }
+      case 'direct':
+        return {
+          target: plain.own.ipv4,
+          arrived: () => framesReceived(plain, 'eth0'),
+          pids: [],
+          forwarded: none,
+        };
     }
   }
 
@@ -149,14 +192,14 @@ export class Arms {
     return (await this.dispatcher.start('haproxy', 'haproxy', ['-db', '-f', file])).pid;
   }
 
-  /** Until a client gets an answer through it. */
-  private async answers(): Promise<void> {
+  /** Until a client gets an answer. */
+  private async answers(target: string): Promise<void> {
     const { client } = this.lab;
-    await until('an answer through the dispatcher', async () => {
+    await until('an answer to the client', async () => {
       const [answer] = await client.ask({
         op: 'fetch',
         sources: client.sources('ipv4', 1),
-        target: cluster.ipv4,
+        target,
         width: 1,
         timeoutMs: 500,
       });
@@ -188,4 +231,10 @@ export async function bootBare(
 export async function startServer(node: Node): Promise<void> {
   await node.start('serve', builtFile('bin/bench-serve'), [node.name]);
   await node.listens();
+}
+
+/** Frames that an interface of the machine has received so far. */
+function framesReceived(node: Node, device: string): number {
+  const counters = node.namespace.run('cat', ['/proc/net/dev']);
+  return Number(new RegExp(`^ *${device}: *\\d+ +(\\d+)`, 'm').exec(counters)?.[1]);
 }

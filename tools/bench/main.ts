@@ -1,25 +1,85 @@
-// `npm run bench -- oneip`
+// `npm run bench -- oneip|path|driver`
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { armNames } from './arms.js';
+import { benchDriver } from './driver.js';
+import { loadNames } from './loads.js';
 import { benchOneip } from './oneip.js';
+import { benchPath } from './path.js';
 
-const argv = yargs(hideBin(process.argv))
-  .scriptName('npm run bench --')
-  .usage('$0 oneip\n\nWhat a hop through the dispatcher costs.')
-  .option('rounds', { type: 'number', default: 5 })
-  .option('seconds', { type: 'number', default: 3, describe: 'of each load' })
-  .option('rate', { type: 'number', default: 30_000, describe: 'datagrams a second' })
-  .option('image', {
-    choices: ['elf', 'pe'] as const,
-    default: 'elf' as const,
-    describe: 'which build of the drivers',
-  })
-  .demandCommand(1, 1)
-  .strictOptions()
-  .parseSync();
-
-if (argv._[0] !== 'oneip') {
-  console.error(`there is no bench called ${argv._[0] ?? ''}; there is oneip`);
-  process.exit(2);
+/** "a,b" as one of the names each; all of them if nothing is said. */
+function chosen<T extends string>(names: readonly T[]) {
+  return (text: string | undefined): T[] => {
+    if (text === undefined) return [...names];
+    return text.split(',').map((name) => {
+      const found = names.find((one) => one === name);
+      if (!found) throw new Error(`there is no ${name}; there are ${names.join(', ')}`);
+      return found;
+    });
+  };
 }
-await benchOneip(argv);
+
+function numbers(text: string): number[] {
+  return text.split(',').map((word) => {
+    const value = Number(word);
+    if (!Number.isInteger(value) || value < 1) throw new Error(`${word} is no number from 1 on`);
+    return value;
+  });
+}
+
+const images = ['elf', 'pe'] as const;
+
+const live = {
+  rounds: { type: 'number', default: 7 },
+  seconds: { type: 'number', default: 2, describe: 'of each load' },
+  rate: { type: 'number', default: 30_000, describe: 'datagrams a second' },
+  image: { choices: images, default: 'elf' as const, describe: 'which build of the drivers' },
+} as const;
+
+await yargs(hideBin(process.argv))
+  .scriptName('npm run bench --')
+  .command(
+    'oneip',
+    'what a hop through the dispatcher costs, beside other dispatchers and none',
+    (y) =>
+      y
+        .options(live)
+        .option('arms', { type: 'string', coerce: chosen(armNames), describe: armNames.join(',') })
+        .option('loads', {
+          type: 'string',
+          coerce: chosen(loadNames),
+          describe: loadNames.join(','),
+        }),
+    (argv) =>
+      benchOneip({
+        ...argv,
+        arms: argv.arms ?? [...armNames],
+        loads: argv.loads ?? [...loadNames],
+      }),
+  )
+  .command(
+    'path',
+    'what oneip adds to the path of a frame through the driver host',
+    (y) => y.options(live),
+    (argv) => benchPath(argv),
+  )
+  .command(
+    'driver',
+    'instructions and time that the driver alone takes for a frame',
+    (y) =>
+      y
+        .option('images', { type: 'string', coerce: chosen(images), describe: images.join(',') })
+        .option('flows', { type: 'string', default: '1000,10000,100000,1000000', coerce: numbers })
+        .option('members', { type: 'string', default: '1,2,4,8,16,32,64', coerce: numbers })
+        .option('rounds', { type: 'number', default: 3, describe: 'of the timing' })
+        .option('profile', { type: 'boolean', default: false, describe: 'by function' }),
+    (argv) => benchDriver({ ...argv, images: argv.images ?? [...images] }),
+  )
+  .demandCommand(1, 1)
+  .strict()
+  .fail((message: string | null, error: Error | undefined) => {
+    // Without a message it comes from the bench itself, else from the command line.
+    console.error(message ?? error);
+    process.exit(message === null ? 1 : 2);
+  })
+  .parseAsync();

@@ -1,12 +1,18 @@
-// What a piece of work costs: the CPU time of the whole machine, and of one process.
-import { readFileSync } from 'node:fs';
+// What a piece of work costs in CPU time: the whole machine, the lab alone, and some processes of it.
+import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import { now } from '../lab/clock.js';
-import { cpuTime, sleep } from '../lab/process.js';
+import { childrenOf, cpuTime, sleep } from '../lab/process.js';
 
+/** CPU time in ms over all cores. */
 export interface Cost {
-  /** CPU time in ms that all processes and the kernel used, over all cores. */
+  /** Of everything that runs on this computer, ours or not. */
   machine: number;
+  /**
+   * Of the processes that live in the lab throughout, and of the kernel's threads for soft interrupts. It does not see what ended meanwhile,
+   * nor hard interrupts. Where others work on the same computer, this is the figure that they disturb less.
+   */
+  lab: number;
   /** Of the processes asked for. */
   processes: number;
 }
@@ -31,31 +37,49 @@ function sum(pids: number[]): number {
   return pids.reduce((total, pid) => total + cpuTime(pid), 0);
 }
 
+const softInterrupts = readdirSync('/proc')
+  .filter((name) => /^\d+$/.test(name))
+  .map(Number)
+  .filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('ksoftirqd/');
+    } catch {
+      return false;
+    }
+  });
+
+/** What descends from us, with us. */
+function labTimes(): Map<number, number> {
+  const times = new Map<number, number>();
+  const visit = (pid: number) => {
+    try {
+      times.set(pid, cpuTime(pid));
+    } catch {
+      return; // It has just ended.
+    }
+    for (const child of childrenOf(pid)) visit(child);
+  };
+  visit(process.pid);
+  for (const pid of softInterrupts) times.set(pid, cpuTime(pid));
+  return times;
+}
+
 export async function costOf<T>(
   pids: number[],
   work: () => Promise<T>,
 ): Promise<{ cost: Cost; result: T }> {
+  const labBefore = labTimes();
   const before = { machine: machineBusy(), processes: sum(pids) };
   const result = await work();
-  return {
-    cost: { machine: machineBusy() - before.machine, processes: sum(pids) - before.processes },
-    result,
-  };
+  const machine = machineBusy() - before.machine;
+  const processes = sum(pids) - before.processes;
+  let lab = 0;
+  for (const [pid, ms] of labTimes()) lab += ms - (labBefore.get(pid) ?? ms);
+  return { cost: { machine, lab, processes }, result };
 }
 
 /** Which share of all cores is busy while we wait. */
 export async function busyShare(ms: number): Promise<number> {
   const { cost } = await costOf([], () => sleep(ms));
   return cost.machine / (ms * os.availableParallelism());
-}
-
-export function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-export function percentile(values: number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? NaN;
 }

@@ -72,6 +72,12 @@ const groups = {
   ],
   bench: [
     { packages: ['haproxy'], tools: ['haproxy'], why: 'an arm of the comparison', optional: true },
+    {
+      packages: ['valgrind'],
+      tools: ['valgrind'],
+      why: 'counting the instructions of the driver',
+      optional: true,
+    },
   ],
 };
 

@@ -1,22 +1,39 @@
-// `npm run soak`: the long runs. Twenty failures of each kind, twenty partitions, ten minutes of a healthy cluster with all cores busy,
-// and a minute of each fuzzer. Prints what it measures, and a closing line.
+// `npm run soak`: the long runs. Twenty failures of each kind, twenty partitions, 400 connections while the cluster changes, a
+// million SYNs, ten minutes of a healthy cluster with all cores busy; a minute of each fuzzer and ten million fuzzed frames and IOCTLs; a thousand steps of the storm, ten thousand changes under load,
+// a hundred thousand schedules. Prints what it measures, and a closing line.
 //
-//   npm run soak -- --only=failover,partition,healthy,fuzz --runs=20 --minutes=10 --fuzz=60
+//   npm run soak -- --only=failover,partition,healthy,fuzz --runs=20 --minutes=10 --fuzz=60 --inputs=10000000
+//   npm run soak -- --only=flows,flood --syns=1000000
+//   npm run soak -- --only=storm,change,schedules --steps=1000 --changes=10000 --schedules=100000
 
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { median } from '../bench/measure.js';
+import { median } from '../bench/statistics.js';
 import { ArpWatch } from '../lab/arp-watch.js';
 import { Cluster } from '../lab/cluster.js';
 import { failover, mend, type Failure } from '../lab/failover.js';
+import { flood, judgeFlood, type FloodOptions } from '../lab/flood.js';
+import { FlowChanges } from '../lab/flow-changes.js';
 import { healthy, describeStalls } from '../lab/healthy.js';
 import { Lab } from '../lab/lab.js';
+import type { Node } from '../lab/node.js';
 import { partition } from '../lab/partition.js';
 import { fuzzers } from './ctests.js';
 import { runFuzzer } from './fuzz.js';
+import { equal, runLong } from './long.js';
 import { closingLine } from './outcome.js';
 
-const parts = ['failover', 'partition', 'healthy', 'fuzz'] as const;
+const parts = [
+  'failover',
+  'partition',
+  'flows',
+  'flood',
+  'healthy',
+  'fuzz',
+  'storm',
+  'change',
+  'schedules',
+] as const;
 type Part = (typeof parts)[number];
 
 const argv = yargs(hideBin(process.argv))
@@ -25,6 +42,11 @@ const argv = yargs(hideBin(process.argv))
   .option('runs', { type: 'number', default: 20 })
   .option('minutes', { type: 'number', default: 10 })
   .option('fuzz', { type: 'number', default: 60, describe: 'seconds for each fuzzer' })
+  .option('inputs', { type: 'number', default: 10_000_000, describe: 'fuzzed frames and IOCTLs' })
+  .option('syns', { type: 'number', default: 1_000_000, describe: 'of the flood' })
+  .option('steps', { type: 'number', default: 1000, describe: 'of the storm' })
+  .option('changes', { type: 'number', default: 10_000, describe: 'under load' })
+  .option('schedules', { type: 'number', default: 100_000 })
   .option('image', { choices: ['elf', 'pe'] as const, default: 'elf' as const })
   .strict()
   .parseSync();
@@ -39,16 +61,19 @@ function check(ok: boolean, text: string): void {
 
 async function withCluster(
   clients: number,
-  work: (cluster: Cluster) => Promise<void>,
+  work: (cluster: Cluster, spare: Node[]) => Promise<void>,
+  spares = 0,
 ): Promise<void> {
-  const lab = await Lab.create({ nodes: 4, clients });
+  const lab = await Lab.create({ nodes: 4 + spares, clients });
   try {
-    const cluster = new Cluster(lab, { image: argv.image, verifier: false });
+    const cluster = new Cluster(lab, { image: argv.image, verifier: false }, lab.nodes.slice(0, 4));
     await cluster.start();
     await cluster.settled();
-    await work(cluster);
+    const spare = lab.nodes.slice(4);
+    for (const node of spare) await cluster.boot(node);
+    await work(cluster, spare);
     check(
-      cluster.nodes.every((node) => cluster.host(node).alive),
+      cluster.nodes.every((node) => !node.alive || cluster.host(node).alive),
       'every driver host is still there',
     );
   } finally {
@@ -113,6 +138,32 @@ const runs: Record<Part, () => Promise<void>> = {
       );
     }),
 
+  flows: async () => {
+    for (const family of ['ipv4', 'ipv6'] as const)
+      await withCluster(
+        600,
+        async (cluster, [spare]) => {
+          console.log(`200 downloads and 200 idle connections, ${family}`);
+          await FlowChanges.run(cluster, spare!, { downloads: 200, idle: 200, family }, check);
+        },
+        1,
+      );
+  },
+
+  flood: () =>
+    withCluster(600, async (cluster) => {
+      for (const family of ['ipv4', 'ipv6'] as const) {
+        console.log(`${argv.syns} SYNs from random addresses, ${family}`);
+        const options: FloodOptions = {
+          syns: argv.syns,
+          perSecond: 30_000,
+          family,
+          flows: { downloads: 100, idle: 100 },
+        };
+        judgeFlood(await flood(cluster, options), options, check);
+      }
+    }),
+
   healthy: () =>
     withCluster(16, async (cluster) => {
       console.log(`${argv.minutes} minutes of a healthy cluster, all cores busy`);
@@ -126,7 +177,29 @@ const runs: Record<Part, () => Promise<void>> = {
       for (const { detail } of outcome.failures) console.log(detail);
       check(outcome.failures.length === 0, `fuzzer ${outcome.suite}, ${argv.fuzz} s`);
     }
+    const shares = { elf: 0.45, asan: 0.1, pe: 0.45 };
+    await runLong({ suite: 'oneip_fuzz', option: 'inputs', count: argv.inputs, shares }, check);
   },
+
+  storm: () =>
+    runLong({ suite: 'oneip_storm', option: 'steps', count: argv.steps, shares: equal }, check),
+
+  change: () =>
+    runLong(
+      { suite: 'oneip_change', option: 'changes', count: argv.changes, shares: equal },
+      check,
+    ),
+
+  schedules: () =>
+    runLong(
+      {
+        suite: 'oneip_schedules',
+        option: 'schedules',
+        count: argv.schedules,
+        shares: { elf: 1, asan: 0.1, pe: 1 },
+      },
+      check,
+    ),
 };
 
 for (const part of parts) {

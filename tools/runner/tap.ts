@@ -139,7 +139,7 @@ export async function runTap(program: Program): Promise<Outcome> {
   clearTimeout(timer);
   process.off('exit', endGroup);
   parser.end();
-  log.end();
+  await new Promise<void>((resolve) => log.end(resolve));
   noteTapErrors(parser, outcome);
 
   const fail = (name: string) => {
