@@ -349,7 +349,7 @@ _Use_decl_annotations_ NTSTATUS OipCountFlows(OIP_CALL *Call)
     RtlZeroMemory(counts, bytes);
     counts->MemberCount = config->Header.MemberCount;
     counts->RuleCount = config->Header.RuleCount;
-    counts->Capacity = (UINT64)Oip.Flows->Buckets * OIP_FLOW_WAYS;
+    counts->Capacity = Oip.Flows->Capacity;
     counts->Bytes = OipFlowTableBytes(Oip.Flows->Capacity);
     for (ULONG bucket = 0; bucket < Oip.Flows->Buckets; bucket++)
     {

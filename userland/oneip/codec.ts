@@ -714,7 +714,7 @@ export type OneIpFlowCount = Decoded<typeof OneIpFlowCount>;
 export const OneIpFlowCounts = struct('ONEIP_FLOW_COUNTS', 48, {
   memberCount: u32(0),
   ruleCount: u32(4),
-  /** places for flows: a quarter more than FlowCapacity */
+  /** FlowCapacity; up to a quarter more may find room */
   capacity: u64(8),
   /** of memory */
   bytes: u64(16),

@@ -442,7 +442,7 @@ typedef struct ONEIP_FLOW_COUNTS
 {
     UINT32 MemberCount;
     UINT32 RuleCount;
-    UINT64 Capacity; /* places for flows: a quarter more than FlowCapacity */
+    UINT64 Capacity; /* FlowCapacity; up to a quarter more may find room */
     UINT64 Bytes;    /* of memory */
     ONEIP_FLOW_COUNT All;
 } ONEIP_FLOW_COUNTS;
