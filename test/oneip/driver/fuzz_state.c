@@ -2,15 +2,16 @@
 
 #include <string.h>
 
-/* What passes with time is not state. */
+/* What passes with time is not state; and a tick may come in between, and find somebody alive. */
 static void forget_times(UINT8 *data)
 {
     ONEIP_STATUS *status = (ONEIP_STATUS *)data;
     ONEIP_MEMBER_STATUS *members = (ONEIP_MEMBER_STATUS *)(status + 1);
 
     status->RoleMilliseconds = 0;
+    status->EventSequence = 0;
     for (unsigned i = 0; i < status->MemberCount; i++)
-        members[i].SilentMs = 0;
+        members[i].SilentMs = members[i].Alive = members[i].Slots = 0;
 }
 
 void fuzz_state_read(struct node *node, struct fuzz_state *state)
