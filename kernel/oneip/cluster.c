@@ -153,14 +153,15 @@ static VOID OipMakeView(_Inout_ OIP_CONFIGURATION *Config, _In_opt_ const OIP_VI
 /* Those whose time is over are trusted no more. RoleLock. */
 static VOID OipUpdateTrusted(_Inout_ OIP_CONFIGURATION *Config)
 {
+    UINT64 trusted = Config->Trusted == Config->Alive ? Config->Alive : OipTrusted(Config);
     LOCK_STATE_EX lockState;
 
-    if (Config->Trusted == Config->Alive || Config->Trusted == OipTrusted(Config))
+    if (Config->Trusted == trusted)
     {
         return;
     }
     NdisAcquireRWLockWrite(Oip.DataLock, &lockState, NDIS_RWL_AT_DISPATCH_LEVEL);
-    Config->Trusted = OipTrusted(Config);
+    Config->Trusted = trusted;
     NdisReleaseRWLock(Oip.DataLock, &lockState);
 }
 
@@ -288,6 +289,22 @@ static VOID OipSubmitActions(_In_ OIP_FILTER *Filter, _Inout_ OIP_SENDS *Sends)
         OipRoleSent(&Oip.Role, OipNow(), sent);
         KeReleaseSpinLock(&Oip.RoleLock, irql);
     }
+}
+
+/* Ends a call of the role: carries out what it wants done, releases RoleLock and sends. */
+static VOID OipRoleCallEnd(_In_ KIRQL Irql)
+{
+    OIP_FILTER *filter = Oip.Bound;
+    OIP_SENDS sends;
+
+    OipSendsBegin(&sends);
+    OipPerform(&sends);
+    KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
+    if (filter != NULL)
+    {
+        OipSubmitActions(filter, &sends);
+    }
+    KeLowerIrql(Irql);
 }
 
 static VOID OipRaise(_In_ UINT32 Kind, _In_ UINT32 Node, _In_ UINT64 Value)
@@ -729,8 +746,6 @@ _Use_decl_annotations_ static VOID OipReserveWork(PDEVICE_OBJECT Device, PVOID C
     UNREFERENCED_PARAMETER(Device);
     do
     {
-        OIP_FILTER *filter;
-        OIP_SENDS sends;
         UINT64 wanted;
         KIRQL irql;
 
@@ -741,17 +756,9 @@ _Use_decl_annotations_ static VOID OipReserveWork(PDEVICE_OBJECT Device, PVOID C
         /* A failure is not the end: the role asks again with every tick. */
         if (NT_SUCCESS(OipReserveStore(wanted)))
         {
-            OipSendsBegin(&sends);
             KeAcquireSpinLock(&Oip.RoleLock, &irql);
-            filter = Oip.Bound;
             OipRoleCounterDurable(&Oip.Role, OipNow(), wanted, &Oip.Actions);
-            OipPerform(&sends);
-            KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
-            if (filter != NULL)
-            {
-                OipSubmitActions(filter, &sends);
-            }
-            KeLowerIrql(irql);
+            OipRoleCallEnd(irql);
         }
     } while (OipWorkAgain(Context, &seen));
 }
@@ -821,23 +828,13 @@ ONEIP_REASON OipClusterSetPrimary(VOID)
     }
     for (ULONG attempt = 0; attempt < 2 && result == OipPrimaryNotDurable; attempt++)
     {
-        OIP_FILTER *filter;
-        OIP_SENDS sends;
         UINT64 reserve;
         KIRQL irql;
 
-        OipSendsBegin(&sends);
         KeAcquireSpinLock(&Oip.RoleLock, &irql);
-        filter = Oip.Bound;
         result = OipRoleSetPrimary(&Oip.Role, OipNow(), &Oip.Actions);
         reserve = Oip.Actions.Reserve;
-        OipPerform(&sends);
-        KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
-        if (filter != NULL)
-        {
-            OipSubmitActions(filter, &sends);
-        }
-        KeLowerIrql(irql);
+        OipRoleCallEnd(irql);
 
         if (result == OipPrimaryNotDurable && reserve != 0)
         {
@@ -850,40 +847,20 @@ ONEIP_REASON OipClusterSetPrimary(VOID)
 
 _Use_decl_annotations_ VOID OipClusterSetVeto(BOOLEAN Veto)
 {
-    OIP_FILTER *filter;
-    OIP_SENDS sends;
     KIRQL irql;
 
-    OipSendsBegin(&sends);
     KeAcquireSpinLock(&Oip.RoleLock, &irql);
-    filter = Oip.Bound;
     OipRoleSetVeto(&Oip.Role, OipNow(), Veto, &Oip.Actions);
-    OipPerform(&sends);
-    KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
-    if (filter != NULL)
-    {
-        OipSubmitActions(filter, &sends);
-    }
-    KeLowerIrql(irql);
+    OipRoleCallEnd(irql);
 }
 
 _Use_decl_annotations_ VOID OipClusterSetDrain(BOOLEAN Drain)
 {
-    OIP_FILTER *filter;
-    OIP_SENDS sends;
     KIRQL irql;
 
-    OipSendsBegin(&sends);
     KeAcquireSpinLock(&Oip.RoleLock, &irql);
-    filter = Oip.Bound;
     OipRoleSetDrain(&Oip.Role, OipNow(), Drain, &Oip.Actions);
-    OipPerform(&sends);
-    KeReleaseSpinLockFromDpcLevel(&Oip.RoleLock);
-    if (filter != NULL)
-    {
-        OipSubmitActions(filter, &sends);
-    }
-    KeLowerIrql(irql);
+    OipRoleCallEnd(irql);
 }
 
 _Use_decl_annotations_ VOID OipClusterStatus(ONEIP_STATUS *Status, ONEIP_MEMBER_STATUS *Members)

@@ -22,11 +22,6 @@
 #define FAST_KIND_MASK 0xFFFFFFU
 #define FAST_FRAGMENTS 0xFF3FU /* MF and the offset, in network byte order */
 
-#define FAST_TCP_FIN 0x01
-#define FAST_TCP_SYN 0x02
-#define FAST_TCP_RST 0x04
-#define FAST_TCP_ACK 0x10
-
 C_ASSERT(OIP_PROTOCOL_TCP == 6 && OIP_PROTOCOL_UDP == 17);
 
 /* The frame if all of it is in one piece that is mapped. */
@@ -109,9 +104,9 @@ FORCEINLINE ULONG OipFastHit(_In_ const OIP_STEERING *Steering, _In_ OIP_FLOW *F
         return OIP_TABLE_NONE;
     }
     if (Flow->State != OipFlowEstablished ||
-        (TcpFlags & (FAST_TCP_SYN | FAST_TCP_FIN | FAST_TCP_RST)) != 0)
+        (TcpFlags & (OIP_TCP_SYN | OIP_TCP_FIN | OIP_TCP_RST)) != 0)
     {
-        if ((TcpFlags & FAST_TCP_SYN) != 0 && Flow->State >= OipFlowClosing)
+        if ((TcpFlags & OIP_TCP_SYN) != 0 && Flow->State >= OipFlowClosing)
         {
             return OIP_TABLE_NONE; /* perhaps a new connection */
         }
@@ -134,8 +129,7 @@ FORCEINLINE ULONG OipFastMiss(_In_ const OIP_STEERING *Steering, _In_ const UCHA
     ONEIP_STATS *stats = &Steering->Counters->Stats;
     ULONG member;
 
-    if (Data[FAST_PROTOCOL] == OIP_PROTOCOL_TCP &&
-        (TcpFlags & (FAST_TCP_SYN | FAST_TCP_ACK | FAST_TCP_RST)) != FAST_TCP_SYN)
+    if (Data[FAST_PROTOCOL] == OIP_PROTOCOL_TCP && !OipTcpOpens(TcpFlags))
     {
         return OIP_TABLE_NONE;
     }

@@ -6,10 +6,6 @@
 /* Ways for each flow of capacity: 5/4, so that a table with that many is four fifths full. */
 #define OIP_FLOW_BUCKETS(Capacity) ((ULONG)((Capacity) * 5ULL / (4 * OIP_FLOW_WAYS) + 1))
 
-#define OIP_TCP_FIN 0x01
-#define OIP_TCP_SYN 0x02
-#define OIP_TCP_RST 0x04
-
 SIZE_T OipFlowTableBytes(_In_ ULONG Capacity)
 {
     return FIELD_OFFSET(OIP_FLOW_TABLE, Bucket) +

@@ -177,6 +177,18 @@ FORCEINLINE VOID OipFlowTouch(_Inout_ OIP_FLOW *Flow, _In_ UINT32 Time, _In_ UIN
     }
 }
 
+/* TCP flags, of the header's 14th byte. RFC 9293, 3.1. */
+#define OIP_TCP_FIN 0x01
+#define OIP_TCP_SYN 0x02
+#define OIP_TCP_RST 0x04
+#define OIP_TCP_ACK 0x10
+
+/* Does a TCP segment open a connection? */
+FORCEINLINE BOOLEAN OipTcpOpens(_In_ UINT8 TcpFlags)
+{
+    return (TcpFlags & (OIP_TCP_SYN | OIP_TCP_ACK | OIP_TCP_RST)) == OIP_TCP_SYN;
+}
+
 /* What a flow becomes by a frame. TcpFlags: the header's 14th byte; 0 for other protocols. */
 UINT8 OipFlowNext(_In_ UINT8 State, _In_ UINT8 TcpFlags);
 

@@ -75,6 +75,21 @@ _Use_decl_annotations_ VOID OipFreeSend(PNET_BUFFER_LIST Nbl)
     NdisFreeNetBufferList(Nbl);
 }
 
+_Use_decl_annotations_ ULONG OipFreeSends(PNET_BUFFER_LIST Nbls)
+{
+    ULONG count = 0;
+
+    while (Nbls != NULL)
+    {
+        PNET_BUFFER_LIST next = NET_BUFFER_LIST_NEXT_NBL(Nbls);
+
+        OipFreeSend(Nbls);
+        count++;
+        Nbls = next;
+    }
+    return count;
+}
+
 /* DataLock (shared). Tag: out of band, as the frame came with it. */
 static VOID OipStampForwarded(_In_ PNET_BUFFER_LIST Nbl, _In_ OIP_DECISION Decision,
                               _In_opt_ PVOID Tag)
@@ -87,13 +102,38 @@ static VOID OipStampForwarded(_In_ PNET_BUFFER_LIST Nbl, _In_ OIP_DECISION Decis
     NET_BUFFER_LIST_INFO(Nbl, Ieee8021QNetBufferListInfo) = Tag;
 }
 
-static BOOLEAN OipOffersChecksum(_In_ const OIP_OFFLOAD *Offload, _In_ const OIP_FRAME *Frame)
+static BOOLEAN OipOffersChecksum(_In_ const OIP_OFFLOAD *Offload, _In_ UCHAR Family,
+                                 _In_ UCHAR Protocol)
 {
-    if (Frame->Family == OneIpFamilyIpv4)
+    if (Family == OneIpFamilyIpv4)
     {
-        return Frame->Protocol == OIP_PROTOCOL_TCP ? Offload->ChecksumTcp4 : Offload->ChecksumUdp4;
+        return Protocol == OIP_PROTOCOL_TCP ? Offload->ChecksumTcp4 : Offload->ChecksumUdp4;
     }
-    return Frame->Protocol == OIP_PROTOCOL_TCP ? Offload->ChecksumTcp6 : Offload->ChecksumUdp6;
+    return Protocol == OIP_PROTOCOL_TCP ? Offload->ChecksumTcp6 : Offload->ChecksumUdp6;
+}
+
+/* Has the adapter compute the checksum of a frame of TCP or UDP. Checksum: its field. Sum: of the
+ * pseudo-header, which the field then holds, not inverted. */
+static VOID OipAskChecksum(_In_ PNET_BUFFER_LIST Nbl, _In_ UCHAR Family, _In_ UCHAR Protocol,
+                           _In_ ULONG TransportOffset, _Out_writes_bytes_(2) UCHAR *Checksum,
+                           _In_ UINT64 Sum)
+{
+    NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info;
+
+    OipWrite16(Checksum, OipSumFold(Sum));
+    info.Value = NULL;
+    info.Transmit.IsIPv4 = Family == OneIpFamilyIpv4;
+    info.Transmit.IsIPv6 = Family == OneIpFamilyIpv6;
+    info.Transmit.TcpChecksum = Protocol == OIP_PROTOCOL_TCP;
+    info.Transmit.UdpChecksum = Protocol == OIP_PROTOCOL_UDP;
+    info.Transmit.TcpHeaderOffset = TransportOffset;
+    NET_BUFFER_LIST_INFO(Nbl, TcpIpChecksumNetBufferListInfo) = info.Value;
+}
+
+/* Where the checksum is in a TCP or UDP header. */
+FORCEINLINE ULONG OipChecksumOffset(_In_ UCHAR Protocol)
+{
+    return Protocol == OIP_PROTOCOL_TCP ? OIP_TCP_CHECKSUM : OIP_UDP_CHECKSUM;
 }
 
 /*
@@ -104,24 +144,14 @@ static VOID OipFixTransportChecksum(_In_ const OIP_OFFLOAD *Offload, _In_ PNET_B
                                     _Inout_updates_bytes_(TransportBytes) UCHAR *Transport,
                                     _In_ ULONG TransportBytes)
 {
-    NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info;
-    UCHAR *checksum =
-        Transport + (Frame->Protocol == OIP_PROTOCOL_TCP ? OIP_TCP_CHECKSUM : OIP_UDP_CHECKSUM);
+    UCHAR *checksum = Transport + OipChecksumOffset(Frame->Protocol);
     UINT64 sum = OipSumPseudoHeader(Frame->Family, Frame->Source, Frame->Destination,
                                     Frame->Protocol, TransportBytes);
     USHORT folded;
 
-    if (OipOffersChecksum(Offload, Frame))
+    if (OipOffersChecksum(Offload, Frame->Family, Frame->Protocol))
     {
-        /* The field holds the pseudo-header's sum, not inverted. */
-        OipWrite16(checksum, OipSumFold(sum));
-        info.Value = NULL;
-        info.Transmit.IsIPv4 = Frame->Family == OneIpFamilyIpv4;
-        info.Transmit.IsIPv6 = Frame->Family == OneIpFamilyIpv6;
-        info.Transmit.TcpChecksum = Frame->Protocol == OIP_PROTOCOL_TCP;
-        info.Transmit.UdpChecksum = Frame->Protocol == OIP_PROTOCOL_UDP;
-        info.Transmit.TcpHeaderOffset = Frame->TransportOffset;
-        NET_BUFFER_LIST_INFO(Nbl, TcpIpChecksumNetBufferListInfo) = info.Value;
+        OipAskChecksum(Nbl, Frame->Family, Frame->Protocol, Frame->TransportOffset, checksum, sum);
         return;
     }
 
@@ -134,7 +164,8 @@ static VOID OipFixTransportChecksum(_In_ const OIP_OFFLOAD *Offload, _In_ PNET_B
     OipWrite16(checksum, folded);
 }
 
-static BOOLEAN OipPlainVouched(_In_ PNET_BUFFER_LIST Nbl, _In_ UCHAR Protocol)
+/* Did the receiver's hardware vouch for the transport checksum? Then the bytes may lack it. */
+static BOOLEAN OipChecksumVouched(_In_ PNET_BUFFER_LIST Nbl, _In_ UCHAR Protocol)
 {
     NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info;
 
@@ -146,50 +177,27 @@ static BOOLEAN OipPlainVouched(_In_ PNET_BUFFER_LIST Nbl, _In_ UCHAR Protocol)
 _Use_decl_annotations_ BOOLEAN OipOffloadPlainReady(const OIP_FILTER *Filter, PNET_BUFFER_LIST Nbl,
                                                     UCHAR Protocol)
 {
-    return !OipPlainVouched(Nbl, Protocol) ||
-           (Protocol == OIP_PROTOCOL_TCP ? Filter->Offload.ChecksumTcp4
-                                         : Filter->Offload.ChecksumUdp4);
+    return !OipChecksumVouched(Nbl, Protocol) ||
+           OipOffersChecksum(&Filter->Offload, OneIpFamilyIpv4, Protocol);
 }
 
 _Use_decl_annotations_ VOID OipOffloadPlain(PNET_BUFFER_LIST Nbl, PNET_BUFFER_LIST Copy,
                                             UCHAR *Data)
 {
     const UCHAR *ip = Data + OIP_ETHERNET_BYTES;
-    UCHAR *transport = Data + OIP_ETHERNET_BYTES + OIP_IPV4_BYTES;
     UCHAR protocol = ip[OIP_IPV4_PROTOCOL];
-    UCHAR *checksum =
-        transport + (protocol == OIP_PROTOCOL_TCP ? OIP_TCP_CHECKSUM : OIP_UDP_CHECKSUM);
-    NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info;
+    ULONG transport = OIP_ETHERNET_BYTES + OIP_IPV4_BYTES;
+    UCHAR *checksum = Data + transport + OipChecksumOffset(protocol);
 
-    if (!OipPlainVouched(Nbl, protocol) ||
+    if (!OipChecksumVouched(Nbl, protocol) ||
         (protocol == OIP_PROTOCOL_UDP && OipLoad16(checksum) == 0))
     {
         return;
     }
-    OipWrite16(checksum,
-               OipSumFold(OipSumPseudoHeader(
-                   OneIpFamilyIpv4, ip + OIP_IPV4_SOURCE, ip + OIP_IPV4_DESTINATION, protocol,
-                   OipRead16(ip + OIP_IPV4_TOTAL_LENGTH) - (ULONG)OIP_IPV4_BYTES)));
-    info.Value = NULL;
-    info.Transmit.IsIPv4 = 1;
-    info.Transmit.TcpChecksum = protocol == OIP_PROTOCOL_TCP;
-    info.Transmit.UdpChecksum = protocol == OIP_PROTOCOL_UDP;
-    info.Transmit.TcpHeaderOffset = OIP_ETHERNET_BYTES + OIP_IPV4_BYTES;
-    NET_BUFFER_LIST_INFO(Copy, TcpIpChecksumNetBufferListInfo) = info.Value;
-}
-
-/* Did the receiver's hardware vouch for the transport checksum? Then the bytes may lack it. */
-static BOOLEAN OipChecksumVouched(_In_ PNET_BUFFER_LIST Nbl, _In_ const OIP_FRAME *Frame)
-{
-    NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info;
-
-    if (!Frame->HasPorts || Frame->Fragment)
-    {
-        return FALSE;
-    }
-    info.Value = NET_BUFFER_LIST_INFO(Nbl, TcpIpChecksumNetBufferListInfo);
-    return Frame->Protocol == OIP_PROTOCOL_TCP ? info.Receive.TcpChecksumSucceeded != 0
-                                               : info.Receive.UdpChecksumSucceeded != 0;
+    OipAskChecksum(Copy, OneIpFamilyIpv4, protocol, transport, checksum,
+                   OipSumPseudoHeader(
+                       OneIpFamilyIpv4, ip + OIP_IPV4_SOURCE, ip + OIP_IPV4_DESTINATION, protocol,
+                       OipRead16(ip + OIP_IPV4_TOTAL_LENGTH) - (ULONG)OIP_IPV4_BYTES));
 }
 
 static VOID OipAddress(_Out_writes_bytes_(12) UCHAR *Ethernet, _In_ const UCHAR *TargetMac,
@@ -217,7 +225,7 @@ static ONEIP_DROP OipForwardCopy(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST 
     }
 
     OipAddress(data, TargetMac, Filter->Mac);
-    if (OipChecksumVouched(Nbl, Frame) &&
+    if (Frame->HasPorts && !Frame->Fragment && OipChecksumVouched(Nbl, Frame->Protocol) &&
         !(Frame->Protocol == OIP_PROTOCOL_UDP &&
           OipRead16(data + Frame->TransportOffset + OIP_UDP_CHECKSUM) == 0))
     {
@@ -396,18 +404,10 @@ static ONEIP_DROP OipForwardSegments(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER N
     if (index < segments)
     {
         /* All or nothing: half a super-frame would only make TCP guess. */
-        PNET_BUFFER_LIST nbl = *last;
-
+        (VOID) OipFreeSends(*last);
         *last = NULL;
         Sends->Last = last;
         Sends->Count = count;
-        while (nbl != NULL)
-        {
-            PNET_BUFFER_LIST next = NET_BUFFER_LIST_NEXT_NBL(nbl);
-
-            OipFreeSend(nbl);
-            nbl = next;
-        }
         return OneIpDropNoMemory;
     }
 
@@ -445,7 +445,8 @@ static ONEIP_DROP OipForwardLarge(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST
     payload = Frame->LinkBytes + Frame->NetworkBytes - headerBytes;
     if (Resources || NET_BUFFER_NEXT_NB(Nb) != NULL || NET_BUFFER_LIST_FIRST_NB(Nbl) != Nb ||
         Frame->Length != Frame->LinkBytes + Frame->NetworkBytes || payload > lsoMax ||
-        (payload + mss - 1) / mss < lsoMin || !OipOffersChecksum(&Filter->Offload, Frame))
+        (payload + mss - 1) / mss < lsoMin ||
+        !OipOffersChecksum(&Filter->Offload, Frame->Family, Frame->Protocol))
     {
         return OipForwardSegments(Filter, Nb, Frame, TargetMac, headerBytes, mss, Sends);
     }
@@ -509,21 +510,6 @@ _Use_decl_annotations_ VOID OipForwardHeld(OIP_FILTER *Filter, PNET_BUFFER_LIST 
     OipStampForwarded(Nbl, OipByFlow, NET_BUFFER_LIST_INFO(Nbl, Ieee8021QNetBufferListInfo));
     Sends->Credit++;
     OipSendsAppend(Sends, Nbl);
-}
-
-_Use_decl_annotations_ VOID OipHeldReturned(OIP_FILTER *Filter, PNET_BUFFER_LIST Nbls)
-{
-    ULONG count = 0;
-
-    while (Nbls != NULL)
-    {
-        PNET_BUFFER_LIST next = NET_BUFFER_LIST_NEXT_NBL(Nbls);
-
-        OipFreeSend(Nbls);
-        count++;
-        Nbls = next;
-    }
-    ExReleaseRundownProtectionCacheAwareEx(Filter->Sends, count);
 }
 
 _Use_decl_annotations_ VOID OipSplitOwn(const OIP_FILTER *Filter, PNET_BUFFER_LIST *Nbls,

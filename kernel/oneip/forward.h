@@ -50,6 +50,9 @@ _Must_inspect_result_ PNET_BUFFER_LIST OipAllocateSend(_In_ OIP_FILTER *Filter, 
                                                            UCHAR **Data);
 VOID OipFreeSend(_In_ PNET_BUFFER_LIST Nbl);
 
+/* A chain of them; returns how many. */
+ULONG OipFreeSends(_In_opt_ PNET_BUFFER_LIST Nbls);
+
 /* The data of an own NBL: the pool's memory is one piece of non-paged pool, and mapped. */
 FORCEINLINE UCHAR *OipSendData(_In_ PNET_BUFFER Nb)
 {
@@ -109,9 +112,6 @@ VOID OipSubmit(_In_ OIP_FILTER *Filter, _Inout_ OIP_SENDS *Sends);
  */
 VOID OipForwardHeld(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbl,
                     _In_reads_bytes_(6) const UCHAR *TargetMac, _Inout_ OIP_SENDS *Sends);
-
-/* Held copies that were indicated come back. IRQL <= DISPATCH_LEVEL. */
-VOID OipHeldReturned(_In_ OIP_FILTER *Filter, _In_ PNET_BUFFER_LIST Nbls);
 
 /* Takes own NBLs out of a chain. */
 VOID OipSplitOwn(_In_ const OIP_FILTER *Filter, _Inout_ PNET_BUFFER_LIST *Nbls,

@@ -83,16 +83,8 @@ static PNET_BUFFER_LIST OipDatagramTake(_Inout_ OIP_FRAGMENTS *Fragments,
 /* Frees a chain of held copies and counts them as dropped. Not under the lock. */
 static VOID OipDropHeld(_In_ OIP_FILTER *Filter, _In_opt_ PNET_BUFFER_LIST Held)
 {
-    ULONG count = 0;
+    ULONG count = OipFreeSends(Held);
 
-    while (Held != NULL)
-    {
-        PNET_BUFFER_LIST next = NET_BUFFER_LIST_NEXT_NBL(Held);
-
-        OipFreeSend(Held);
-        count++;
-        Held = next;
-    }
     if (count != 0)
     {
         OipCountDropAnyIrql(OneIpDropFragment, count);

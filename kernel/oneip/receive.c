@@ -657,6 +657,6 @@ _Use_decl_annotations_ VOID OipReturn(NDIS_HANDLE FilterModuleContext,
     }
     if (own != NULL)
     {
-        OipHeldReturned(filter, own);
+        ExReleaseRundownProtectionCacheAwareEx(filter->Sends, OipFreeSends(own));
     }
 }

@@ -11,10 +11,6 @@
 #define OIP_ICMPV6_QUERIES     128 /* types from here on are no errors */
 #define OIP_ICMP_BYTES         8   /* before the quoted packet */
 
-#define OIP_TCP_SYN 0x02
-#define OIP_TCP_RST 0x04
-#define OIP_TCP_ACK 0x10
-
 /* Room for a quoted header with a few extension headers. */
 #define OIP_QUOTE_EXTENSIONS 4
 
@@ -124,8 +120,7 @@ _Use_decl_annotations_ VOID OipAsk(const OIP_CONFIGURATION *Config, PNET_BUFFER 
         if (Frame->Protocol == OIP_PROTOCOL_TCP)
         {
             Question->TcpFlags = Frame->Transport[OIP_TCP_FLAGS];
-            Question->Opens =
-                (Question->TcpFlags & (OIP_TCP_SYN | OIP_TCP_ACK | OIP_TCP_RST)) == OIP_TCP_SYN;
+            Question->Opens = OipTcpOpens(Question->TcpFlags);
         }
         return;
     }
