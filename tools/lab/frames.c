@@ -7,6 +7,8 @@
  * of 11.0.0.0/8 or fd79::/64, spread by a multiplication so that neighbours in number are none in
  * address. Prints how many were sent.
  */
+#include "checksum.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -37,24 +39,6 @@ static uint64_t now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint32_t sum(uint32_t so_far, const void *data, size_t bytes)
-{
-    const unsigned char *p = data;
-
-    for (size_t i = 0; i + 1 < bytes; i += 2)
-        so_far += (uint32_t)p[i] << 8 | p[i + 1];
-    if (bytes & 1)
-        so_far += (uint32_t)p[bytes - 1] << 8;
-    return so_far;
-}
-
-static uint16_t fold(uint32_t s)
-{
-    while (s >> 16)
-        s = (s & 0xffff) + (s >> 16);
-    return htons((uint16_t)~s);
 }
 
 /* The frame from the n-th client; returns its length. */

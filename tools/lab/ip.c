@@ -18,6 +18,8 @@
  * Fragments are sent by a raw socket (IP_HDRINCL), with fragments of 1,480 bytes (1,448 in IPv6):
  * what a LAN of 1,500 bytes carries. Needs the right to raw sockets.
  */
+#include "checksum.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -168,24 +170,6 @@ static void ask_small(struct source *source)
 }
 
 /* Fragments */
-
-static uint32_t sum(uint32_t so_far, const void *data, size_t bytes)
-{
-    const unsigned char *p = data;
-
-    for (size_t i = 0; i + 1 < bytes; i += 2)
-        so_far += (uint32_t)p[i] << 8 | p[i + 1];
-    if (bytes & 1)
-        so_far += (uint32_t)p[bytes - 1] << 8;
-    return so_far;
-}
-
-static uint16_t fold(uint32_t s)
-{
-    while (s >> 16)
-        s = (s & 0xffff) + (s >> 16);
-    return htons((uint16_t)~s);
-}
 
 struct piece {
     size_t bytes;

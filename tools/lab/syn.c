@@ -9,6 +9,8 @@
  * were sent and how many microseconds that took. By a raw socket, so that they go where ARP and NDP
  * say, also when that changes.
  */
+#include "checksum.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/ip.h>
@@ -57,22 +59,6 @@ static uint64_t next(void)
     state ^= state << 25;
     state ^= state >> 27;
     return state * 2685821657736338717u;
-}
-
-static uint32_t sum(uint32_t so_far, const void *data, size_t bytes)
-{
-    const unsigned char *p = data;
-
-    for (size_t i = 0; i < bytes; i += 2)
-        so_far += (uint32_t)p[i] << 8 | p[i + 1];
-    return so_far;
-}
-
-static uint16_t fold(uint32_t s)
-{
-    while (s >> 16)
-        s = (s & 0xffff) + (s >> 16);
-    return htons((uint16_t)~s);
 }
 
 static size_t head4(unsigned char *packet, uint64_t random, uint32_t *pseudo)

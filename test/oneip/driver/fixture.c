@@ -87,7 +87,7 @@ void node_adapter_config(struct ndis_adapter_config *config)
     config->offload.Header.Size = NDIS_SIZEOF_NDIS_OFFLOAD_REVISION_3;
 }
 
-void node_packet_filter(struct node *node, ULONG filter)
+NDIS_STATUS packet_filter_set(struct ndis_adapter *adapter, ULONG filter)
 {
     NDIS_OID_REQUEST request = {
         .Header = {NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
@@ -95,7 +95,12 @@ void node_packet_filter(struct node *node, ULONG filter)
         .RequestType = NdisRequestSetInformation,
         .DATA.SET_INFORMATION = {OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof filter, 0, 0}};
 
-    is_status(ndis_upper_oid(test_edge_adapter(node->edge), &request), NDIS_STATUS_SUCCESS);
+    return ndis_upper_oid(adapter, &request);
+}
+
+void node_packet_filter(struct node *node, ULONG filter)
+{
+    is_status(packet_filter_set(test_edge_adapter(node->edge), filter), NDIS_STATUS_SUCCESS);
 }
 
 bool node_start(struct node *node, uint64_t seed)
@@ -139,8 +144,7 @@ bool node_run_driver(struct node *node, const struct ndis_adapter_config *adapte
         return false;
     node->edge = test_edge_create(adapter);
     ndis_adapter_start(test_edge_adapter(node->edge));
-    node_packet_filter(node, NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_BROADCAST |
-                                 NDIS_PACKET_TYPE_ALL_MULTICAST);
+    node_packet_filter(node, PACKET_FILTER_USUAL);
     node->client = io_client_create(IO_TOKEN_ADMINISTRATOR, 4711);
     return is_status(
         io_open(node->client, "\\\\.\\NtsOneIp", GENERIC_READ | GENERIC_WRITE, &node->device),
@@ -400,4 +404,10 @@ unsigned node_serve_frame(struct node *node, struct test_frame *sent)
 unsigned node_serve(struct node *node, const struct packet *packet)
 {
     return node_serve_frame(node, packet_frame(packet));
+}
+
+void node_apply(struct node *node, struct cluster *cluster)
+{
+    cluster->header.Generation++;
+    is_status(node_configure(node, cluster), STATUS_SUCCESS);
 }

@@ -69,12 +69,18 @@ bool node_start(struct node *node, uint64_t seed);
 bool node_start_with(struct node *node, uint64_t seed, const struct ndis_adapter_config *adapter);
 void node_adapter_config(struct ndis_adapter_config *config);
 void node_stop(struct node *node);
-/* NDIS_PACKET_TYPE_xxx; at first directed, broadcast and all multicast. */
+#define PACKET_FILTER_USUAL                                                                        \
+    (NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_BROADCAST | NDIS_PACKET_TYPE_ALL_MULTICAST)
+/* NDIS_PACKET_TYPE_xxx, as the stack above asks for them. */
+NDIS_STATUS packet_filter_set(struct ndis_adapter *adapter, ULONG filter);
+/* At first the usual. */
 void node_packet_filter(struct node *node, ULONG filter);
 
 NTSTATUS node_ioctl(struct node *node, ULONG code, const void *input, ULONG input_bytes,
                     void *output, ULONG output_bytes, ULONG_PTR *information);
 NTSTATUS node_configure(struct node *node, const struct cluster *cluster);
+/* The same as the next generation, and it must succeed. */
+void node_apply(struct node *node, struct cluster *cluster);
 ONEIP_REASON node_refusal(struct node *node, UINT32 *index);
 ONEIP_STATUS node_status(struct node *node, ONEIP_MEMBER_STATUS members[ONEIP_MAX_MEMBERS]);
 ONEIP_STATS node_stats(struct node *node);

@@ -24,12 +24,6 @@ static unsigned serve_client(struct node *node, unsigned n, unsigned flags)
     return node_serve(node, &packet);
 }
 
-static void apply(struct node *node, struct cluster *cluster)
-{
-    cluster->header.Generation++;
-    is_status(node_configure(node, cluster), STATUS_SUCCESS);
-}
-
 /* All clients are served by whom they were. */
 static void still(struct node *node, const unsigned *served, unsigned clients, const char *after)
 {
@@ -51,34 +45,34 @@ NT_TEST(no_change_of_the_configuration_moves_a_known_flow)
         is_int(serve_client(&node, n, ACK), served[n]);
     }
     cluster.members[1].Weight = 7;
-    apply(&node, &cluster);
+    node_apply(&node, &cluster);
     still(&node, served, CLIENTS, "other weights");
 
     cluster_standard(&five, 5);
     five.header.Generation = cluster.header.Generation;
-    apply(&node, &five);
+    node_apply(&node, &five);
     node_run(&node, 20 * MS, ALL(5));
     node_drain(&node);
     still(&node, served, CLIENTS, "a new member");
 
     five.header.HashKey[3] ^= 1;
-    apply(&node, &five);
+    node_apply(&node, &five);
     still(&node, served, CLIENTS, "another hash");
 
     five.header.Affinity = OneIpAffinityFiveTuple;
     five.header.Dispatch = OneIpDispatchModulo;
-    apply(&node, &five);
+    node_apply(&node, &five);
     still(&node, served, CLIENTS, "modulo by five-tuple");
 
     /* The same members in another order. */
     ONEIP_MEMBER last = five.members[4];
     five.members[4] = five.members[1];
     five.members[1] = last;
-    apply(&node, &five);
+    node_apply(&node, &five);
     still(&node, served, CLIENTS, "another order of the members");
 
     five.header.FlowCapacity = 4 * ONEIP_MIN_FLOWS;
-    apply(&node, &five);
+    node_apply(&node, &five);
     still(&node, served, CLIENTS, "another capacity");
 
     for (unsigned n = 0; n < CLIENTS; n++) {
@@ -172,7 +166,7 @@ NT_TEST(a_server_gives_a_second_chance_to_what_it_does_not_know)
     cluster.table = table;
     cluster.past = past;
     cluster.header.TableSlots = cluster.header.PastSlots = ONEIP_TABLE_SLOTS;
-    apply(&node, &cluster);
+    node_apply(&node, &cluster);
     for (unsigned i = 0; i < 20; i++) {
         peer_beacon(&node, 1, OipBeaconDispatcher, 6);
         sched_run_for(10 * MS);
@@ -210,7 +204,7 @@ NT_TEST(a_dispatcher_without_flows_asks_who_had_the_slot_before)
     for (unsigned n = 0; n < CLIENTS; n++)
         served[n] = serve_client(&node, n, ACK); /* mid-connection: not learned */
     cluster.members[1].Weight = 0;
-    apply(&node, &cluster);
+    node_apply(&node, &cluster);
     for (unsigned n = 0; n < CLIENTS; n++)
         if (!is_int(serve_client(&node, n, ACK), served[n], "client %u", n))
             break;
@@ -254,8 +248,7 @@ NT_TEST(a_server_claims_its_exceptions)
     for (unsigned n = 0; n < 100; n++)
         is_int(serve_from(&node, n, SYN, 2), 1);
     cluster.members[0].Weight = 0; /* nothing is node 1's by the table any more */
-    cluster.header.Generation++;
-    is_status(node_configure(&node, &cluster), STATUS_SUCCESS);
+    node_apply(&node, &cluster);
     for (unsigned i = 0; i < 3; i++) {
         peer_beacon(&node, 1, OipBeaconDispatcher, 5);
         sched_run_for(10 * MS);
@@ -443,7 +436,7 @@ NT_TEST(flows_are_listed_counted_and_imported)
     /* Into a node that knows nothing, with another hash. */
     is_status(node_ioctl(&node, ONEIP_IOCTL_CLEAR_CONFIG, NULL, 0, NULL, 0, NULL), STATUS_SUCCESS);
     cluster.header.HashKey[0] ^= 1;
-    apply(&node, &cluster);
+    node_apply(&node, &cluster);
     struct {
         ONEIP_FLOW_IMPORT header;
         ONEIP_FLOW flows[CLIENTS];
@@ -489,7 +482,7 @@ NT_TEST(a_flood_of_syns_moves_nobody)
         serve_client(&node, n, ACK);
     }
     cluster.header.HashKey[3] ^= 1; /* so that only the flows know */
-    apply(&node, &cluster);
+    node_apply(&node, &cluster);
     for (unsigned i = 0; i < FLOOD; i += BATCH) {
         for (unsigned j = 0; j < BATCH; j++) {
             struct packet packet =

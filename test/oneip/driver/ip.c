@@ -1,4 +1,5 @@
 /* All of IP: fragments, extension headers, options, ICMP errors, 802.1Q tags. */
+#include "account.h"
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -37,14 +38,10 @@ static struct packet datagram(unsigned client, unsigned payload)
 
 static void accounted(struct node *node)
 {
+    static const struct account since_the_start;
     ONEIP_STATS stats = node_stats(node);
-    UINT64 drops = 0;
 
-    for (unsigned i = 0; i < OneIpDropReasons; i++)
-        if (i != OneIpDropSendFailed && i != OneIpDropSpoofed)
-            drops += stats.Drops[i];
-    is_int(stats.FramesIndicated, stats.FramesPassed + stats.FramesForwarded +
-                                      stats.FramesConsumed + drops + stats.FragmentsHeld);
+    account_counters(&since_the_start, &stats);
 }
 
 NT_TEST(fragments_in_any_order_go_to_the_server_of_their_flow)
@@ -56,8 +53,7 @@ NT_TEST(fragments_in_any_order_go_to_the_server_of_their_flow)
 
     need(node_dispatcher(&node, &cluster, 4));
     cluster.header.Affinity = OneIpAffinityFiveTuple; /* so that addresses alone are not enough */
-    cluster.header.Generation++;
-    is_status(node_configure(&node, &cluster), STATUS_SUCCESS);
+    node_apply(&node, &cluster);
     for (unsigned client = 0; client < CLIENTS; client++) {
         struct packet small = datagram(client, 100), large = datagram(client, 60000);
         unsigned server = node_serve(&node, &small), order[MOST], parts = 0, got = 0;
@@ -67,8 +63,7 @@ NT_TEST(fragments_in_any_order_go_to_the_server_of_their_flow)
         seen[server]++;
         if (client % 4 == 1) { /* pinned by its flow only */
             cluster.header.HashKey[client % 16] ^= 1;
-            cluster.header.Generation++;
-            is_status(node_configure(&node, &cluster), STATUS_SUCCESS);
+            node_apply(&node, &cluster);
         }
         while ((frame = packet_fragment(&large, client, parts))) {
             free(frame);
@@ -203,8 +198,7 @@ NT_TEST(options_and_extension_headers_hide_no_flow)
 
     need(node_dispatcher(&node, &cluster, 4));
     cluster.header.Affinity = OneIpAffinityFiveTuple;
-    cluster.header.Generation++;
-    is_status(node_configure(&node, &cluster), STATUS_SUCCESS);
+    node_apply(&node, &cluster);
     for (unsigned client = 0; client < 80; client++) {
         struct packet packet =
             packet_standard(client % 2 ? ip4(10, 8, 1, client) : ip6(0x81000 + client));
@@ -268,8 +262,7 @@ NT_TEST(icmp_errors_go_to_the_server_of_the_flow_that_they_quote)
         packet.tcp_flags = SYN;
         unsigned server = node_serve(&node, &packet);
         cluster.header.HashKey[client % 16] ^= 1;
-        cluster.header.Generation++;
-        is_status(node_configure(&node, &cluster), STATUS_SUCCESS);
+        node_apply(&node, &cluster);
         is_int(node_serve_frame(&node, icmp_error(&packet, client % 4 == 0)), server, "client %u",
                client);
         packet.source_port++;

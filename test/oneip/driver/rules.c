@@ -6,12 +6,6 @@
 
 enum { SYN = 2, ACK = 0x18 };
 
-static void apply(struct node *node, struct cluster *cluster)
-{
-    cluster->header.Generation++;
-    is_status(node_configure(node, cluster), STATUS_SUCCESS);
-}
-
 static unsigned serve(struct node *node, unsigned protocol, unsigned port, unsigned client,
                       unsigned client_port, unsigned flags)
 {
@@ -45,7 +39,7 @@ NT_TEST(port_rules_say_who_serves)
 
     need(node_dispatcher(&node, &cluster, 4));
     set_rules(&cluster);
-    apply(&node, &cluster);
+    node_apply(&node, &cluster);
     for (unsigned network = 0; network < 40; network++) {
         unsigned first = serve(&node, 6, 85, network << 8, 5000, SYN);
         for (unsigned host = 1; host < 5; host++)
@@ -99,7 +93,7 @@ NT_TEST(port_rules_say_who_serves)
     cluster.rules[2] = first;
     cluster.rules[1].Mode = OneIpRuleBlocked;
     cluster.rules[1].Affinity = 0;
-    apply(&node, &cluster);
+    node_apply(&node, &cluster);
     is_status(node_ioctl(&node, ONEIP_IOCTL_GET_RULES, NULL, 0, status, sizeof status, NULL),
               STATUS_SUCCESS);
     is_int(status[2].Frames, 200);

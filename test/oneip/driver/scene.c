@@ -239,15 +239,7 @@ static void events(struct scene *scene, struct cluster *cluster)
 
 static NDIS_STATUS packet_filter(struct scene *scene)
 {
-    ULONG filter =
-        NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_BROADCAST | NDIS_PACKET_TYPE_ALL_MULTICAST;
-    NDIS_OID_REQUEST request = {
-        .Header = {NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
-                   NDIS_SIZEOF_OID_REQUEST_REVISION_1},
-        .RequestType = NdisRequestSetInformation,
-        .DATA.SET_INFORMATION = {OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof filter, 0, 0}};
-
-    return ndis_upper_oid(test_edge_adapter(scene->node.edge), &request);
+    return packet_filter_set(test_edge_adapter(scene->node.edge), PACKET_FILTER_USUAL);
 }
 
 /* Flows, rules and draining. */

@@ -62,8 +62,7 @@ static bool begin(struct schedule *schedule, uint64_t seed)
     node->edge = test_edge_create(&schedule->config);
     schedule->adapter = test_edge_adapter(node->edge);
     ndis_adapter_start(schedule->adapter);
-    node_packet_filter(node, NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_BROADCAST |
-                                 NDIS_PACKET_TYPE_ALL_MULTICAST);
+    node_packet_filter(node, PACKET_FILTER_USUAL);
     node->client = io_client_create(IO_TOKEN_ADMINISTRATOR, 4711);
     if (!is_status(
             io_open(node->client, "\\\\.\\NtsOneIp", GENERIC_READ | GENERIC_WRITE, &node->device),

@@ -80,19 +80,6 @@ static bool install(const char *images)
            is_status(setup_start(service, &error), STATUS_SUCCESS, "%s", error.message);
 }
 
-static bool wants_all(struct dispatcher *d)
-{
-    ULONG filter =
-        NDIS_PACKET_TYPE_DIRECTED | NDIS_PACKET_TYPE_BROADCAST | NDIS_PACKET_TYPE_ALL_MULTICAST;
-    NDIS_OID_REQUEST request = {
-        .Header = {NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
-                   NDIS_SIZEOF_OID_REQUEST_REVISION_1},
-        .RequestType = NdisRequestSetInformation,
-        .DATA.SET_INFORMATION = {OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof filter, 0, 0}};
-
-    return is_status(ndis_upper_oid(d->edge.adapter, &request), NDIS_STATUS_SUCCESS);
-}
-
 bool dispatcher_start(struct dispatcher *d, const char *images, unsigned members)
 {
     struct ndis_adapter_config adapter;
@@ -114,9 +101,10 @@ bool dispatcher_start(struct dispatcher *d, const char *images, unsigned members
         return false;
     ndis_adapter_start(d->edge.adapter);
     d->node.client = io_client_create(IO_TOKEN_ADMINISTRATOR, 4711);
-    if (!wants_all(d) || !is_status(io_open(d->node.client, "\\\\.\\NtsOneIp",
-                                            GENERIC_READ | GENERIC_WRITE, &d->node.device),
-                                    STATUS_SUCCESS))
+    if (!is_status(packet_filter_set(d->edge.adapter, PACKET_FILTER_USUAL), NDIS_STATUS_SUCCESS) ||
+        !is_status(io_open(d->node.client, "\\\\.\\NtsOneIp", GENERIC_READ | GENERIC_WRITE,
+                           &d->node.device),
+                   STATUS_SUCCESS))
         return false;
     cluster_standard(&cluster, members);
     cluster.header.FlowCapacity = FLOW_CAPACITY;
