@@ -74,7 +74,8 @@ export interface Contract {
 
 const INTEGERS: Readonly<Record<string, number>> = { UINT8: 1, UINT16: 2, UINT32: 4, UINT64: 8 };
 const ACCESS = ['any', 'read', 'write', 'read and write'] as const;
-const METHOD_BUFFERED = 0n;
+/** METHOD_BUFFERED and METHOD_OUT_DIRECT. */
+const METHODS: readonly bigint[] = [0n, 2n];
 
 export function parseContract(source: string, file: string): Contract {
   return new Parser(source, file).parse();
@@ -235,8 +236,11 @@ class Parser {
     if (device > 0xffffn || number > 0xfffn || access > 3n) {
       this.fail(token, `'${name}': a parameter of CTL_CODE is out of range`);
     }
-    if (method !== METHOD_BUFFERED) {
-      this.fail(token, `'${name}': every control code is METHOD_BUFFERED (0)`);
+    if (!METHODS.includes(method)) {
+      this.fail(
+        token,
+        `'${name}': every control code is METHOD_BUFFERED (0) or METHOD_OUT_DIRECT (2)`,
+      );
     }
     if (!doc.includes('->')) {
       this.fail(token, `'${name}': its comment must say 'input -> output'`);

@@ -24,6 +24,13 @@ export const targets: readonly Target[] = [
     prefix: 'OneIp',
     runtime: '../common/struct.js',
   },
+  {
+    header: 'kernel/include/ntswift/repl.h',
+    output: 'userland/repl/codec.ts',
+    title: "The REPL driver's contract: what crosses its device boundary, and its records.",
+    prefix: 'Repl',
+    runtime: '../common/struct.js',
+  },
 ];
 
 export async function readContract({ header }: Target): Promise<Contract> {
