@@ -1,7 +1,7 @@
 /** Our kernel headers compile on both targets, each alone, and beside the C library's in either order. */
 import { readdirSync } from 'node:fs';
 import t from 'tap';
-import { compile, include } from './tools.js';
+import { compile, generate, include } from './tools.js';
 
 t.setTimeout(120_000);
 
@@ -41,7 +41,7 @@ for (const header of headers) {
   t.equal(compile('elf', including([header, header])), '', `${header} twice`);
 }
 
-const all = ['ndis.h', 'ntifs.h', 'wdmsec.h', 'wdf.h', 'wdfldr.h', 'initguid.h'];
+const all = ['ndis.h', 'fltKernel.h', 'intrin.h', 'wdmsec.h', 'wdf.h', 'wdfldr.h', 'initguid.h'];
 t.equal(compile('elf', including([...all, ...posix])), '', 'before the C library');
 t.equal(compile('elf', including([...posix, ...all])), '', 'after the C library');
 t.equal(compile('elf', including(all), '-UDBG'), '', 'without assertions');
@@ -57,3 +57,16 @@ const assign = (name: string): string =>
 t.equal(compile('elf', assign('Unload')), '', 'a routine declared by its role');
 t.match(compile('elf', assign('plain')), /incompatible function pointer types/, 'one that is not');
 t.equal(compile('pe', assign('plain')), '', 'PE has one convention only');
+
+// Instructions that x64 does not guarantee are used by functions with a target attribute, after CPUID.
+const crc = `${including(['ntddk.h', 'nmmintrin.h', 'intrin.h'])}
+__attribute__((target("sse4.2"))) ULONG64 sum(ULONG64 crc, ULONG64 data) { return _mm_crc32_u64(crc, data); }
+BOOLEAN has(void) { int info[4]; __cpuid(info, 1); return (info[2] >> 20) & 1; }
+`;
+t.equal(generate('pe', crc), '', 'CRC32 and CPUID, PE');
+t.equal(generate('elf', crc), '', 'CRC32 and CPUID, ELF');
+t.match(
+  generate('pe', crc.replace(/__attribute__\S+/, '')),
+  /requires target feature 'crc32'/,
+  'without the attribute',
+);

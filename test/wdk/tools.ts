@@ -35,13 +35,19 @@ export const targets = {
   elf: ['--target=x86_64-linux-gnu', '-D_GNU_SOURCE', ...dialect],
 };
 
+function diagnose(target: keyof typeof targets, source: string, flags: string[]): string {
+  const warnings = ['-Wall', '-Wextra', '-Werror'];
+  return run(clang, [...targets[target], ...warnings, ...flags, '-x', 'c', '-'], source).output;
+}
+
 /** Diagnostics of a source, empty if it compiles without any. */
 export function compile(target: keyof typeof targets, source: string, ...flags: string[]): string {
-  return run(
-    clang,
-    [...targets[target], '-Wall', '-Wextra', '-Werror', ...flags, '-fsyntax-only', '-x', 'c', '-'],
-    source,
-  ).output;
+  return diagnose(target, source, [...flags, '-fsyntax-only']);
+}
+
+/** The same with code generation, which checks that the target has the instructions. */
+export function generate(target: keyof typeof targets, source: string): string {
+  return diagnose(target, source, ['-S', '-o', '/dev/null']);
 }
 
 export interface DriverOptions {

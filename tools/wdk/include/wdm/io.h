@@ -31,6 +31,8 @@
 #define IRP_MJ_QUERY_EA                          0x00000007
 #define IRP_MJ_SET_EA                            0x00000008
 #define IRP_MJ_FLUSH_BUFFERS                     0x00000009
+#define IRP_MJ_QUERY_VOLUME_INFORMATION          0x0000000A
+#define IRP_MJ_SET_VOLUME_INFORMATION            0x0000000B
 #define IRP_MJ_DIRECTORY_CONTROL                 0x0000000C
 #define IRP_MJ_FILE_SYSTEM_CONTROL               0x0000000D
 #define IRP_MJ_DEVICE_CONTROL                    0x0000000E
@@ -308,9 +310,61 @@ typedef enum _FILE_INFORMATION_CLASS {
     FileEndOfFileInformation,
     FileAlternateNameInformation,
     FileStreamInformation,
-    FileNetworkOpenInformation = 34,
+    FilePipeInformation,
+    FilePipeLocalInformation,
+    FilePipeRemoteInformation,
+    FileMailslotQueryInformation,
+    FileMailslotSetInformation,
+    FileCompressionInformation,
+    FileObjectIdInformation,
+    FileCompletionInformation,
+    FileMoveClusterInformation,
+    FileQuotaInformation,
+    FileReparsePointInformation,
+    FileNetworkOpenInformation,
     FileAttributeTagInformation,
-    FileValidDataLengthInformation = 39
+    FileTrackingInformation,
+    FileIdBothDirectoryInformation,
+    FileIdFullDirectoryInformation,
+    FileValidDataLengthInformation,
+    FileShortNameInformation,
+    FileIoCompletionNotificationInformation,
+    FileIoStatusBlockRangeInformation,
+    FileIoPriorityHintInformation,
+    FileSfioReserveInformation,
+    FileSfioVolumeInformation,
+    FileHardLinkInformation,
+    FileProcessIdsUsingFileInformation,
+    FileNormalizedNameInformation,
+    FileNetworkPhysicalNameInformation,
+    FileIdGlobalTxDirectoryInformation,
+    FileIsRemoteDeviceInformation,
+    FileUnusedInformation,
+    FileNumaNodeInformation,
+    FileStandardLinkInformation,
+    FileRemoteProtocolInformation,
+    FileRenameInformationBypassAccessCheck,
+    FileLinkInformationBypassAccessCheck,
+    FileVolumeNameInformation,
+    FileIdInformation,
+    FileIdExtdDirectoryInformation,
+    FileReplaceCompletionInformation,
+    FileHardLinkFullIdInformation,
+    FileIdExtdBothDirectoryInformation,
+    FileDispositionInformationEx,
+    FileRenameInformationEx,
+    FileRenameInformationExBypassAccessCheck,
+    FileDesiredStorageClassInformation,
+    FileStatInformation,
+    FileMemoryPartitionInformation,
+    FileStatLxInformation,
+    FileCaseSensitiveInformation,
+    FileLinkInformationEx,
+    FileLinkInformationExBypassAccessCheck,
+    FileStorageReserveIdInformation,
+    FileCaseSensitiveInformationForceAccessCheck,
+    FileKnownFolderInformation,
+    FileMaximumInformation
 } FILE_INFORMATION_CLASS,
     *PFILE_INFORMATION_CLASS;
 
@@ -319,7 +373,17 @@ typedef enum _FSINFOCLASS {
     FileFsLabelInformation,
     FileFsSizeInformation,
     FileFsDeviceInformation,
-    FileFsAttributeInformation
+    FileFsAttributeInformation,
+    FileFsControlInformation,
+    FileFsFullSizeInformation,
+    FileFsObjectIdInformation,
+    FileFsDriverPathInformation,
+    FileFsVolumeFlagsInformation,
+    FileFsSectorSizeInformation,
+    FileFsDataCopyInformation,
+    FileFsMetadataSizeInformation,
+    FileFsFullSizeInformationEx,
+    FileFsMaximumInformation
 } FS_INFORMATION_CLASS,
     *PFS_INFORMATION_CLASS;
 

@@ -1,0 +1,174 @@
+/*
+ * What every part of the filter manager's interface uses. WDK: "File System Minifilter Drivers".
+ */
+#pragma once
+
+typedef struct _FLT_FILTER *PFLT_FILTER;
+typedef struct _FLT_VOLUME *PFLT_VOLUME;
+typedef struct _FLT_INSTANCE *PFLT_INSTANCE;
+typedef struct _FLT_PORT *PFLT_PORT;
+typedef PVOID PFLT_CONTEXT;
+typedef struct _KTRANSACTION *PKTRANSACTION, *PRKTRANSACTION;
+
+typedef struct _FLT_CALLBACK_DATA *PFLT_CALLBACK_DATA;
+typedef struct _FLT_RELATED_OBJECTS *PFLT_RELATED_OBJECTS;
+typedef const struct _FLT_RELATED_OBJECTS *PCFLT_RELATED_OBJECTS;
+
+/* Versions of the filter manager, as far as NTDDI_VERSION asks for them */
+#define FLT_MGR_BASELINE     0x1
+#define FLT_MGR_AFTER_XPSP2  0x1
+#define FLT_MGR_LONGHORN     0x1
+#define FLT_MGR_WIN7         0x1
+#define FLT_MGR_WIN8         0x1
+#define FLT_MGR_WINBLUE      0x1
+#define FLT_MGR_WINTHRESHOLD 0x1
+#define FLT_MGR_WIN10_CO     0x0
+#define FLT_MGR_WIN10_NI     0x0
+#define FLT_MGR_WIN10_19H1   0x1
+#define FLT_MGR_WIN10_RS1    0x1
+#define FLT_MGR_WIN10_RS2    0x1
+#define FLT_MGR_WIN10_RS3    0x1
+#define FLT_MGR_WIN10_RS5    0x1
+#define FLT_MGR_WIN10_VB     0x1
+
+typedef enum _FLT_FILESYSTEM_TYPE {
+    FLT_FSTYPE_UNKNOWN,
+    FLT_FSTYPE_RAW,
+    FLT_FSTYPE_NTFS,
+    FLT_FSTYPE_FAT,
+    FLT_FSTYPE_CDFS,
+    FLT_FSTYPE_UDFS,
+    FLT_FSTYPE_LANMAN,
+    FLT_FSTYPE_WEBDAV,
+    FLT_FSTYPE_RDPDR,
+    FLT_FSTYPE_NFS,
+    FLT_FSTYPE_MS_NETWARE,
+    FLT_FSTYPE_NETWARE,
+    FLT_FSTYPE_BSUDF,
+    FLT_FSTYPE_MUP,
+    FLT_FSTYPE_RSFX,
+    FLT_FSTYPE_ROXIO_UDF1,
+    FLT_FSTYPE_ROXIO_UDF2,
+    FLT_FSTYPE_ROXIO_UDF3,
+    FLT_FSTYPE_TACIT,
+    FLT_FSTYPE_FS_REC,
+    FLT_FSTYPE_INCD,
+    FLT_FSTYPE_INCD_FAT,
+    FLT_FSTYPE_EXFAT,
+    FLT_FSTYPE_PSFS,
+    FLT_FSTYPE_GPFS,
+    FLT_FSTYPE_NPFS,
+    FLT_FSTYPE_MSFS,
+    FLT_FSTYPE_CSVFS,
+    FLT_FSTYPE_REFS,
+    FLT_FSTYPE_OPENAFS,
+    FLT_FSTYPE_CIMFS
+} FLT_FILESYSTEM_TYPE,
+    *PFLT_FILESYSTEM_TYPE;
+
+/* Major functions of operations that are no IRPs */
+#define IRP_MJ_ACQUIRE_FOR_SECTION_SYNCHRONIZATION 0xFF
+#define IRP_MJ_RELEASE_FOR_SECTION_SYNCHRONIZATION 0xFE
+#define IRP_MJ_ACQUIRE_FOR_MOD_WRITE               0xFD
+#define IRP_MJ_RELEASE_FOR_MOD_WRITE               0xFC
+#define IRP_MJ_ACQUIRE_FOR_CC_FLUSH                0xFB
+#define IRP_MJ_RELEASE_FOR_CC_FLUSH                0xFA
+#define IRP_MJ_QUERY_OPEN                          0xF9
+#define IRP_MJ_FAST_IO_CHECK_IF_POSSIBLE           0xF3
+#define IRP_MJ_NETWORK_QUERY_OPEN                  0xF2
+#define IRP_MJ_MDL_READ                            0xF1
+#define IRP_MJ_MDL_READ_COMPLETE                   0xF0
+#define IRP_MJ_PREPARE_MDL_WRITE                   0xEF
+#define IRP_MJ_MDL_WRITE_COMPLETE                  0xEE
+#define IRP_MJ_VOLUME_MOUNT                        0xED
+#define IRP_MJ_VOLUME_DISMOUNT                     0xEC
+#define IRP_MJ_OPERATION_END                       ((UCHAR)0x80)
+#define FLT_INTERNAL_OPERATION_COUNT               0x16
+
+typedef USHORT FLT_CONTEXT_TYPE;
+#define FLT_VOLUME_CONTEXT          0x0001
+#define FLT_INSTANCE_CONTEXT        0x0002
+#define FLT_FILE_CONTEXT            0x0004
+#define FLT_STREAM_CONTEXT          0x0008
+#define FLT_STREAMHANDLE_CONTEXT    0x0010
+#define FLT_TRANSACTION_CONTEXT     0x0020
+#define FLT_SECTION_CONTEXT         0x0040
+#define FLT_ALL_CONTEXTS            0x007F
+#define FLT_CONTEXT_END             0xFFFF
+#define FLT_VARIABLE_SIZED_CONTEXTS ((SIZE_T) - 1)
+
+typedef enum _FLT_SET_CONTEXT_OPERATION {
+    FLT_SET_CONTEXT_REPLACE_IF_EXISTS,
+    FLT_SET_CONTEXT_KEEP_IF_EXISTS
+} FLT_SET_CONTEXT_OPERATION,
+    *PFLT_SET_CONTEXT_OPERATION;
+
+typedef enum _FLT_PREOP_CALLBACK_STATUS {
+    FLT_PREOP_SUCCESS_WITH_CALLBACK,
+    FLT_PREOP_SUCCESS_NO_CALLBACK,
+    FLT_PREOP_PENDING,
+    FLT_PREOP_DISALLOW_FASTIO,
+    FLT_PREOP_COMPLETE,
+    FLT_PREOP_SYNCHRONIZE,
+    FLT_PREOP_DISALLOW_FSFILTER_IO
+} FLT_PREOP_CALLBACK_STATUS,
+    *PFLT_PREOP_CALLBACK_STATUS;
+
+typedef enum _FLT_POSTOP_CALLBACK_STATUS {
+    FLT_POSTOP_FINISHED_PROCESSING,
+    FLT_POSTOP_MORE_PROCESSING_REQUIRED,
+    FLT_POSTOP_DISALLOW_FSFILTER_IO
+} FLT_POSTOP_CALLBACK_STATUS,
+    *PFLT_POSTOP_CALLBACK_STATUS;
+
+typedef struct _FLT_VOLUME_PROPERTIES {
+    DEVICE_TYPE DeviceType;
+    ULONG DeviceCharacteristics;
+    ULONG DeviceObjectFlags;
+    ULONG AlignmentRequirement;
+    USHORT SectorSize;
+    USHORT Flags;
+    UNICODE_STRING FileSystemDriverName;
+    UNICODE_STRING FileSystemDeviceName;
+    UNICODE_STRING RealDeviceName;
+} FLT_VOLUME_PROPERTIES, *PFLT_VOLUME_PROPERTIES;
+
+typedef struct _FLT_NAME_CONTROL {
+    UNICODE_STRING Name;
+} FLT_NAME_CONTROL, *PFLT_NAME_CONTROL;
+
+/* What a parsed name consists of; all strings are parts of Name's buffer. */
+typedef USHORT FLT_FILE_NAME_PARSED_FLAGS;
+#define FLTFL_FILE_NAME_PARSED_FINAL_COMPONENT 0x0001
+#define FLTFL_FILE_NAME_PARSED_EXTENSION       0x0002
+#define FLTFL_FILE_NAME_PARSED_STREAM          0x0004
+#define FLTFL_FILE_NAME_PARSED_PARENT_DIR      0x0008
+typedef ULONG FLT_FILE_NAME_OPTIONS;
+#define FLT_VALID_FILE_NAME_FORMATS                   0x000000FF
+#define FLT_FILE_NAME_NORMALIZED                      0x00000001
+#define FLT_FILE_NAME_OPENED                          0x00000002
+#define FLT_FILE_NAME_SHORT                           0x00000003
+#define FLT_VALID_FILE_NAME_QUERY_METHODS             0x0000FF00
+#define FLT_FILE_NAME_QUERY_DEFAULT                   0x00000100
+#define FLT_FILE_NAME_QUERY_CACHE_ONLY                0x00000200
+#define FLT_FILE_NAME_QUERY_FILESYSTEM_ONLY           0x00000300
+#define FLT_FILE_NAME_QUERY_ALWAYS_ALLOW_CACHE_LOOKUP 0x00000400
+#define FLT_VALID_FILE_NAME_FLAGS                     0xFF000000
+#define FLT_FILE_NAME_REQUEST_FROM_CURRENT_PROVIDER   0x01000000
+#define FLT_FILE_NAME_DO_NOT_CACHE                    0x02000000
+#define FLT_FILE_NAME_ALLOW_QUERY_ON_REPARSE          0x04000000
+#define FltGetFileNameFormat(options)                 ((options) & FLT_VALID_FILE_NAME_FORMATS)
+#define FltGetFileNameQueryMethod(options)            ((options) & FLT_VALID_FILE_NAME_QUERY_METHODS)
+
+typedef struct _FLT_FILE_NAME_INFORMATION {
+    USHORT Size;
+    FLT_FILE_NAME_PARSED_FLAGS NamesParsed;
+    FLT_FILE_NAME_OPTIONS Format;
+    UNICODE_STRING Name;
+    UNICODE_STRING Volume;
+    UNICODE_STRING Share;
+    UNICODE_STRING Extension;
+    UNICODE_STRING Stream;
+    UNICODE_STRING FinalComponent;
+    UNICODE_STRING ParentDir;
+} FLT_FILE_NAME_INFORMATION, *PFLT_FILE_NAME_INFORMATION;
