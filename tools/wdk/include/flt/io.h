@@ -145,6 +145,17 @@ NTKERNELAPI NTSTATUS NTAPI FltSetVolumeInformation(PFLT_INSTANCE Instance,
                                                    ULONG Length,
                                                    FS_INFORMATION_CLASS FsInformationClass);
 
+NTKERNELAPI NTSTATUS NTAPI FltQueryQuotaInformationFile(
+    PFLT_INSTANCE Instance, PFILE_OBJECT FileObject, _Out_ PIO_STATUS_BLOCK IoStatusBlock,
+    _Out_writes_bytes_to_(Length, *LengthReturned) PVOID Buffer, ULONG Length,
+    BOOLEAN ReturnSingleEntry, _In_reads_bytes_opt_(SidListLength) PVOID SidList,
+    ULONG SidListLength, _In_opt_ PSID StartSid, BOOLEAN RestartScan,
+    _Out_opt_ PULONG LengthReturned);
+NTKERNELAPI NTSTATUS NTAPI FltSetQuotaInformationFile(PFLT_INSTANCE Instance,
+                                                      PFILE_OBJECT FileObject,
+                                                      _In_reads_bytes_(Length) PVOID Buffer,
+                                                      ULONG Length);
+
 /* Controls */
 NTKERNELAPI NTSTATUS NTAPI
 FltFsControlFile(PFLT_INSTANCE Instance, PFILE_OBJECT FileObject, ULONG FsControlCode,

@@ -302,6 +302,23 @@ typedef struct _FILE_GET_EA_INFORMATION {
 
 #define FILE_NEED_EA 0x00000080
 
+/* Quotas */
+typedef struct _FILE_QUOTA_INFORMATION {
+    ULONG NextEntryOffset;
+    ULONG SidLength;
+    LARGE_INTEGER ChangeTime;
+    LARGE_INTEGER QuotaUsed;
+    LARGE_INTEGER QuotaThreshold;
+    LARGE_INTEGER QuotaLimit;
+    SID Sid;
+} FILE_QUOTA_INFORMATION, *PFILE_QUOTA_INFORMATION;
+
+typedef struct _FILE_GET_QUOTA_INFORMATION {
+    ULONG NextEntryOffset;
+    ULONG SidLength;
+    SID Sid;
+} FILE_GET_QUOTA_INFORMATION, *PFILE_GET_QUOTA_INFORMATION;
+
 /* Change notification */
 #define FILE_NOTIFY_CHANGE_FILE_NAME       0x00000001
 #define FILE_NOTIFY_CHANGE_DIR_NAME        0x00000002

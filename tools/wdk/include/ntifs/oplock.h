@@ -3,24 +3,15 @@
  */
 #pragma once
 
-#define FSCTL_REQUEST_OPLOCK_LEVEL_1                                                               \
-    CTL_CODE(FILE_DEVICE_FILE_SYSTEM, 0, METHOD_BUFFERED, FILE_ANY_ACCESS)
-#define FSCTL_REQUEST_OPLOCK_LEVEL_2                                                               \
-    CTL_CODE(FILE_DEVICE_FILE_SYSTEM, 1, METHOD_BUFFERED, FILE_ANY_ACCESS)
-#define FSCTL_REQUEST_BATCH_OPLOCK                                                                 \
-    CTL_CODE(FILE_DEVICE_FILE_SYSTEM, 2, METHOD_BUFFERED, FILE_ANY_ACCESS)
-#define FSCTL_OPLOCK_BREAK_ACKNOWLEDGE                                                             \
-    CTL_CODE(FILE_DEVICE_FILE_SYSTEM, 3, METHOD_BUFFERED, FILE_ANY_ACCESS)
-#define FSCTL_OPBATCH_ACK_CLOSE_PENDING                                                            \
-    CTL_CODE(FILE_DEVICE_FILE_SYSTEM, 4, METHOD_BUFFERED, FILE_ANY_ACCESS)
-#define FSCTL_OPLOCK_BREAK_NOTIFY                                                                  \
-    CTL_CODE(FILE_DEVICE_FILE_SYSTEM, 5, METHOD_BUFFERED, FILE_ANY_ACCESS)
-#define FSCTL_OPLOCK_BREAK_ACK_NO_2                                                                \
-    CTL_CODE(FILE_DEVICE_FILE_SYSTEM, 20, METHOD_BUFFERED, FILE_ANY_ACCESS)
-#define FSCTL_REQUEST_FILTER_OPLOCK                                                                \
-    CTL_CODE(FILE_DEVICE_FILE_SYSTEM, 23, METHOD_BUFFERED, FILE_ANY_ACCESS)
-#define FSCTL_REQUEST_OPLOCK                                                                       \
-    CTL_CODE(FILE_DEVICE_FILE_SYSTEM, 144, METHOD_BUFFERED, FILE_ANY_ACCESS)
+#define FSCTL_REQUEST_OPLOCK_LEVEL_1    0x00090000
+#define FSCTL_REQUEST_OPLOCK_LEVEL_2    0x00090004
+#define FSCTL_REQUEST_BATCH_OPLOCK      0x00090008
+#define FSCTL_OPLOCK_BREAK_ACKNOWLEDGE  0x0009000C
+#define FSCTL_OPBATCH_ACK_CLOSE_PENDING 0x00090010
+#define FSCTL_OPLOCK_BREAK_NOTIFY       0x00090014
+#define FSCTL_OPLOCK_BREAK_ACK_NO_2     0x00090050
+#define FSCTL_REQUEST_FILTER_OPLOCK     0x0009005C
+#define FSCTL_REQUEST_OPLOCK            0x00090240
 
 /* IoStatus.Information of a legacy request that is completed */
 #define FILE_OPLOCK_BROKEN_TO_LEVEL_2 0x00000007
