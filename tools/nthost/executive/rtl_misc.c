@@ -85,6 +85,8 @@ BOOLEAN NTAPI ExIsProcessorFeaturePresent(ULONG ProcessorFeature)
     case 10: /* PF_XMMI64_INSTRUCTIONS_AVAILABLE */
     case 14: /* PF_COMPARE_EXCHANGE128 */
         return TRUE;
+    case PF_SSE4_2_INSTRUCTIONS_AVAILABLE:
+        return __builtin_cpu_supports("sse4.2") != 0;
     default:
         return FALSE;
     }

@@ -580,6 +580,7 @@ NTKERNELAPI KPROCESSOR_MODE NTAPI ExGetPreviousMode(VOID);
 NTKERNELAPI NTSTATUS NTAPI ExUuidCreate(_Out_ GUID *Uuid);
 NTKERNELAPI VOID NTAPI ExSystemTimeToLocalTime(PLARGE_INTEGER SystemTime,
                                                _Out_ PLARGE_INTEGER LocalTime);
+#define PF_SSE4_2_INSTRUCTIONS_AVAILABLE 38
 NTKERNELAPI BOOLEAN NTAPI ExIsProcessorFeaturePresent(ULONG ProcessorFeature);
 #define DrvRtPoolNxOptIn                 0x1
 #define ExInitializeDriverRuntime(flags) ((void)(flags))
