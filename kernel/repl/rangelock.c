@@ -1,0 +1,213 @@
+/*
+ * Range locks: see rangelock.h.
+ *
+ * Invariant, under the lock: a range's Ahead is the number of ranges before it in the list that
+ * overlap it.
+ */
+#include "rangelock.h"
+
+#define RplRangeOf(Entry) CONTAINING_RECORD(Entry, RPL_RANGE, Link)
+
+FORCEINLINE BOOLEAN RplRangeOverlaps(_In_ const RPL_RANGE *Range, _In_ UINT64 Start,
+                                     _In_ UINT64 End)
+{
+    return Range->Start < End && Start < Range->End;
+}
+
+VOID RplRangesInitialize(_Out_ RPL_RANGES *Ranges)
+{
+    KeInitializeSpinLock(&Ranges->Lock);
+    InitializeListHead(&Ranges->List);
+}
+
+/* Lock held. */
+static ULONG RplRangeConflicts(_In_ const RPL_RANGES *Ranges, _In_ UINT64 Start, _In_ UINT64 End)
+{
+    ULONG count = 0;
+
+    for (const LIST_ENTRY *entry = Ranges->List.Flink; entry != &Ranges->List; entry = entry->Flink)
+    {
+        count += RplRangeOverlaps(RplRangeOf(entry), Start, End);
+    }
+    return count;
+}
+
+/* Lock held. */
+static VOID RplRangeEnter(_Inout_ RPL_RANGES *Ranges, _Out_ RPL_RANGE *Range, _In_ UINT64 Start,
+                          _In_ UINT64 End, _In_ ULONG Ahead)
+{
+    Range->Start = Start;
+    Range->End = End;
+    Range->CoverStart = 0;
+    Range->CoverEnd = 0;
+    Range->Ahead = Ahead;
+    Range->Waited = Ahead != 0;
+    InsertTailList(&Ranges->List, &Range->Link);
+}
+
+/* Lock held. Wakes those who waited for no other. Who wakes can only touch the list after us. */
+static VOID RplRangeLeave(_Inout_ RPL_RANGES *Ranges, _Inout_ RPL_RANGE *Range)
+{
+    for (LIST_ENTRY *entry = Range->Link.Flink; entry != &Ranges->List; entry = entry->Flink)
+    {
+        RPL_RANGE *later = RplRangeOf(entry);
+
+        if (RplRangeOverlaps(later, Range->Start, Range->End))
+        {
+            later->Ahead -= 1;
+            if (later->Ahead == 0)
+            {
+                KeSetEvent(&later->Granted, IO_NO_INCREMENT, FALSE);
+            }
+        }
+    }
+    RemoveEntryList(&Range->Link);
+}
+
+_Success_(return) BOOLEAN RplRangeTryAcquire(_Inout_ RPL_RANGES *Ranges, _Out_ RPL_RANGE *Range,
+                                             _In_ UINT64 Start, _In_ UINT64 End)
+{
+    KLOCK_QUEUE_HANDLE handle;
+    BOOLEAN taken;
+
+    KeAcquireInStackQueuedSpinLock(&Ranges->Lock, &handle);
+    taken = RplRangeConflicts(Ranges, Start, End) == 0;
+    if (taken)
+    {
+        RplRangeEnter(Ranges, Range, Start, End, 0);
+    }
+    KeReleaseInStackQueuedSpinLock(&handle);
+    return taken;
+}
+
+_Success_(return) BOOLEAN
+    RplRangeAcquire(_Inout_ RPL_RANGES *Ranges, _Out_ RPL_RANGE *Range, _In_ UINT64 Start,
+                    _In_ UINT64 End, _In_opt_ const LARGE_INTEGER *Timeout)
+{
+    LARGE_INTEGER timeout = {.QuadPart = 0};
+    KLOCK_QUEUE_HANDLE handle;
+    ULONG ahead;
+    BOOLEAN held;
+
+    KeAcquireInStackQueuedSpinLock(&Ranges->Lock, &handle);
+    ahead = RplRangeConflicts(Ranges, Start, End);
+    if (ahead != 0)
+    {
+        KeInitializeEvent(&Range->Granted, NotificationEvent, FALSE);
+    }
+    RplRangeEnter(Ranges, Range, Start, End, ahead);
+    KeReleaseInStackQueuedSpinLock(&handle);
+    if (ahead == 0)
+    {
+        return TRUE;
+    }
+
+    if (Timeout != NULL)
+    {
+        timeout = *Timeout;
+    }
+    if (KeWaitForSingleObject(&Range->Granted, Executive, KernelMode, FALSE,
+                              Timeout != NULL ? &timeout : NULL) == STATUS_SUCCESS)
+    {
+        return TRUE;
+    }
+    KeAcquireInStackQueuedSpinLock(&Ranges->Lock, &handle);
+    held = Range->Ahead == 0; /* granted just after the wait was over */
+    if (!held)
+    {
+        RplRangeLeave(Ranges, Range);
+    }
+    KeReleaseInStackQueuedSpinLock(&handle);
+    return held;
+}
+
+VOID RplRangeRelease(_Inout_ RPL_RANGES *Ranges, _Inout_ RPL_RANGE *Range)
+{
+    KLOCK_QUEUE_HANDLE handle;
+
+    KeAcquireInStackQueuedSpinLock(&Ranges->Lock, &handle);
+    NT_ASSERT(Range->Ahead == 0);
+    RplRangeLeave(Ranges, Range);
+    KeReleaseInStackQueuedSpinLock(&handle);
+}
+
+VOID RplRangeCover(_Inout_ RPL_RANGES *Ranges, _Inout_ RPL_RANGE *Range, _In_ UINT64 Start,
+                   _In_ UINT64 End)
+{
+    KLOCK_QUEUE_HANDLE handle;
+
+    KeAcquireInStackQueuedSpinLock(&Ranges->Lock, &handle);
+    Range->CoverStart = Start;
+    Range->CoverEnd = End;
+    KeReleaseInStackQueuedSpinLock(&handle);
+}
+
+VOID RplRangesFreeze(_Inout_ RPL_RANGES *Ranges, _Out_ PKLOCK_QUEUE_HANDLE Handle)
+{
+    KeAcquireInStackQueuedSpinLock(&Ranges->Lock, Handle);
+}
+
+VOID RplRangesThaw(_Inout_ PKLOCK_QUEUE_HANDLE Handle)
+{
+    KeReleaseInStackQueuedSpinLock(Handle);
+}
+
+const RPL_RANGE *RplRangeNext(_In_ const RPL_RANGES *Ranges, _In_opt_ const RPL_RANGE *Previous,
+                              _In_ UINT64 Start, _In_ UINT64 End)
+{
+    const LIST_ENTRY *entry = Previous == NULL ? Ranges->List.Flink : Previous->Link.Flink;
+
+    for (; entry != &Ranges->List; entry = entry->Flink)
+    {
+        const RPL_RANGE *range = RplRangeOf(entry);
+
+        if (range->Ahead == 0 && RplRangeOverlaps(range, Start, End))
+        {
+            return range;
+        }
+    }
+    return NULL;
+}
+
+/* The end of what covers At: At itself if nothing does. */
+static UINT64 RplRangeCoveredTo(_In_ const RPL_RANGES *Ranges, _In_ UINT64 At)
+{
+    const LIST_ENTRY *entry = Ranges->List.Flink;
+
+    while (entry != &Ranges->List)
+    {
+        const RPL_RANGE *range = RplRangeOf(entry);
+
+        entry = entry->Flink;
+        if (range->CoverStart <= At && At < range->CoverEnd)
+        {
+            At = range->CoverEnd;
+            entry = Ranges->List.Flink; /* another one may go on from here */
+        }
+    }
+    return At;
+}
+
+_Success_(return) BOOLEAN RplRangeGap(_In_ const RPL_RANGES *Ranges, _Inout_ UINT64 *Start,
+                                      _In_ UINT64 End, _Out_ UINT64 *Stop)
+{
+    UINT64 start = RplRangeCoveredTo(Ranges, *Start);
+
+    *Stop = End;
+    if (start >= End)
+    {
+        return FALSE;
+    }
+    for (const LIST_ENTRY *entry = Ranges->List.Flink; entry != &Ranges->List; entry = entry->Flink)
+    {
+        const RPL_RANGE *range = RplRangeOf(entry);
+
+        if (range->CoverStart < range->CoverEnd && range->CoverStart > start &&
+            range->CoverStart < *Stop)
+        {
+            *Stop = range->CoverStart;
+        }
+    }
+    *Start = start;
+    return TRUE;
+}
