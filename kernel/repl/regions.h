@@ -10,3 +10,6 @@
  * all of it counts as dirty. STATUS_SUCCESS in both cases. PASSIVE_LEVEL, not in paging I/O. */
 _IRQL_requires_(PASSIVE_LEVEL) NTSTATUS
     RplRegionsActivate(_In_ const UINT8 *FileId, UINT64 Offset, UINT64 Length);
+
+/* Bits that are set, and the last failure of the log. IRQL <= DISPATCH_LEVEL. */
+VOID RplRegionsStatus(_Out_ UINT32 *Active, _Out_ UINT32 *Status);

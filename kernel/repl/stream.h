@@ -4,10 +4,10 @@
  * An operation reserves a slot before it goes down, and commits or aborts it when it has completed.
  * The slot has the record's number and its memory, in one of three places, which Repl's state says
  * (REPL_STATE): the lent ring; the staging memory, which the journal's thread writes to disk; or
- * nowhere, then only what becomes dirty is marked, at RplReserve. Number and place are given
- * together under one spin lock, so that records lie in each place in the order of their numbers.
- * Completed slots leave in that order: the frontier (CompletedSequence, Head of the ring) stops at
- * the first that is still in flight.
+ * nowhere, then only what becomes dirty is marked, at RplReserve, and no number is used. Number and
+ * place are given together under one spin lock, so that records lie in each place in the order of
+ * their numbers. Completed slots leave in that order: the frontier (CompletedSequence, Head of the
+ * ring) stops at the first that is still in flight.
  *
  * Changes of place happen between two reservations:
  *   Ring -> Journal    the ring has no room, is revoked or its reader's handle closes; slots in
@@ -39,6 +39,7 @@ typedef struct RPL_INTENT
     UINT64 Range;
     UINT64 Bracket;
     ULONG DataBytes;   /* room for data, which the caller fills before RplCommit */
+    UINT32 Reason;     /* with OPEN and no Bracket: REPL_BRACKET_REASON; 0: as the type says */
     BOOLEAN NoDisk;    /* must not lie in the journal (EFS): dirty instead */
     BOOLEAN NamesOnly; /* nothing of the file's data: dirty means REPL_DIRTY_NAMES */
 } RPL_INTENT;
@@ -52,14 +53,20 @@ struct RPL_SLOT
     UCHAR *Data;         /* in it; NULL likewise */
     PMDL DataMdl;        /* of Data where DataBytes > 0 and the caller asked by RplSlotMdl */
     ULONG DataBytes;
-    ULONG Place; /* the stream's own */
+
+    /* The stream's own. */
+    UINT64 End; /* position behind it in its place */
+    ULONG Room;
+    ULONG NameLength;
+    UINT32 Place;
+    BOOLEAN Opens; /* a bracket of this number */
     BOOLEAN Ended;
 };
 
 /*
- * A number and a place for what Intent says. Never fails: where nothing can be recorded, *Slot has
- * no Record and what changes is marked dirty. (NULL: not even a slot was to be had; what changes is
- * marked dirty, and Commit and Abort take NULL.)
+ * A number and a place for what Intent says. Never fails: where nothing can be recorded, the slot
+ * has no Record and no Sequence, and what changes is marked dirty; it still has to be committed or
+ * aborted. NULL: nothing is captured now (role, no sets); Commit and Abort take NULL.
  */
 _IRQL_requires_max_(DISPATCH_LEVEL) RPL_SLOT *RplReserve(_In_ const RPL_INTENT *Intent);
 
@@ -75,7 +82,8 @@ _IRQL_requires_max_(DISPATCH_LEVEL) VOID
 /* It did not. */
 _IRQL_requires_max_(DISPATCH_LEVEL) VOID RplAbort(_In_opt_ RPL_SLOT *Slot);
 
-/* The number that all operations up to now have at most: a flush waits for its acknowledgement. */
+/* The number that all operations up to now have at most: a flush waits for its acknowledgement.
+ * While the state is Dirty, the number of the ReplRecordLost that will end it. */
 _IRQL_requires_max_(DISPATCH_LEVEL) UINT64 RplLastSequence(VOID);
 
 /* Waits until the backups have all up to Sequence (REPL_IOCTL_ACKNOWLEDGE). STATUS_IO_TIMEOUT after

@@ -1,0 +1,438 @@
+/*
+ * Role, epoch and numbers, durable.
+ *
+ * One value in the driver's persistent registry state has it all; it is replaced as a whole and the
+ * hive flushed, so after a power cut there is the old one or the new one.
+ *
+ *   Lease   no number above it has ever been given out. It is raised in steps before they are used;
+ *           where the driver did not end in an orderly way, the numbers go on above it.
+ *   Clean   the driver ended in an orderly way, at Last, with all acknowledged, no bracket open and
+ *           nothing dirty. Cleared before anything is captured.
+ *
+ * Each time a driver begins to capture, the stream has a ReplRecordStart; where what happened
+ * before may not have been recorded (a crash, a pause as ReplRoleNone), it opens a bracket of all
+ * sets.
+ */
+#include "role.h"
+
+#include "brackets.h"
+#include "config.h"
+#include "drain.h"
+#include "lost.h"
+#include "ring.h"
+#include "state.h"
+#include "wait.h"
+
+#define RPL_DURABLE_VERSION 1
+
+typedef struct RPL_DURABLE_STATE
+{
+    UINT32 Version;
+    UINT32 Role;
+    UINT64 Epoch;
+    UINT64 Lease;
+    UINT64 Last;         /* if Clean */
+    UINT64 Acknowledged; /* at least */
+    UINT32 Clean;
+    UINT32 Captured; /* something was, since the stream began */
+    UINT8 StreamId[16];
+} RPL_DURABLE_STATE;
+
+static struct
+{
+    HANDLE Key;
+    KMUTEX Lock; /* of State and the value */
+    RPL_DURABLE_STATE State;
+    volatile UINT32 Role;
+    BOOLEAN Paused; /* captured once in this life, and does not now */
+} Role;
+
+static const UNICODE_STRING RplStateName = RTL_CONSTANT_STRING(L"Stream");
+
+static VOID RplRoleLock(VOID)
+{
+    (VOID) KeWaitForSingleObject(&Role.Lock, Executive, KernelMode, FALSE, NULL);
+}
+
+static VOID RplRoleUnlock(VOID)
+{
+    (VOID) KeReleaseMutex(&Role.Lock, FALSE);
+}
+
+UINT32 RplRole(VOID)
+{
+    return ReadULongAcquire((volatile ULONG *)&Role.Role);
+}
+
+UINT64 RplEpoch(VOID)
+{
+    return ReadULong64Acquire(&Role.State.Epoch);
+}
+
+/* On disk, or nothing has changed. Under Role.Lock. */
+static NTSTATUS RplRoleWrite(_In_ const RPL_DURABLE_STATE *State)
+{
+    NTSTATUS status = ZwSetValueKey(Role.Key, (PUNICODE_STRING)&RplStateName, 0, REG_BINARY,
+                                    (PVOID)State, sizeof(*State));
+
+    if (NT_SUCCESS(status))
+    {
+        status = ZwFlushKey(Role.Key);
+    }
+    if (NT_SUCCESS(status))
+    {
+        Role.State = *State;
+    }
+    return status;
+}
+
+NTSTATUS RplRoleLoad(VOID)
+{
+    union
+    {
+        KEY_VALUE_PARTIAL_INFORMATION Information;
+        UCHAR Bytes[FIELD_OFFSET(KEY_VALUE_PARTIAL_INFORMATION, Data) + sizeof(RPL_DURABLE_STATE)];
+    } value;
+    NTSTATUS status;
+    ULONG bytes;
+
+    RtlZeroMemory(&Role, sizeof(Role));
+    KeInitializeMutex(&Role.Lock, 0);
+    status = IoOpenDriverRegistryKey(Repl.DriverObject, DriverRegKeyPersistentState,
+                                     KEY_READ | KEY_WRITE, 0, &Role.Key);
+    if (!NT_SUCCESS(status))
+    {
+        Role.Key = NULL;
+        return status;
+    }
+    status = ZwQueryValueKey(Role.Key, (PUNICODE_STRING)&RplStateName, KeyValuePartialInformation,
+                             &value, sizeof(value), &bytes);
+    if (status == STATUS_OBJECT_NAME_NOT_FOUND)
+    {
+        Role.State.Version = RPL_DURABLE_VERSION;
+        Role.State.Clean = 1;
+        return STATUS_SUCCESS;
+    }
+    if (!NT_SUCCESS(status))
+    {
+        return status;
+    }
+    if (value.Information.Type != REG_BINARY || value.Information.DataLength != sizeof(Role.State))
+    {
+        return STATUS_REGISTRY_CORRUPT;
+    }
+    RtlCopyMemory(&Role.State, value.Information.Data, sizeof(Role.State));
+    return Role.State.Version == RPL_DURABLE_VERSION && Role.State.Role <= ReplRoleBackup
+               ? STATUS_SUCCESS
+               : STATUS_REGISTRY_CORRUPT;
+}
+
+VOID RplRoleClose(VOID)
+{
+    if (Role.Key != NULL)
+    {
+        (VOID) ZwClose(Role.Key);
+        Role.Key = NULL;
+    }
+}
+
+/* The stream begins here, in memory. Unclean: what came before may be missing. */
+static VOID RplRoleBegin(_In_ BOOLEAN Unclean)
+{
+    REPL_START start = {0};
+    RPL_INTENT intent = {.Type = ReplRecordStart, .DataBytes = sizeof(start)};
+    RPL_SLOT *slot;
+    ULONG wake = 0;
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    start.Previous = Stream.Last;
+    start.Unclean = Unclean;
+    RtlCopyMemory(start.StreamId, Role.State.StreamId, sizeof(start.StreamId));
+    if (Unclean)
+    {
+        intent.Flags = REPL_FLAG_OPEN;
+        intent.Reason = ReplBracketCrash;
+    }
+    Stream.Epoch = Role.State.Epoch;
+    Stream.Capturing = TRUE;
+    Stream.Lost = FALSE;
+    Stream.BaseAfter = Unclean ? Stream.Acknowledged : Stream.Last;
+    slot = RplPlace(&intent, &wake);
+    if (slot == NULL)
+    {
+        wake |= RplLose();
+    }
+    else
+    {
+        Stream.Base = slot->Sequence;
+    }
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    if (slot != NULL)
+    {
+        RplFill(slot, &intent, Role.State.Epoch);
+        RtlCopyMemory(slot->Data, &start, sizeof(start));
+        RplCommit(slot, sizeof(start), 0, 0);
+    }
+    RplWake(wake | RPL_WAKE_WAITERS);
+}
+
+static VOID RplRoleEnd(VOID)
+{
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    Role.Paused |= Stream.Capturing;
+    Stream.Capturing = FALSE;
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    RplWake(RPL_WAKE_WAITERS);
+}
+
+/*
+ * Begins or ends to capture, as role and configuration say. Sequence: the numbers go on above it, 0
+ * where they do as they are. Fresh: even if it captures now. Under Role.Lock; Next is what is to be
+ * durable, and its lease is made here.
+ */
+static NTSTATUS RplRoleApply(_Inout_ RPL_DURABLE_STATE *Next, _In_ UINT64 Sequence,
+                             _In_ BOOLEAN Fresh, _In_ BOOLEAN Unclean)
+{
+    const RPL_CONFIGURATION *configuration = RplConfigurationAcquire();
+    BOOLEAN capture = Next->Role == ReplRolePrimary && configuration->SetCount != 0;
+    BOOLEAN begins = capture && (Fresh || !Stream.Capturing);
+    NTSTATUS status;
+    KIRQL irql;
+
+    RplConfigurationRelease(configuration);
+    if (begins)
+    {
+        Sequence = RPL_MAX(Sequence, Stream.Last);
+        if (Sequence > MAXLONGLONG - RPL_LEASE_STEP)
+        {
+            return STATUS_INTEGER_OVERFLOW;
+        }
+        Next->Lease = RPL_MAX(Next->Lease, Sequence + RPL_LEASE_STEP);
+        Next->Clean = 0;
+        Next->Captured = 1;
+    }
+    status = RplRoleWrite(Next);
+    if (!NT_SUCCESS(status))
+    {
+        return status;
+    }
+    if (begins || !capture)
+    {
+        RplRoleEnd();
+    }
+    WriteULongRelease((volatile ULONG *)&Role.Role, Next->Role);
+    if (begins)
+    {
+        KeAcquireSpinLock(&Stream.Lock, &irql);
+        Stream.Last = Sequence;
+        if (IsListEmpty(&Stream.InFlight))
+        {
+            Stream.Completed = Sequence;
+        }
+        Stream.Lease = Next->Lease;
+        Stream.UncleanStart = Unclean;
+        KeReleaseSpinLock(&Stream.Lock, irql);
+        if (Unclean)
+        {
+            KeAcquireSpinLock(&Stream.Lock, &irql);
+            RplLostMarkHistory(Role.Paused);
+            KeReleaseSpinLock(&Stream.Lock, irql);
+        }
+        Role.Paused = FALSE;
+        RplRoleBegin(Unclean);
+    }
+    return STATUS_SUCCESS;
+}
+
+static BOOLEAN RplSameStream(_In_ const UINT8 *StreamId)
+{
+    return RtlEqualMemory(StreamId, Role.State.StreamId, sizeof(Role.State.StreamId));
+}
+
+BOOLEAN RplRoleAllowsStream(_In_ const UINT8 *StreamId)
+{
+    return RplSameStream(StreamId) || !Stream.Capturing;
+}
+
+/* A new stream: nothing of the old one counts. Under Role.Lock, and nothing is captured. */
+static NTSTATUS RplRoleNewStream(_Inout_ RPL_DURABLE_STATE *Next, _In_ const UINT8 *StreamId)
+{
+    NTSTATUS status = RplDrainReset();
+
+    if (!NT_SUCCESS(status))
+    {
+        return status;
+    }
+    RtlCopyMemory(Next->StreamId, StreamId, sizeof(Next->StreamId));
+    Next->Lease = 0;
+    Next->Last = 0;
+    Next->Acknowledged = 0;
+    Next->Clean = 1;
+    Next->Captured = 0;
+    Role.Paused = FALSE;
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS RplRoleConfigured(VOID)
+{
+    const RPL_CONFIGURATION *configuration = RplConfigurationAcquire();
+    RPL_DURABLE_STATE next;
+    NTSTATUS status = STATUS_SUCCESS;
+
+    RplRoleLock();
+    next = Role.State;
+    if (!RplSameStream(configuration->StreamId))
+    {
+        status = RplRoleNewStream(&next, configuration->StreamId);
+    }
+    if (NT_SUCCESS(status))
+    {
+        /* Sets that were not there before: whoever added them synchronises them. */
+        status = RplRoleApply(&next, 0, FALSE, Role.Paused);
+    }
+    RplRoleUnlock();
+    RplConfigurationRelease(configuration);
+    return status;
+}
+
+NTSTATUS RplRoleStart(VOID)
+{
+    const RPL_CONFIGURATION *configuration = RplConfigurationAcquire();
+    BOOLEAN unclean = Role.State.Captured && !Role.State.Clean;
+    RPL_DURABLE_STATE next;
+    NTSTATUS status = STATUS_SUCCESS;
+    UINT64 last;
+    KIRQL irql;
+
+    RplRoleLock();
+    next = Role.State;
+    if (!RplSameStream(configuration->StreamId))
+    {
+        /* Set just before the driver ended: what is durable of the stream is of the one before. */
+        status = RplRoleNewStream(&next, configuration->StreamId);
+        unclean = FALSE;
+    }
+    last = next.Clean ? next.Last : next.Lease;
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    Stream.Last = last;
+    Stream.Completed = last;
+    Stream.Acknowledged = next.Clean ? next.Last : next.Acknowledged;
+    Stream.Lease = next.Lease;
+    Stream.Epoch = next.Epoch;
+    Stream.UncleanStart = unclean;
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    if (NT_SUCCESS(status))
+    {
+        status = RplRoleApply(&next, 0, FALSE, unclean);
+    }
+    RplRoleUnlock();
+    RplConfigurationRelease(configuration);
+    return status;
+}
+
+_Use_decl_annotations_ NTSTATUS RplSetRole(RPL_CALL *Call)
+{
+    const REPL_ROLE *role = Call->Buffer;
+    RPL_DURABLE_STATE next;
+    BOOLEAN newer, unclean;
+    NTSTATUS status;
+
+    if (role->Reserved != 0)
+    {
+        return RplRefuse(Call, ReplRefusalReserved, STATUS_INVALID_PARAMETER);
+    }
+    if (role->Role > ReplRoleBackup)
+    {
+        return RplRefuse(Call, ReplRefusalRole, STATUS_INVALID_PARAMETER);
+    }
+    RplRoleLock();
+    next = Role.State;
+    newer = role->Epoch > next.Epoch;
+    if (role->Epoch == 0 || role->Epoch < next.Epoch)
+    {
+        RplRoleUnlock();
+        return RplRefuse(Call, ReplRefusalEpoch, STATUS_INVALID_PARAMETER);
+    }
+    if (role->Sequence != 0 && (role->Role != ReplRolePrimary || !newer))
+    {
+        RplRoleUnlock();
+        return RplRefuse(Call, ReplRefusalSequence, STATUS_INVALID_PARAMETER);
+    }
+    /* Where it is not said at which number the files stand, what happened since they were captured
+     * last is not known. */
+    unclean = role->Sequence == 0 && next.Role != ReplRolePrimary && next.Captured;
+    next.Role = role->Role;
+    next.Epoch = role->Epoch;
+    status = RplRoleApply(&next, role->Sequence, newer, unclean);
+    RplRoleUnlock();
+    if (!NT_SUCCESS(status))
+    {
+        return RplRefuseAt(
+            Call, status == STATUS_INTEGER_OVERFLOW ? ReplRefusalSequence : ReplRefusalNone, 0,
+            status, status);
+    }
+    RplDurableCancel();
+    return STATUS_SUCCESS;
+}
+
+VOID RplRoleRenew(VOID)
+{
+    RPL_DURABLE_STATE next;
+    BOOLEAN due;
+    UINT64 last, acknowledged;
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    last = Stream.Last;
+    acknowledged = Stream.Acknowledged;
+    due = Stream.Capturing && Stream.Lease - last <= RPL_LEASE_STEP / 2;
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    if (!due)
+    {
+        return;
+    }
+    RplRoleLock();
+    next = Role.State;
+    next.Lease = RPL_MAX(next.Lease, last + RPL_LEASE_STEP);
+    next.Acknowledged = acknowledged;
+    if (NT_SUCCESS(RplRoleWrite(&next)))
+    {
+        KeAcquireSpinLock(&Stream.Lock, &irql);
+        Stream.Lease = RPL_MAX(Stream.Lease, next.Lease);
+        KeReleaseSpinLock(&Stream.Lock, irql);
+    }
+    RplRoleUnlock();
+}
+
+VOID RplRoleRest(VOID)
+{
+    RPL_DURABLE_STATE next;
+    BOOLEAN clean;
+    KIRQL irql;
+
+    if (Role.Key == NULL)
+    {
+        return;
+    }
+    RplRoleLock();
+    next = Role.State;
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    clean = next.Captured && IsListEmpty(&Stream.InFlight) && Stream.Acknowledged == Stream.Last &&
+            Stream.BracketCount == 0 && RplLostNothing();
+    next.Last = Stream.Last;
+    next.Acknowledged = Stream.Acknowledged;
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    if (clean)
+    {
+        next.Clean = 1;
+        if (NT_SUCCESS(RplRoleWrite(&next)))
+        {
+            /* What comes now is not captured any more, but marked: clean no longer (regions.c). */
+            RplRoleEnd();
+        }
+    }
+    RplRoleUnlock();
+}
