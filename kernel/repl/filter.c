@@ -1,53 +1,112 @@
-/*
- * The minifilter: not registered with FltMgr in this build; the driver's other half.
- */
+/* Registration; see filter.h. */
 #include "filter.h"
 
-#include "sync.h"
+#include "change.h"
+#include "cleanup.h"
+#include "create.h"
+#include "flush.h"
+#include "fsctl.h"
+#include "gate.h"
+#include "setinfo.h"
+#include "volume.h"
+#include "write.h"
 
-static DRIVER_UNLOAD RplUnload;
+static NTSTATUS NTAPI RplFilterUnload(_In_ FLT_FILTER_UNLOAD_FLAGS Flags);
 
-_Use_decl_annotations_ static VOID RplUnload(PDRIVER_OBJECT DriverObject)
+static const FLT_CONTEXT_REGISTRATION RplContexts[] = {{.ContextType = FLT_INSTANCE_CONTEXT,
+                                                        .ContextCleanupCallback = RplVolumeCleanup,
+                                                        .Size = sizeof(RPL_VOLUME),
+                                                        .PoolTag = 'vlpR'},
+                                                       {.ContextType = FLT_STREAM_CONTEXT,
+                                                        .ContextCleanupCallback = RplFileCleanup,
+                                                        .Size = sizeof(RPL_FILE),
+                                                        .PoolTag = 'flpR'},
+                                                       {.ContextType = FLT_CONTEXT_END}};
+
+static const FLT_OPERATION_REGISTRATION RplOperationTable[] = {
+    {.MajorFunction = IRP_MJ_CREATE, .PreOperation = RplPreCreate, .PostOperation = RplPostCreate},
+    {.MajorFunction = IRP_MJ_WRITE, .PreOperation = RplPreWrite, .PostOperation = RplPostWrite},
+    {.MajorFunction = IRP_MJ_SET_INFORMATION,
+     .PreOperation = RplPreSetInformation,
+     .PostOperation = RplPostSetInformation},
+    {.MajorFunction = IRP_MJ_SET_SECURITY,
+     .PreOperation = RplPreSetSecurity,
+     .PostOperation = RplPostChange},
+    {.MajorFunction = IRP_MJ_SET_EA, .PreOperation = RplPreSetEa, .PostOperation = RplPostChange},
+    {.MajorFunction = IRP_MJ_FILE_SYSTEM_CONTROL,
+     .PreOperation = RplPreFsControl,
+     .PostOperation = RplPostFsControl},
+    {.MajorFunction = IRP_MJ_FLUSH_BUFFERS,
+     .PreOperation = RplPreFlush,
+     .PostOperation = RplPostFlush},
+    {.MajorFunction = IRP_MJ_CLEANUP,
+     .PreOperation = RplPreCleanup,
+     .PostOperation = RplPostCleanup},
+    {.MajorFunction = IRP_MJ_ACQUIRE_FOR_SECTION_SYNCHRONIZATION,
+     .PreOperation = RplPreAcquireForSection},
+    {.MajorFunction = IRP_MJ_PREPARE_MDL_WRITE, .PreOperation = RplPrePrepareMdlWrite},
+    {.MajorFunction = IRP_MJ_OPERATION_END}};
+
+static const FLT_REGISTRATION RplRegistration = {
+    .Size = sizeof(FLT_REGISTRATION),
+    .Version = FLT_REGISTRATION_VERSION,
+    .ContextRegistration = RplContexts,
+    .OperationRegistration = RplOperationTable,
+    .FilterUnloadCallback = RplFilterUnload,
+    .InstanceSetupCallback = RplInstanceSetup,
+    .InstanceQueryTeardownCallback = RplInstanceQueryTeardown,
+    .InstanceTeardownStartCallback = RplInstanceTeardownStart};
+
+_Use_decl_annotations_ static NTSTATUS NTAPI RplFilterUnload(FLT_FILTER_UNLOAD_FLAGS Flags)
 {
-    UNREFERENCED_PARAMETER(DriverObject);
+    PAGED_CODE();
+    UNREFERENCED_PARAMETER(Flags);
     RplDriverEnd();
+    return STATUS_SUCCESS;
 }
 
 NTSTATUS RplFilterRegister(VOID)
 {
-    Repl.DriverObject->DriverUnload = RplUnload;
-    return STATUS_SUCCESS;
-}
+    NTSTATUS status;
 
-VOID RplFilterUnregister(VOID)
-{
-}
-
-_Use_decl_annotations_ NTSTATUS RplFilterCheckVolume(const UNICODE_STRING *Volume)
-{
-    PDEVICE_OBJECT device;
-    PFILE_OBJECT file;
-    NTSTATUS status =
-        IoGetDeviceObjectPointer((PUNICODE_STRING)Volume, FILE_READ_ATTRIBUTES, &file, &device);
-
+    RplVolumesInitialize();
+    RplGateInitialize();
+    RplOperationsInitialize();
+    status = FltRegisterFilter(Repl.DriverObject, &RplRegistration, &Repl.Filter);
     if (NT_SUCCESS(status))
     {
-        ObDereferenceObject(file);
+        status = FltStartFiltering(Repl.Filter);
+        if (!NT_SUCCESS(status))
+        {
+            FltUnregisterFilter(Repl.Filter);
+        }
+    }
+    if (!NT_SUCCESS(status))
+    {
+        Repl.Filter = NULL;
+        RplOperationsDestroy();
     }
     return status;
 }
 
-_Use_decl_annotations_ NTSTATUS RplSyncFolder(RPL_CALL *Call)
+VOID RplFilterUnregister(VOID)
 {
-    return RplRefuse(Call, ReplRefusalFile, STATUS_NOT_SUPPORTED);
+    if (Repl.Filter != NULL)
+    {
+        FltUnregisterFilter(Repl.Filter);
+        Repl.Filter = NULL;
+        RplOperationsDestroy();
+    }
 }
 
-_Use_decl_annotations_ NTSTATUS RplSyncFile(RPL_CALL *Call)
+_Use_decl_annotations_ NTSTATUS RplFilterCheckVolume(const UNICODE_STRING *Volume)
 {
-    return RplRefuse(Call, ReplRefusalFile, STATUS_NOT_SUPPORTED);
-}
+    PFLT_INSTANCE instance = RplVolumeInstance(Volume);
 
-_Use_decl_annotations_ NTSTATUS RplSyncRange(RPL_CALL *Call)
-{
-    return RplRefuse(Call, ReplRefusalFile, STATUS_NOT_SUPPORTED);
+    if (instance == NULL)
+    {
+        return STATUS_NO_SUCH_DEVICE;
+    }
+    FltObjectDereference(instance);
+    return STATUS_SUCCESS;
 }

@@ -38,10 +38,9 @@ static VOID RplRangeEnter(_Inout_ RPL_RANGES *Ranges, _Out_ RPL_RANGE *Range, _I
 {
     Range->Start = Start;
     Range->End = End;
-    Range->CoverStart = 0;
-    Range->CoverEnd = 0;
     Range->Ahead = Ahead;
     Range->Waited = Ahead != 0;
+    Range->Touched = FALSE;
     InsertTailList(&Ranges->List, &Range->Link);
 }
 
@@ -131,83 +130,19 @@ VOID RplRangeRelease(_Inout_ RPL_RANGES *Ranges, _Inout_ RPL_RANGE *Range)
     KeReleaseInStackQueuedSpinLock(&handle);
 }
 
-VOID RplRangeCover(_Inout_ RPL_RANGES *Ranges, _Inout_ RPL_RANGE *Range, _In_ UINT64 Start,
-                   _In_ UINT64 End)
+VOID RplRangesTouch(_Inout_ RPL_RANGES *Ranges, _In_ UINT64 Start, _In_ UINT64 End)
 {
     KLOCK_QUEUE_HANDLE handle;
 
     KeAcquireInStackQueuedSpinLock(&Ranges->Lock, &handle);
-    Range->CoverStart = Start;
-    Range->CoverEnd = End;
-    KeReleaseInStackQueuedSpinLock(&handle);
-}
-
-VOID RplRangesFreeze(_Inout_ RPL_RANGES *Ranges, _Out_ PKLOCK_QUEUE_HANDLE Handle)
-{
-    KeAcquireInStackQueuedSpinLock(&Ranges->Lock, Handle);
-}
-
-VOID RplRangesThaw(_Inout_ PKLOCK_QUEUE_HANDLE Handle)
-{
-    KeReleaseInStackQueuedSpinLock(Handle);
-}
-
-const RPL_RANGE *RplRangeNext(_In_ const RPL_RANGES *Ranges, _In_opt_ const RPL_RANGE *Previous,
-                              _In_ UINT64 Start, _In_ UINT64 End)
-{
-    const LIST_ENTRY *entry = Previous == NULL ? Ranges->List.Flink : Previous->Link.Flink;
-
-    for (; entry != &Ranges->List; entry = entry->Flink)
+    for (LIST_ENTRY *entry = Ranges->List.Flink; entry != &Ranges->List; entry = entry->Flink)
     {
-        const RPL_RANGE *range = RplRangeOf(entry);
+        RPL_RANGE *range = RplRangeOf(entry);
 
         if (range->Ahead == 0 && RplRangeOverlaps(range, Start, End))
         {
-            return range;
+            range->Touched = TRUE;
         }
     }
-    return NULL;
-}
-
-/* The end of what covers At: At itself if nothing does. */
-static UINT64 RplRangeCoveredTo(_In_ const RPL_RANGES *Ranges, _In_ UINT64 At)
-{
-    const LIST_ENTRY *entry = Ranges->List.Flink;
-
-    while (entry != &Ranges->List)
-    {
-        const RPL_RANGE *range = RplRangeOf(entry);
-
-        entry = entry->Flink;
-        if (range->CoverStart <= At && At < range->CoverEnd)
-        {
-            At = range->CoverEnd;
-            entry = Ranges->List.Flink; /* another one may go on from here */
-        }
-    }
-    return At;
-}
-
-_Success_(return) BOOLEAN RplRangeGap(_In_ const RPL_RANGES *Ranges, _Inout_ UINT64 *Start,
-                                      _In_ UINT64 End, _Out_ UINT64 *Stop)
-{
-    UINT64 start = RplRangeCoveredTo(Ranges, *Start);
-
-    *Stop = End;
-    if (start >= End)
-    {
-        return FALSE;
-    }
-    for (const LIST_ENTRY *entry = Ranges->List.Flink; entry != &Ranges->List; entry = entry->Flink)
-    {
-        const RPL_RANGE *range = RplRangeOf(entry);
-
-        if (range->CoverStart < range->CoverEnd && range->CoverStart > start &&
-            range->CoverStart < *Stop)
-        {
-            *Stop = range->CoverStart;
-        }
-    }
-    *Start = start;
-    return TRUE;
+    KeReleaseInStackQueuedSpinLock(&handle);
 }

@@ -14,11 +14,10 @@
  * An operation that does not know where it will write (an append), or changes the size, takes
  * [x, RPL_RANGE_INFINITY).
  *
- * Paging writes take no range, for they may be what a holder waits for. They ask instead, while all
- * is frozen, which bytes are covered by operations under way: those carry their bytes in their own
- * records (RplRangeGap).
+ * Paging writes take no range, for they may be what a holder waits for. They tell the holders
+ * instead that their bytes were captured meanwhile (RplRangesTouch).
  *
- * The lock of a Ranges is a leaf but for what its freezer does; it raises to DISPATCH_LEVEL.
+ * The lock of a Ranges is a leaf; it raises to DISPATCH_LEVEL.
  */
 #pragma once
 
@@ -36,12 +35,11 @@ typedef struct RPL_RANGE
 {
     LIST_ENTRY Link;
     UINT64 Start;
-    UINT64 End; /* exclusive; an empty range conflicts with nothing */
-    UINT64 CoverStart;
-    UINT64 CoverEnd;
+    UINT64 End;  /* exclusive; an empty range conflicts with nothing */
     ULONG Ahead; /* ranges that came before and conflict; 0: held */
     BOOLEAN Waited;
-    KEVENT Granted; /* only if it waited */
+    BOOLEAN Touched; /* a paging write of its bytes was captured meanwhile */
+    KEVENT Granted;  /* only if it waited */
 } RPL_RANGE;
 
 _IRQL_requires_max_(DISPATCH_LEVEL) VOID RplRangesInitialize(_Out_ RPL_RANGES *Ranges);
@@ -63,25 +61,6 @@ _IRQL_requires_max_(APC_LEVEL) _Success_(return) BOOLEAN
 _IRQL_requires_max_(DISPATCH_LEVEL) VOID
     RplRangeRelease(_Inout_ RPL_RANGES *Ranges, _Inout_ RPL_RANGE *Range);
 
-/* The holder's record has the bytes [Start, End). Until then, none are covered. */
+/* Sets Touched of every held range that overlaps [Start, End). */
 _IRQL_requires_max_(DISPATCH_LEVEL) VOID
-    RplRangeCover(_Inout_ RPL_RANGES *Ranges, _Inout_ RPL_RANGE *Range, _In_ UINT64 Start,
-                  _In_ UINT64 End);
-
-/* From freeze to thaw nobody takes or gives back a range, and what is covered stays. For short
- * work; nothing that waits. */
-_IRQL_requires_max_(DISPATCH_LEVEL) VOID
-    RplRangesFreeze(_Inout_ RPL_RANGES *Ranges, _Out_ PKLOCK_QUEUE_HANDLE Handle);
-_IRQL_requires_(DISPATCH_LEVEL) VOID RplRangesThaw(_Inout_ PKLOCK_QUEUE_HANDLE Handle);
-
-/* Frozen: the next held range after Previous (NULL: the first) that overlaps [Start, End); NULL: no
- * more. */
-_IRQL_requires_(DISPATCH_LEVEL) const RPL_RANGE *RplRangeNext(_In_ const RPL_RANGES *Ranges,
-                                                              _In_opt_ const RPL_RANGE *Previous,
-                                                              _In_ UINT64 Start, _In_ UINT64 End);
-
-/* Frozen: the first stretch of [*Start, End) that no held range covers; *Start and *Stop are its
- * bounds. FALSE: all is covered. Go on with *Start = *Stop. */
-_IRQL_requires_(DISPATCH_LEVEL) _Success_(return) BOOLEAN
-    RplRangeGap(_In_ const RPL_RANGES *Ranges, _Inout_ UINT64 *Start, _In_ UINT64 End,
-                _Out_ UINT64 *Stop);
+    RplRangesTouch(_Inout_ RPL_RANGES *Ranges, _In_ UINT64 Start, _In_ UINT64 End);

@@ -14,11 +14,6 @@
 #define RPL_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define RPL_MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* An address so many bytes further on. */
-#define RPL_ADD(Pointer, Bytes) ((PVOID)((PUCHAR)(Pointer) + (Bytes)))
-
-#define RPL_TO_END MAXULONG64 /* a length: to the end of the file, wherever that is */
-
 /* 100 ns units in a millisecond. */
 #define RPL_MS 10000LL
 
@@ -29,6 +24,11 @@ FORCEINLINE UINT64 RplNow(VOID)
 
     return KeQueryInterruptTimePrecise(&counter);
 }
+
+/* An address so many bytes further on. */
+#define RPL_ADD(Pointer, Bytes) ((PVOID)((PUCHAR)(Pointer) + (Bytes)))
+
+#define RPL_TO_END MAXULONG64 /* a length: to the end of the file, wherever that is */
 
 typedef struct RPL_CONFIGURATION RPL_CONFIGURATION; /* config.h */
 

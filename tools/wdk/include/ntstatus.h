@@ -1396,6 +1396,7 @@
 
 /* NDIS */
 #define STATUS_NDIS_INDICATION_REQUIRED                      ((NTSTATUS)0x40230001)
+#define STATUS_TRANSACTIONAL_OPEN_NOT_ALLOWED                ((NTSTATUS)0xC019003F)
 #define STATUS_NDIS_CLOSING                                  ((NTSTATUS)0xC0230002)
 #define STATUS_NDIS_BAD_VERSION                              ((NTSTATUS)0xC0230004)
 #define STATUS_NDIS_BAD_CHARACTERISTICS                      ((NTSTATUS)0xC0230005)

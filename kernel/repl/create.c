@@ -1,0 +1,308 @@
+/*
+ * Opens.
+ *
+ * One that may create or empty a file passes the names gate, and is recorded when it has completed,
+ * for only then is it known what it did, and to which file. Whoever else opens the file for changes
+ * in between waits at the gate before its context is made, so nothing is recorded of a file before
+ * its creation.
+ *
+ * An open that emptied a file cannot be held off before it is known which file that is. What others
+ * have written to it since is recorded after the fact: the file is locked, and its present content
+ * follows the record of its emptying.
+ *
+ * A set's files on a backup are nobody's to change but replay's: opens that would are refused, and
+ * one that opens or creates only opens.
+ */
+#include "create.h"
+
+#include "gate.h"
+#include "metadata.h"
+#include "regions.h"
+#include "role.h"
+#include "trust.h"
+#include "volume.h"
+#include "write.h"
+
+#define RPL_CHANGING_ACCESS                                                                        \
+    (FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_EA | FILE_WRITE_ATTRIBUTES | DELETE |         \
+     WRITE_DAC | WRITE_OWNER | ACCESS_SYSTEM_SECURITY | MAXIMUM_ALLOWED | GENERIC_WRITE |          \
+     GENERIC_ALL)
+
+static ULONG RplDisposition(_In_ PFLT_CALLBACK_DATA Data)
+{
+    return Data->Iopb->Parameters.Create.Options >> 24;
+}
+
+/* The set that it is in, if it is what it is called: nobody knows before the open. A short name or
+ * an open by identity may be in any: SetId MAXULONG then. */
+static NTSTATUS RplOpenedPath(_In_ PFLT_CALLBACK_DATA Data, _Out_ RPL_PATH *Path)
+{
+    PFLT_FILE_NAME_INFORMATION information;
+    UNICODE_STRING name;
+    NTSTATUS status;
+    USHORT i;
+
+    RtlZeroMemory(Path, sizeof(*Path));
+    if (Data->Iopb->Parameters.Create.Options & FILE_OPEN_BY_FILE_ID)
+    {
+        Path->SetId = MAXULONG;
+        return STATUS_SUCCESS;
+    }
+    status = FltGetFileNameInformation(Data, FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT,
+                                       &information);
+    if (!NT_SUCCESS(status))
+    {
+        return status;
+    }
+    status = FltParseFileNameInformation(information);
+    if (NT_SUCCESS(status))
+    {
+        name = information->Name;
+        name.Length = (USHORT)(name.Length - information->Stream.Length);
+        status = RplPathOfName(&name, FALSE, 0, Path);
+        for (i = 0; NT_SUCCESS(status) && Path->SetId == 0 && i < name.Length / sizeof(WCHAR); i++)
+        {
+            Path->SetId = name.Buffer[i] == L'~' ? MAXULONG : 0;
+        }
+    }
+    FltReleaseFileNameInformation(information);
+    return status;
+}
+
+/* On a backup: TRUE if the open must fail. */
+static BOOLEAN RplRefuseCreate(_Inout_ PFLT_CALLBACK_DATA Data, _In_ const RPL_PATH *Path)
+{
+    if (Path->SetId == 0 || Path->SetId == MAXULONG || RplJudgePath(Path, Data) != RplForbid)
+    {
+        return FALSE;
+    }
+    if (RplDisposition(Data) == FILE_OPEN_IF)
+    {
+        Data->Iopb->Parameters.Create.Options =
+            (Data->Iopb->Parameters.Create.Options & 0x00FFFFFF) | (ULONG)FILE_OPEN << 24;
+        FltSetCallbackDataDirty(Data);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+_Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCreate(PFLT_CALLBACK_DATA Data,
+                                                              PCFLT_RELATED_OBJECTS FltObjects,
+                                                              PVOID *CompletionContext)
+{
+    const ACCESS_MASK access = Data->Iopb->Parameters.Create.SecurityContext->DesiredAccess;
+    const ULONG options = Data->Iopb->Parameters.Create.Options;
+    RPL_OPERATION *operation;
+    RPL_PATH path;
+    BOOLEAN refused;
+
+    PAGED_CODE();
+    *CompletionContext = NULL;
+    if (RplRole() == ReplRoleNone ||
+        (Data->Iopb->OperationFlags & (SL_OPEN_PAGING_FILE | SL_OPEN_TARGET_DIRECTORY)) ||
+        (FltObjects->FileObject->Flags & FO_VOLUME_OPEN) || !RplVolumeUsed(FltObjects->Instance))
+    {
+        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+    }
+    if (RplDisposition(Data) == FILE_OPEN && FltObjects->Transaction == NULL)
+    {
+        return (access & RPL_CHANGING_ACCESS) || (options & FILE_DELETE_ON_CLOSE)
+                   ? FLT_PREOP_SUCCESS_WITH_CALLBACK
+                   : FLT_PREOP_SUCCESS_NO_CALLBACK;
+    }
+    if (!NT_SUCCESS(RplOpenedPath(Data, &path)))
+    {
+        path.SetId = MAXULONG;
+    }
+    if (path.SetId != 0 && FltObjects->Transaction != NULL && (access & RPL_CHANGING_ACCESS))
+    {
+        /* What a transaction undoes would stay on the backup. */
+        RplPathFree(&path);
+        Data->IoStatus.Status = STATUS_TRANSACTIONAL_OPEN_NOT_ALLOWED;
+        Data->IoStatus.Information = 0;
+        return FLT_PREOP_COMPLETE;
+    }
+    refused = RplRefuseCreate(Data, &path);
+    operation = NULL;
+    if (!refused && path.SetId != 0)
+    {
+        operation = RplOperationNew();
+        if (operation != NULL)
+        {
+            operation->Gate = RplGateEnter(path.SetId == MAXULONG ? 0 : path.SetId);
+        }
+        else
+        {
+            RplMarkLost(0, NULL, 0, RPL_TO_END, TRUE);
+        }
+    }
+    RplPathFree(&path);
+    if (refused)
+    {
+        return RplRefuseOperation(Data);
+    }
+    *CompletionContext = operation;
+    return FLT_PREOP_SUCCESS_WITH_CALLBACK;
+}
+
+/* A file that is as it is now, without its data. */
+static NTSTATUS RplRecordMetadata(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ const RPL_FILE *File,
+                                  UINT16 Type, UINT16 Flags, _In_ const UNICODE_STRING *Name)
+{
+    RPL_METADATA_BUFFER metadata;
+    RPL_INTENT intent = RplIntent(File, Type);
+    NTSTATUS status = RplMetadataGet(FltObjects->Instance, FltObjects->FileObject, &metadata);
+
+    if (NT_SUCCESS(status))
+    {
+        intent.Flags |= Flags;
+        intent.NamesOnly = TRUE;
+        if (Name != NULL)
+        {
+            intent.Name = *Name;
+        }
+        RplRecord(&intent, metadata.Metadata, metadata.Bytes);
+        RplMetadataFree(&metadata);
+    }
+    return status;
+}
+
+/* A stream of a file: the file may be new, too. */
+static NTSTATUS RplRecordStreamCreated(_In_ PCFLT_RELATED_OBJECTS FltObjects,
+                                       _In_ const RPL_FILE *File, _In_ const UNICODE_STRING *Path)
+{
+    RPL_FILE whole = *File;
+    NTSTATUS status;
+
+    RtlZeroMemory(&whole.StreamName, sizeof(whole.StreamName));
+    status = RplRecordMetadata(FltObjects, &whole, ReplRecordFile, 0, Path);
+    return NT_SUCCESS(status) ? RplRecordMetadata(FltObjects, File, ReplRecordCreate, 0, NULL)
+                              : status;
+}
+
+static NTSTATUS RplRecordCreated(_In_ PFLT_CALLBACK_DATA Data,
+                                 _In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ const RPL_FILE *File)
+{
+    RPL_PATH path;
+    NTSTATUS status = RplPathOf(Data, &path);
+
+    if (NT_SUCCESS(status) && path.SetId == 0)
+    {
+        status = STATUS_OBJECT_NAME_NOT_FOUND;
+    }
+    if (NT_SUCCESS(status))
+    {
+        status = File->StreamName.Length != 0
+                     ? RplRecordStreamCreated(FltObjects, File, &path.Path)
+                     : RplRecordMetadata(FltObjects, File, ReplRecordCreate, 0, &path.Path);
+    }
+    RplPathFree(&path);
+    return status;
+}
+
+static NTSTATUS RplRecordEmptied(_In_ PCFLT_RELATED_OBJECTS FltObjects, _Inout_ RPL_FILE *File,
+                                 UINT16 Flags)
+{
+    FILE_STANDARD_INFORMATION standard;
+    RPL_OPERATION *lock = RplOperationNew();
+    NTSTATUS status = lock == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
+
+    if (NT_SUCCESS(status))
+    {
+        FltReferenceContext(File);
+        lock->File = File;
+        RplOperationLock(lock, &File->Data, 0, RPL_TO_END);
+        status = RplRecordMetadata(FltObjects, File, ReplRecordOverwrite, Flags, NULL);
+    }
+    if (NT_SUCCESS(status))
+    {
+        status = FltQueryInformationFile(FltObjects->Instance, FltObjects->FileObject, &standard,
+                                         sizeof(standard), FileStandardInformation, NULL);
+    }
+    if (NT_SUCCESS(status) && standard.EndOfFile.QuadPart != 0)
+    {
+        status = RplRecordRange(FltObjects->Instance, FltObjects->FileObject, File, 0,
+                                (UINT64)standard.EndOfFile.QuadPart, 0);
+    }
+    RplOperationEnd(lock);
+    return status;
+}
+
+static VOID RplCreated(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS FltObjects,
+                       _Inout_ RPL_FILE *File)
+{
+    NTSTATUS status = STATUS_SUCCESS;
+
+    switch (Data->IoStatus.Information)
+    {
+    case FILE_CREATED:
+        status = RplRecordCreated(Data, FltObjects, File);
+        break;
+    case FILE_OVERWRITTEN:
+        status = RplRecordEmptied(FltObjects, File, 0);
+        break;
+    case FILE_SUPERSEDED:
+        status = RplRecordEmptied(FltObjects, File, REPL_FLAG_SUPERSEDE);
+        break;
+    default:
+        break;
+    }
+    if (!NT_SUCCESS(status))
+    {
+        RplMarkLost(File->SetId, File->FileId, 0, RPL_TO_END, FALSE);
+        RplMarkLost(File->SetId, NULL, 0, RPL_TO_END, TRUE);
+    }
+}
+
+_Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCreate(PFLT_CALLBACK_DATA Data,
+                                                                PCFLT_RELATED_OBJECTS FltObjects,
+                                                                PVOID CompletionContext,
+                                                                FLT_POST_OPERATION_FLAGS Flags)
+{
+    RPL_OPERATION *operation = CompletionContext;
+    RPL_FILE *file = NULL;
+
+    if (!(Flags & FLTFL_POST_OPERATION_DRAINING) && NT_SUCCESS(Data->IoStatus.Status) &&
+        Data->IoStatus.Status != STATUS_REPARSE)
+    {
+        if (operation == NULL && (file = RplFileFind(FltObjects, NULL)) == NULL && RplGateEnter(0))
+        {
+            /* Whoever created it has been recorded. */
+            RplGateLeave();
+        }
+        if (file != NULL)
+        {
+            FltReleaseContext(file);
+        }
+        file = RplFileToChange(FltObjects, Data);
+    }
+    if (file != NULL)
+    {
+        switch (RplJudge(file, Data))
+        {
+        case RplCapture:
+            RplCreated(Data, FltObjects, file);
+            break;
+        case RplTouch:
+            /* A file comes with its copy, a folder by itself. */
+            if (file->Directory)
+            {
+                RplCreated(Data, FltObjects, file);
+            }
+            else if (Data->IoStatus.Information != FILE_OPENED)
+            {
+                InterlockedExchange(&file->Written, TRUE);
+            }
+            break;
+        default:
+            break;
+        }
+        if (Data->Iopb->Parameters.Create.Options & FILE_DELETE_ON_CLOSE)
+        {
+            InterlockedExchange(&file->MayBeDeleted, TRUE);
+        }
+        FltReleaseContext(file);
+    }
+    RplOperationEnd(operation);
+    return FLT_POSTOP_FINISHED_PROCESSING;
+}

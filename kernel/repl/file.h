@@ -1,0 +1,88 @@
+/*
+ * A file as REPL knows it: the context of each of its data streams (and of folders).
+ *
+ * It says whether the file is in a set, by its names and the rules. That changes with the
+ * configuration and with renames, of folders above it too: either moves RplMembershipEpoch, and the
+ * next operation at PASSIVE_LEVEL, but paging I/O, looks again. Paging I/O goes by what was found
+ * last.
+ */
+#pragma once
+
+#include "callback.h"
+#include "config.h"
+#include "rangelock.h"
+
+typedef struct RPL_FILE
+{
+    UINT8 FileId[16];
+    BOOLEAN Directory;
+    UNICODE_STRING StreamName; /* ":a"; empty: the unnamed data stream */
+    volatile LONG64 MembershipEpoch;
+    volatile UINT32 SetId; /* 0: in none */
+    volatile UINT32 Mode;  /* REPL_MODE of the set */
+    volatile BOOLEAN ExcludesProcesses;
+    volatile LONG UserSection;  /* a writable one was made */
+    volatile LONG MayBeDeleted; /* a disposition or an open asked for it */
+    volatile LONG Deleted;
+    volatile LONG Encrypted; /* EFS */
+    volatile LONG Written;   /* since its times were recorded */
+    RPL_RANGES Data;         /* bytes; a change of size from there to the end */
+    RPL_RANGES Metadata;     /* [0, 1): times, attributes, EAs, security */
+} RPL_FILE;
+
+RPL_CONTEXT_CLEANUP RplFileCleanup;
+
+/* Moves when what is in which set may have changed. */
+UINT64 RplMembershipEpoch(VOID);
+VOID RplMembershipMoved(VOID);
+
+/*
+ * The file's context, referenced (FltReleaseContext); NULL: it has none, or none could be made.
+ * With Data it is made or looked at again if need be, which asks for names: PASSIVE_LEVEL, no
+ * paging I/O, file open. Without it only what there is: <= APC_LEVEL.
+ */
+RPL_FILE *RplFileFind(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_opt_ PFLT_CALLBACK_DATA Data);
+
+/* For an operation that changes the file; where it cannot be told whether it is in a set, what is
+ * dirty is marked. PASSIVE_LEVEL. */
+RPL_FILE *RplFileToChange(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ PFLT_CALLBACK_DATA Data);
+
+/* The same for a file object of REPL's own. PASSIVE_LEVEL. */
+NTSTATUS RplFileOf(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
+                   _Out_ RPL_FILE **File);
+
+/* Its set and the path in it now, in pool (RplPathFree): Set 0 and no path if it is in none; a
+ * failure if that cannot be told. PASSIVE_LEVEL, under the names gate if it is to stay true. */
+typedef struct RPL_PATH
+{
+    UINT32 SetId;
+    UINT32 Mode;
+    BOOLEAN ExcludesProcesses; /* some rule of the set does */
+    UNICODE_STRING Path;
+    PWCH Pool;
+} RPL_PATH;
+
+NTSTATUS RplPathOf(_In_ PFLT_CALLBACK_DATA Data, _Out_ RPL_PATH *Path);
+/* Of a name as FltMgr gives it (normalised, without a stream). */
+NTSTATUS RplPathOfName(_In_ const UNICODE_STRING *Name, BOOLEAN Directory, UINT64 Size,
+                       _Out_ RPL_PATH *Path);
+VOID RplPathFree(_Inout_ RPL_PATH *Path);
+
+/* After a rename or link: in which set the file is from now on. */
+VOID RplFileMoved(_Inout_ RPL_FILE *File, _In_ const RPL_PATH *Path);
+
+/* What REPL does about an operation that changes the file. */
+typedef enum RPL_VERDICT
+{
+    RplIgnore,  /* not in a set, not primary, a trusted or excluded process */
+    RplCapture, /* record it */
+    RplTouch,   /* copy mode: note that it changed */
+    RplForbid   /* STATUS_MEDIA_WRITE_PROTECTED */
+} RPL_VERDICT;
+
+RPL_VERDICT RplJudge(_In_ const RPL_FILE *File, _In_ PFLT_CALLBACK_DATA Data);
+/* Before there is a file: of an operation on names in this set. */
+RPL_VERDICT RplJudgePath(_In_ const RPL_PATH *Path, _In_ PFLT_CALLBACK_DATA Data);
+
+/* Completes the operation with STATUS_MEDIA_WRITE_PROTECTED. */
+FLT_PREOP_CALLBACK_STATUS RplRefuseOperation(_Inout_ PFLT_CALLBACK_DATA Data);

@@ -1,0 +1,116 @@
+/* Operations; see operation.h. */
+#include "operation.h"
+
+#include "counters.h"
+#include "gate.h"
+
+#define RPL_TAG_OPERATION 'olpR'
+
+static NPAGED_LOOKASIDE_LIST RplOperations;
+
+VOID RplOperationsInitialize(VOID)
+{
+    ExInitializeNPagedLookasideList(&RplOperations, NULL, NULL, POOL_NX_ALLOCATION,
+                                    sizeof(RPL_OPERATION), RPL_TAG_OPERATION, 0);
+}
+
+VOID RplOperationsDestroy(VOID)
+{
+    ExDeleteNPagedLookasideList(&RplOperations);
+}
+
+RPL_OPERATION *RplOperationNew(VOID)
+{
+    RPL_OPERATION *operation = ExAllocateFromNPagedLookasideList(&RplOperations);
+
+    if (operation != NULL)
+    {
+        RtlZeroMemory(operation, sizeof(*operation));
+    }
+    return operation;
+}
+
+_Use_decl_annotations_ VOID RplOperationEnd(RPL_OPERATION *Operation)
+{
+    if (Operation == NULL)
+    {
+        return;
+    }
+    if (Operation->Locked != NULL)
+    {
+        RplRangeRelease(Operation->Locked, &Operation->Range);
+    }
+    if (Operation->Gate)
+    {
+        RplGateLeave();
+    }
+    if (Operation->Bounce != NULL)
+    {
+        ExFreePoolWithTag(Operation->Bounce, RPL_TAG);
+    }
+    if (Operation->Name != NULL)
+    {
+        FltReleaseFileNameInformation(Operation->Name);
+    }
+    RplPathFree(&Operation->Before);
+    RplPathFree(&Operation->After);
+    if (Operation->File != NULL)
+    {
+        FltReleaseContext(Operation->File);
+    }
+    ExFreeToNPagedLookasideList(&RplOperations, Operation);
+}
+
+_Use_decl_annotations_ BOOLEAN RplOperationLock(RPL_OPERATION *Operation, RPL_RANGES *Ranges,
+                                                UINT64 Offset, UINT64 Length)
+{
+    const LARGE_INTEGER timeout = {.QuadPart = -(LONGLONG)RplConfigurationBlockMs() * 10000};
+    const UINT64 end = Length > RPL_TO_END - Offset ? RPL_RANGE_INFINITY : Offset + Length;
+    const UINT64 since = RplNow();
+    const BOOLEAN locked = RplRangeAcquire(Ranges, &Operation->Range, Offset, end, &timeout);
+
+    if (Operation->Range.Waited)
+    {
+        RplCountBlock(since);
+    }
+    if (locked)
+    {
+        Operation->Locked = Ranges;
+        return TRUE;
+    }
+    RplMarkLost(Operation->File->SetId, Operation->File->FileId, Offset, Length, FALSE);
+    return FALSE;
+}
+
+_Use_decl_annotations_ RPL_INTENT RplIntent(const RPL_FILE *File, UINT16 Type)
+{
+    RPL_INTENT intent = {.Type = Type, .SetId = File->SetId, .FileId = File->FileId};
+
+    if (File->Directory)
+    {
+        intent.Flags |= REPL_FLAG_DIRECTORY;
+    }
+    if (File->StreamName.Length != 0)
+    {
+        intent.Flags |= REPL_FLAG_STREAM;
+        intent.Name = File->StreamName;
+    }
+    intent.NoDisk = File->Encrypted != 0;
+    return intent;
+}
+
+_Use_decl_annotations_ UINT64 RplRecord(RPL_INTENT *Intent, const VOID *Data, ULONG Bytes)
+{
+    RPL_SLOT *slot;
+    UINT64 sequence;
+
+    Intent->DataBytes = Bytes;
+    slot = RplReserve(Intent);
+    sequence = slot != NULL ? slot->Sequence : 0;
+    if (slot != NULL && slot->Data != NULL && Bytes != 0)
+    {
+        RtlCopyMemory(slot->Data, Data, Bytes);
+    }
+    RplCommit(slot, Bytes, Intent->Offset, Intent->Range);
+    return sequence;
+}

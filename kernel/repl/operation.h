@@ -1,0 +1,50 @@
+/*
+ * An operation on its way down: what its completion needs. From a lookaside list.
+ */
+#pragma once
+
+#include "file.h"
+#include "stream.h"
+
+typedef struct RPL_OPERATION
+{
+    RPL_FILE *File; /* referenced, or NULL */
+    RPL_SLOT *Slot;
+    RPL_RANGE Range;    /* in *Locked */
+    RPL_RANGES *Locked; /* File's Data or Metadata, or NULL */
+    BOOLEAN Gate;       /* passes the names gate */
+    BOOLEAN ReadBack;   /* what it wrote is recorded when it has completed, by reading it */
+    BOOLEAN Durable;    /* waits for the backup when it has completed */
+    BOOLEAN Swapped;    /* the file system reads from the slot */
+    UINT64 Offset;
+    UINT64 Length;
+    PVOID Bounce;                    /* pool: the file system reads from it */
+    PFLT_FILE_NAME_INFORMATION Name; /* of a deletion: referenced */
+    RPL_PATH Before;                 /* of a rename, link or deletion: the path it had */
+    RPL_PATH After;                  /* and has */
+} RPL_OPERATION;
+
+VOID RplOperationsInitialize(VOID);
+VOID RplOperationsDestroy(VOID);
+
+/* Zeroed; NULL: no memory. <= DISPATCH_LEVEL. */
+RPL_OPERATION *RplOperationNew(VOID);
+
+/* Ends it: unlocks, leaves the gate, releases. Its slot must have been committed or aborted.
+ * <= DISPATCH_LEVEL unless it holds paths (those are paged). */
+VOID RplOperationEnd(_In_opt_ RPL_OPERATION *Operation);
+
+/*
+ * Locks bytes of the file for the operation, waiting for others, BlockMs at most. FALSE: the bound
+ * has passed; the bytes are marked dirty, and it goes on unlocked. PASSIVE_LEVEL.
+ */
+BOOLEAN RplOperationLock(_Inout_ RPL_OPERATION *Operation, _Inout_ RPL_RANGES *Ranges,
+                         UINT64 Offset, UINT64 Length);
+
+/* The intent of a record about the operation's file. */
+RPL_INTENT RplIntent(_In_ const RPL_FILE *File, UINT16 Type);
+
+/* Reserves and commits at once: of what has happened already, while what conflicts with it is held
+ * off. Data may be NULL. <= DISPATCH_LEVEL. */
+UINT64 RplRecord(_In_ RPL_INTENT *Intent, _In_reads_bytes_opt_(Bytes) const VOID *Data,
+                 ULONG Bytes);

@@ -1,0 +1,18 @@
+/* Writes: cached, non-cached and paging. See write.c. */
+#pragma once
+
+#include "operation.h"
+
+RPL_PRE_OPERATION RplPreWrite;
+RPL_POST_OPERATION RplPostWrite;
+
+/* PrepareMdlWrite by fast I/O: not on files in a set. */
+RPL_PRE_OPERATION RplPrePrepareMdlWrite;
+
+/*
+ * Records what the file has in a range now, in records of up to REPL_MAX_DATA inside of a bracket,
+ * the caller holding off writers. Flags: REPL_FLAG_SYNC, or 0 for what a program wrote.
+ * PASSIVE_LEVEL.
+ */
+NTSTATUS RplRecordRange(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
+                        _In_ const RPL_FILE *File, UINT64 Offset, UINT64 Length, UINT16 Flags);
