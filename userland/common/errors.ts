@@ -114,6 +114,33 @@ const registry = {
   NTS_ERR_REFUSED: user<What>(ExitCode.refused, ({ what }) => what),
   NTS_ERR_CONTRACT: user<What>(ExitCode.refused, ({ what }) => what),
 
+  NTS_ERR_CLUSTER_EXISTS: user<{ folder: string; cluster: string; node: string }>(
+    ExitCode.refused,
+    ({ folder, cluster, node }) =>
+      `${folder} holds node ${node} of cluster ${cluster} already. "ntswift node leave" forgets it`,
+  ),
+  NTS_ERR_NO_CLUSTER: user<{ folder: string }>(
+    ExitCode.refused,
+    ({ folder }) =>
+      `${folder} holds no node of a cluster. "ntswift cluster init" makes a cluster, "ntswift node join" joins one`,
+  ),
+  /** What needs the CA's key, on a node without it. */
+  NTS_ERR_NO_AUTHORITY: user<What>(ExitCode.refused, ({ what }) => what),
+  NTS_ERR_TOKEN_UNKNOWN: user<What>(ExitCode.refused, ({ what }) => what),
+  NTS_ERR_TOKEN_USED: user<What>(ExitCode.refused, ({ what }) => what),
+  NTS_ERR_TOKEN_EXPIRED: user<What>(ExitCode.refused, ({ what }) => what),
+  NTS_ERR_NAME_TAKEN: user<What>(ExitCode.refused, ({ what }) => what),
+  NTS_ERR_UNKNOWN_NODE: user<What>(ExitCode.usage, ({ what }) => what),
+  NTS_ERR_NOT_A_MEMBER: user<What>(ExitCode.denied, ({ what }) => what),
+  NTS_ERR_WRONG_CLUSTER: user<What>(ExitCode.denied, ({ what }) => what),
+  NTS_ERR_CERTIFICATE_EXPIRED: user<What>(ExitCode.denied, ({ what }) => what),
+  NTS_ERR_NODE_REVOKED: user<What>(ExitCode.denied, ({ what }) => what),
+  NTS_ERR_CLOCK_SKEW: user<What>(ExitCode.denied, ({ what }) => what),
+  NTS_ERR_PEER_REFUSED: user<What>(ExitCode.refused, ({ what }) => what),
+  NTS_ERR_PEER_UNREACHABLE: user<What>(ExitCode.unreachable, ({ what }) => what),
+  /** The other side says what no node says: another program, or harm. */
+  NTS_ERR_PEER_PROTOCOL: user<What>(ExitCode.refused, ({ what }) => what),
+
   NTS_ERR_STORE: user<{ file: string; why: string }>(
     ExitCode.refused,
     ({ file, why }) => `${file}: ${why}`,

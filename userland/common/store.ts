@@ -19,6 +19,19 @@ const migrations: readonly string[] = [
      applied_at TEXT NOT NULL
    ) STRICT;
    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+  // A folder may have held a node of another cluster before: every row says of which it is.
+  `CREATE TABLE cluster_membership (
+     cluster TEXT PRIMARY KEY, -- SHA-256 of the CA's certificate
+     documents TEXT NOT NULL   -- JSON: the signed documents
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE join_token (
+     hash BLOB PRIMARY KEY,    -- SHA-256 of the secret
+     cluster TEXT NOT NULL,
+     expires_at INTEGER NOT NULL, -- milliseconds since 1970
+     used_by BLOB,             -- public key of the node that it admitted
+     name TEXT,
+     certificate TEXT          -- what that node got, for when it did not hear the answer
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /** Another process of ours holds the lock for as long as an IOCTL takes. */
@@ -65,6 +78,24 @@ export class Store {
     } finally {
       if (this.database.inTransaction) this.database.exec('ROLLBACK');
     }
+  }
+
+  /** As exclusively, for work that does not wait; within such work it is part of that. */
+  transaction<T>(work: () => T): T {
+    if (this.database.inTransaction) return work();
+    this.run(() => this.database.exec('BEGIN IMMEDIATE'));
+    try {
+      const result = work();
+      this.run(() => this.database.exec('COMMIT'));
+      return result;
+    } catch (error) {
+      this.rollBack();
+      throw error;
+    }
+  }
+
+  private rollBack(): void {
+    if (this.database.inTransaction) this.database.exec('ROLLBACK');
   }
 
   /** The first row, by its columns. */
