@@ -46,7 +46,7 @@ export async function run(words: readonly string[]): Promise<ExitCode> {
   }
 }
 
-function build(run: (command: Command, values: Record<string, unknown>) => Promise<void>): Argv {
+function build(run: Run): Argv {
   const { version } = JSON.parse(
     readFileSync(path.join(packageRoot(), 'package.json'), 'utf8'),
   ) as { version: string };
@@ -72,30 +72,41 @@ function build(run: (command: Command, values: Record<string, unknown>) => Promi
         : message;
       throw ntsError('NTS_ERR_USAGE', { what: what ?? 'wrong command line' });
     });
-  for (const [name, summary] of Object.entries(groups)) {
-    parser.command(name, summary, (group) => {
-      for (const command of commands.filter(({ words }) => words[0] === name && words.length > 1)) {
-        add(group, command, run);
-      }
-      return group.demandCommand(1, `Say what to do: ntswift ${name} COMMAND (see --help)`);
-    });
-  }
-  for (const command of commands.filter(({ words }) => words.length === 1))
-    add(parser, command, run);
+  addAll(parser, [], run);
   return parser.demandCommand(1, 'Say what to do: ntswift COMMAND (see --help)');
 }
 
-function add(
-  parser: Argv,
-  command: Command,
-  run: (command: Command, values: Record<string, unknown>) => Promise<void>,
-): void {
-  const name = command.words.at(-1)!;
+type Run = (command: Command, values: Record<string, unknown>) => Promise<void>;
+
+/** The groups and commands whose words are `prefix` and one more. */
+function addAll(parser: Argv, prefix: readonly string[], run: Run): void {
+  const isNext = (words: readonly string[]): boolean =>
+    words.length === prefix.length + 1 && prefix.every((word, i) => words[i] === word);
+  const next = Object.entries(groups).map(([name, summary]) => ({
+    words: name.split(' '),
+    summary,
+  }));
+  for (const { words, summary } of next.filter((group) => isNext(group.words))) {
+    const name = words.join(' ');
+    parser.command(words.at(-1)!, summary, (group) => {
+      addAll(group, words, run);
+      // A group may be a command too.
+      const own = commands.find((command) => command.words.join(' ') === name);
+      if (own) return add(group, own, '$0', run);
+      return group.demandCommand(1, `Say what to do: ntswift ${name} COMMAND (see --help)`);
+    });
+  }
+  for (const command of commands.filter(({ words }) => isNext(words))) {
+    if (!(command.words.join(' ') in groups)) add(parser, command, command.words.at(-1)!, run);
+  }
+}
+
+function add(parser: Argv, command: Command, name: string, run: Run): Argv {
   const positionals = Object.entries(command.positionals).map(([key, { required, several }]) => {
-    const name = several ? `${key}..` : key;
-    return required ? `<${name}>` : `[${name}]`;
+    const shown = several ? `${key}..` : key;
+    return required ? `<${shown}>` : `[${shown}]`;
   });
-  parser.command(
+  return parser.command(
     [[name, ...positionals].join(' '), ...command.aliases],
     command.summary,
     (builder) => {

@@ -1,5 +1,6 @@
 /** The commands of ntswift. */
 import { type Command, command } from './command.js';
+import { clusterCommands, nodeCommands } from './cluster-commands.js';
 import { oneipCommands } from './oneip-commands.js';
 
 const service = {
@@ -13,6 +14,9 @@ const driver = () => import('./driver.js');
 export const groups: Readonly<Record<string, string>> = {
   driver: 'Install, start and stop drivers',
   oneip: 'One address for several machines',
+  cluster: 'Make a cluster of nodes, and admit nodes to it',
+  'cluster ca': "Move the key of the cluster's CA",
+  node: 'Show this node; join a cluster, list and remove its nodes',
 };
 
 export const commands: readonly Command[] = [
@@ -85,9 +89,6 @@ export const commands: readonly Command[] = [
 
   ...oneipCommands,
 
-  command('node', {
-    summary: 'Show this node: host, adapters, drivers, role',
-    examples: [['node', 'A page for a first look']],
-    handler: async () => (await import('./node.js')).node,
-  }),
+  ...clusterCommands,
+  ...nodeCommands,
 ];

@@ -8,14 +8,19 @@ import { type Style, styleFor } from './style.js';
 export interface OpenLog {
   readonly log: Log;
   /** The file was moved away: begin it anew. */
-  reopen(): void;
+  readonly reopen: () => void;
   /** Everything is written. */
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Only its owner may read the file: it tells who talks with whom. */
 export function openLog(file: string | null, level: Level): OpenLog {
-  const options = { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` };
+  const options = {
+    level,
+    base: null,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
   if (file === null && process.stderr.isTTY) {
     const stream = prettyStream(styleFor(process.stderr, null));
     return { log: pino(options, stream), reopen: () => undefined, close: () => undefined };
@@ -43,7 +48,7 @@ function prettyStream(style: Style): DestinationStream {
 }
 
 interface Line {
-  readonly level: number;
+  readonly level: string;
   readonly time: string;
   readonly msg?: string;
   readonly service?: string;
@@ -53,11 +58,10 @@ interface Line {
 /** TIME LEVEL service: message key=value ... */
 export function pretty(line: string, style: Style): string {
   const { level, time, msg, service, err, ...facts } = JSON.parse(line) as Line;
-  const name = pino.levels.labels[level] ?? '';
   const values = Object.entries(facts).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
   const parts = [
     style.dim(time.slice(11, 23)),
-    coloured(name, style),
+    coloured(level, style),
     service === undefined ? '' : `${service}:`,
     msg ?? err?.message ?? '',
     values.length === 0 ? '' : style.dim(values.join(' ')),

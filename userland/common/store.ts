@@ -25,7 +25,8 @@ const migrations: readonly string[] = [
      documents TEXT NOT NULL   -- JSON: the signed documents
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE join_token (
-     hash BLOB PRIMARY KEY,    -- SHA-256 of the secret
+     id BLOB PRIMARY KEY,      -- a hash of the secret
+     verifier BLOB NOT NULL,   -- another
      cluster TEXT NOT NULL,
      expires_at INTEGER NOT NULL, -- milliseconds since 1970
      used_by BLOB,             -- public key of the node that it admitted

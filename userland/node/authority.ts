@@ -10,17 +10,24 @@ import { ntsError } from '../common/errors.js';
 import { createNodeCertificate, newNodeId } from './certificate.js';
 import { DAY, type Clock } from './clock.js';
 import type { CaFile } from './identity.js';
-import { sha256 } from './keys.js';
 import type { LocalNode } from './local-node.js';
 import type { NodeEntry } from './membership-document.js';
 import { fingerprint } from './peer.js';
-import { formatToken, newSecret } from './token.js';
+import { formatToken, isTokenMac, newSecret, tokenId, tokenVerifier } from './token.js';
 
 /** For so long a node that did not hear the answer may ask again. */
 const REMEMBERED = 30 * DAY;
 
+function idOf(certificate: X509Certificate): string {
+  return certificate.serialNumber.slice(0, 16).toLowerCase();
+}
+
 export interface JoinRequest {
-  readonly secret: Buffer;
+  /** tokenId of the token. */
+  readonly token: Buffer;
+  /** tokenMac over the transcript. */
+  readonly mac: Buffer;
+  readonly transcript: Buffer;
   /** SubjectPublicKeyInfo; that the node has the private key was checked. */
   readonly publicKey: Buffer;
   readonly name: string;
@@ -28,6 +35,7 @@ export interface JoinRequest {
 }
 
 interface TokenRow {
+  verifier: Buffer;
   expires_at: number;
   used_by: Buffer | null;
   name: string | null;
@@ -57,8 +65,8 @@ export class Authority {
     const expires = this.clock() + ttl;
     store.transaction(() => {
       store.execute('DELETE FROM join_token WHERE expires_at < ?', this.clock() - REMEMBERED);
-      const sql = 'INSERT INTO join_token (hash, cluster, expires_at) VALUES (?, ?, ?)';
-      store.execute(sql, sha256(secret), cluster, expires);
+      const sql = 'INSERT INTO join_token (id, verifier, cluster, expires_at) VALUES (?, ?, ?, ?)';
+      store.execute(sql, tokenId(secret), tokenVerifier(secret), cluster, expires);
     });
     return { token: formatToken({ cluster, secret }), expires };
   }
@@ -74,9 +82,9 @@ export class Authority {
     return store.transaction(() => {
       const meanwhile = this.redeemed(request);
       if (meanwhile) return meanwhile;
-      const { secret, publicKey, name, address } = request;
-      const sql = 'UPDATE join_token SET used_by = ?, name = ?, certificate = ? WHERE hash = ?';
-      store.execute(sql, publicKey, name, certificate.toString(), sha256(secret));
+      const { token, publicKey, name, address } = request;
+      const sql = 'UPDATE join_token SET used_by = ?, name = ?, certificate = ? WHERE id = ?';
+      store.execute(sql, publicKey, name, certificate.toString(), token);
       membership.amend(this.ca.key, ({ nodes, revision }) => {
         const joined = this.clock();
         nodes.push({ id, name, address, authority: false, joined, revision });
@@ -151,22 +159,26 @@ export class Authority {
   }
 
   /** What the token gave to this key before; null: it is still good. Throws where it is not. */
-  private redeemed({ secret, publicKey, name }: JoinRequest): X509Certificate | null {
+  private redeemed({
+    token,
+    mac,
+    transcript,
+    publicKey,
+    name,
+  }: JoinRequest): X509Certificate | null {
     const { store, membership } = this.local;
     const cluster = fingerprint(this.local.ca);
-    const sql =
-      'SELECT expires_at, used_by, name, certificate FROM join_token WHERE hash = ? AND cluster = ?';
-    const row = store.get(sql, sha256(secret), cluster) as TokenRow | null;
-    if (!row) {
+    const sql = 'SELECT * FROM join_token WHERE id = ? AND cluster = ?';
+    const row = store.get(sql, token, cluster) as TokenRow | null;
+    if (!row || !isTokenMac(row.verifier, transcript, mac)) {
       const what =
         'this node did not issue the token, or long ago; get one by "ntswift cluster token"';
       throw ntsError('NTS_ERR_TOKEN_UNKNOWN', { what });
     }
     if (row.used_by !== null) {
       const certificate = new X509Certificate(row.certificate!);
-      const id = certificate.serialNumber.slice(0, 16).toLowerCase();
       const same = row.used_by.equals(publicKey) && row.name === name;
-      if (same && !membership.isRemoved(id)) return certificate;
+      if (same && !membership.isRemoved(idOf(certificate))) return certificate;
       const what = `the token has admitted node ${row.name}, and admits one only`;
       throw ntsError('NTS_ERR_TOKEN_USED', { what });
     }
@@ -178,6 +190,11 @@ export class Authority {
       (node) => node.name.toLowerCase() === name.toLowerCase(),
     );
     if (taken) {
+      // The node has lost the answer to an earlier request, and came back with another token.
+      const again = `SELECT certificate FROM join_token WHERE used_by = ? AND name = ? AND cluster = ?`;
+      const earlier = store.get(again, publicKey, taken.name, cluster)?.certificate;
+      const certificate = typeof earlier === 'string' ? new X509Certificate(earlier) : null;
+      if (certificate && idOf(certificate) === taken.id && taken.name === name) return certificate;
       const what = `a node called ${taken.name} is in the cluster; choose another name, or remove that one`;
       throw ntsError('NTS_ERR_NAME_TAKEN', { what });
     }

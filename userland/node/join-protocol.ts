@@ -2,12 +2,13 @@
  * How a new node gets its certificate: over TLS 1.3, without a certificate of its own, and only after it has
  * found the CA of its token behind the certificate of the other side.
  *
- * It shows the token's secret and proves that it has the key that is to be certified, by signing a value
- * that both ends derive from this very connection (RFC 5705, RFC 8446 7.5). So neither the request nor the
- * proof is of use on another connection.
+ * It proves to have the token by a MAC, and the key that is to be certified by a signature. Both are over
+ * the request and a value that the two ends derive from this very connection (RFC 5705, RFC 8446 7.5), so
+ * neither is of use on another connection or for another request.
  */
 import type { TLSSocket } from 'node:tls';
 import { z } from 'zod';
+import { sha256 } from './keys.js';
 import { MAX_DOCUMENTS_BYTES, signedListSchema } from './membership-document.js';
 import { endpointSchema, nodeNameSchema } from './names.js';
 import { refusalSchema } from './preamble.js';
@@ -25,7 +26,10 @@ export const base64Schema = z
 
 export const joinRequestSchema = z.strictObject({
   join: z.literal(1),
-  secret: base64Schema,
+  /** tokenId of the token. */
+  token: base64Schema,
+  /** Keyed by the token. */
+  mac: base64Schema,
   name: nodeNameSchema,
   address: endpointSchema,
   /** SubjectPublicKeyInfo. */
@@ -45,7 +49,12 @@ export const joinAnswerSchema = z.union([
   refusalSchema,
 ]);
 
-/** What the proof of possession signs: both ends of one connection know it, and nobody else. */
-export function bindingOf(socket: TLSSocket): Buffer {
-  return socket.exportKeyingMaterial(32, 'EXPORTER-ntswift-possession', Buffer.alloc(0));
+/** What the MAC and the proof are over. Both ends of one connection know it, and nobody else. */
+export function transcriptOf(
+  socket: TLSSocket,
+  request: { readonly name: string; readonly address: string; readonly publicKey: Buffer },
+): Buffer {
+  const binding = socket.exportKeyingMaterial(32, 'EXPORTER-ntswift-join', Buffer.alloc(0));
+  const parts = [binding, request.publicKey, request.name, request.address];
+  return Buffer.concat(parts.map((part) => sha256(part)));
 }

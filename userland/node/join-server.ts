@@ -3,7 +3,12 @@ import type { TLSSocket } from 'node:tls';
 import { ntsError } from '../common/errors.js';
 import { Authority } from './authority.js';
 import { CLOCK_TOLERANCE } from './clock.js';
-import { JOIN_REQUEST_LIMIT, JOIN_SERVICE, bindingOf, joinRequestSchema } from './join-protocol.js';
+import {
+  JOIN_REQUEST_LIMIT,
+  JOIN_SERVICE,
+  joinRequestSchema,
+  transcriptOf,
+} from './join-protocol.js';
 import { isSignedBy, parsePublicKey } from './keys.js';
 import type { NodeListener } from './listener.js';
 import type { LocalNode } from './local-node.js';
@@ -24,16 +29,18 @@ async function join(socket: TLSSocket, local: LocalNode, log: Log): Promise<void
   if (publicKey.length > MAX_PUBLIC_KEY) {
     throw ntsError('NTS_ERR_PEER_PROTOCOL', { what: 'the public key is too long' });
   }
+  const transcript = transcriptOf(socket, { name, address, publicKey });
   const proof = Buffer.from(request.proof, 'base64');
   const key = parsePublicKey(publicKey);
-  if (!isSignedBy(key, 'ntswift possession 1', bindingOf(socket), proof)) {
+  if (!isSignedBy(key, 'ntswift possession 1', transcript, proof)) {
     const what = 'the joining node does not have the key that it wants a certificate for';
     throw ntsError('NTS_ERR_PEER_PROTOCOL', { what });
   }
   requireSameTime(request.time, local.clock());
   const authority = await Authority.of(local, 'admitting a node');
-  const secret = Buffer.from(request.secret, 'base64');
-  const certificate = await authority.admit({ secret, publicKey, name, address });
+  const token = Buffer.from(request.token, 'base64');
+  const mac = Buffer.from(request.mac, 'base64');
+  const certificate = await authority.admit({ token, mac, transcript, publicKey, name, address });
   log.info({ peer: name, address, serial: certificate.serialNumber }, 'a node has joined');
   await writeMessage(socket, {
     joined: 1,

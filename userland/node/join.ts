@@ -6,14 +6,19 @@ import { Store } from '../common/store.js';
 import { handshake, within } from './channel.js';
 import { type Clock, systemClock } from './clock.js';
 import { type NodeFile, NodeFolder, isKeyOf } from './identity.js';
-import { JOIN_ANSWER_LIMIT, JOIN_SERVICE, bindingOf, joinAnswerSchema } from './join-protocol.js';
+import {
+  JOIN_ANSWER_LIMIT,
+  JOIN_SERVICE,
+  joinAnswerSchema,
+  transcriptOf,
+} from './join-protocol.js';
 import { newKey, publicKeyOf, signWith } from './keys.js';
 import { verifyDocument } from './membership-document.js';
 import { readMessage, writeMessage } from './message.js';
 import { type Endpoint, formatEndpoint } from './names.js';
 import { fingerprint, identityOf, requireValidAt } from './peer.js';
 import { refusedBy } from './preamble.js';
-import { type Token, parseToken } from './token.js';
+import { type Token, parseToken, tokenId, tokenMac, tokenVerifier } from './token.js';
 
 export interface JoinOptions {
   readonly token: string;
@@ -88,13 +93,16 @@ async function ask(
   return within(socket, peer, options, async () => {
     await handshake(socket, peer, JOIN_SERVICE);
     const ca = requireCluster(socket, token, peer, clock());
+    const publicKey = publicKeyOf(key);
+    const transcript = transcriptOf(socket, { name, address, publicKey });
     await writeMessage(socket, {
       join: 1,
-      secret: token.secret.toString('base64'),
+      token: tokenId(token.secret).toString('base64'),
+      mac: tokenMac(tokenVerifier(token.secret), transcript).toString('base64'),
       name,
       address,
-      publicKey: publicKeyOf(key).toString('base64'),
-      proof: signWith(key, 'ntswift possession 1', bindingOf(socket)).toString('base64'),
+      publicKey: publicKey.toString('base64'),
+      proof: signWith(key, 'ntswift possession 1', transcript).toString('base64'),
       time: clock(),
     });
     const answer = await readMessage(socket, joinAnswerSchema, JOIN_ANSWER_LIMIT);
