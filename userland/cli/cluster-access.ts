@@ -61,7 +61,7 @@ export interface Told {
  * to. The service of this node gets it too, where it runs.
  */
 export async function tellOthers(local: LocalNode, context: Context): Promise<Told> {
-  const names = local.membership.content.nodes.map(({ name }) => name);
+  const names = local.membership.names;
   const others = (await exchangeWithAll(local, names)).filter(({ node }) => node !== local.name);
   const missed = others.filter(({ error }) => error !== null);
   for (const { node } of missed) {

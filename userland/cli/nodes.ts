@@ -86,7 +86,7 @@ export async function status(
   context: Context,
 ): Promise<void> {
   await withNode(values.state, async (local) => {
-    const known = local.membership.content.nodes.map(({ name }) => name);
+    const known = local.membership.names;
     const names = values.node === null ? known : [values.node];
     const peers = await Promise.all(names.map((name) => askPeer(local, name)));
     const own = await ownView(local);

@@ -101,7 +101,7 @@ async function exchangeWith(
 }
 
 export function others(local: LocalNode): string[] {
-  return local.membership.content.nodes.map(({ name }) => name).filter((one) => one !== local.name);
+  return local.membership.names.filter((one) => one !== local.name);
 }
 
 export class Agent {

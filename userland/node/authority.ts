@@ -110,7 +110,7 @@ export class Authority {
   remove(name: string): NodeEntry {
     const node = this.local.membership.byName(name);
     if (!node) {
-      const known = this.local.membership.content.nodes.map((one) => one.name).join(', ');
+      const known = this.local.membership.names.join(', ');
       const what = `no node is called "${name}"; the nodes are ${known}`;
       throw ntsError('NTS_ERR_UNKNOWN_NODE', { what });
     }

@@ -6,6 +6,7 @@
  * back-pressure. A connection that is silent is probed by TCP keepalive; one on which writes make no
  * progress is closed, and, where the service asks for it, one on which writes are not answered.
  */
+import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { type TLSSocket, connect as connectTls } from 'node:tls';
 import { type NtsError, isNtsError, messageOf, ntsError } from '../common/errors.js';
@@ -155,7 +156,7 @@ function locate(local: LocalNode, name: string, address?: string): Endpoint {
   }
   const text = address ?? entry?.address;
   if (text === undefined) {
-    const known = local.membership.content.nodes.map((node) => node.name).join(', ');
+    const known = local.membership.names.join(', ');
     const what = `no node is called "${name}"; the nodes known here are ${known}`;
     throw ntsError('NTS_ERR_UNKNOWN_NODE', { what });
   }
@@ -197,13 +198,21 @@ export async function within<T>(
 
 /** Waits for the end of the TLS handshake, and names what can go wrong in it. */
 export async function handshake(socket: TLSSocket, peer: string, service: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    socket.once('secureConnect', resolve);
-    socket.once('error', reject);
-    socket.once('close', () => reject(new Error('the connection was closed')));
-  }).catch((error: unknown) => {
+  const done = new AbortController();
+  const { signal } = done;
+  try {
+    // Rejects with the socket's error, too.
+    await Promise.race([
+      once(socket, 'secureConnect', { signal }),
+      once(socket, 'close', { signal }).then(() => {
+        throw new Error('the connection was closed');
+      }),
+    ]);
+  } catch (error) {
     throw handshakeError(error, peer, service);
-  });
+  } finally {
+    done.abort();
+  }
   if (socket.getProtocol() !== 'TLSv1.3' || socket.alpnProtocol !== service) {
     throw ntsError('NTS_ERR_PEER_PROTOCOL', { what: `${peer} does not speak ${service}` });
   }

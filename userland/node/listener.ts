@@ -220,7 +220,7 @@ export class NodeListener {
     this.strangers.delete(peer.address);
     const channel = new Channel(service, peer, socket, registration.limits);
     this.channels.add(channel);
-    socket.once('close', () => this.channels.delete(channel));
+    void channel.closed.then(() => this.channels.delete(channel));
     void this.handle(channel, registration.handler);
   }
 

@@ -79,6 +79,10 @@ export class Membership extends EventEmitter<Events> {
     return this.content.removed.some((entry) => entry.id === id);
   }
 
+  get names(): string[] {
+    return this.content.nodes.map(({ name }) => name).sort();
+  }
+
   /** Those that hold the CA's key, as far as is known. */
   get authorities(): NodeEntry[] {
     return this.content.nodes.filter(({ authority }) => authority);

@@ -53,31 +53,32 @@ export async function writeMessage(stream: Duplex, value: unknown): Promise<void
   });
 }
 
-async function readExactly(stream: Duplex, length: number): Promise<Buffer> {
-  if (length === 0) return Buffer.alloc(0);
-  for (;;) {
-    const bytes = stream.read(length) as Buffer | null;
-    if (bytes?.length === length) return bytes;
-    // At its end a stream gives what there is, however much was asked for.
-    if (bytes !== null || stream.readableEnded || stream.destroyed) throw gone(stream.errored);
-    await readable(stream);
-  }
-}
-
-function readable(stream: Duplex): Promise<void> {
+/** One listener for all the waiting: each new one would be told of the bytes that are too few, at once. */
+function readExactly(stream: Duplex, length: number): Promise<Buffer> {
+  if (length === 0) return Promise.resolve(Buffer.alloc(0));
   return new Promise((resolve, reject) => {
     const names = ['readable', 'end', 'close'] as const;
-    const done = (): void => {
-      for (const name of names) stream.off(name, done);
+    const stop = (): void => {
+      for (const name of names) stream.off(name, attempt);
       stream.off('error', failed);
-      resolve();
     };
-    const failed = (error: Error): void => {
-      done();
+    const failed = (error: unknown): void => {
+      stop();
       reject(gone(error));
     };
-    for (const name of names) stream.on(name, done);
+    const attempt = (): void => {
+      const bytes = stream.read(length) as Buffer | null;
+      if (bytes?.length === length) {
+        stop();
+        resolve(bytes);
+      } else if (bytes !== null || stream.readableEnded || stream.destroyed) {
+        // At its end a stream gives what there is, however much was asked for.
+        failed(stream.errored);
+      }
+    };
+    for (const name of names) stream.on(name, attempt);
     stream.on('error', failed);
+    attempt();
   });
 }
 
