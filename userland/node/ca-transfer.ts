@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { writeAtomically } from '../common/atomic-file.js';
-import { messageOf, ntsError } from '../common/errors.js';
+import { ntsError } from '../common/errors.js';
 import { readSecret } from '../common/secret-file.js';
 import type { Authority } from './authority.js';
 import { type CaFile, isKeyOf } from './identity.js';
@@ -46,7 +46,7 @@ export async function readCaKey(
     content = schema.parse(JSON.parse(secret.text));
     key = keyFromPem(content.key, passphrase ?? undefined);
   } catch (error) {
-    const why = /passphrase|decrypt/i.test(messageOf(error))
+    const why = content?.key.includes('ENCRYPTED')
       ? 'its passphrase is missing or another one; see --passphrase-file'
       : "it is damaged, or holds no CA's key";
     throw ntsError('NTS_ERR_FILE_READ', { file, why }, { cause: error });

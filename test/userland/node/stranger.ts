@@ -1,5 +1,6 @@
 /** Connections of those who are no members, or do not behave as such. */
 import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, type TLSSocket, connect } from 'node:tls';
 import { z } from 'zod';
 import { readMessage } from '../../../userland/node/message.js';
@@ -27,12 +28,12 @@ export async function connectAsStranger(
 }
 
 /** The code with which the other side refuses. */
-export async function refusalOn(socket: TLSSocket): Promise<string> {
+export async function refusalOn(socket: Duplex): Promise<string> {
   const schema = z.object({ refused: z.string() });
   return (await readMessage(socket, schema, 4096)).refused;
 }
 
-export async function closed(socket: TLSSocket): Promise<void> {
+export async function closed(socket: Duplex): Promise<void> {
   socket.resume();
   if (!socket.closed) await once(socket, 'close');
 }
