@@ -213,6 +213,11 @@ NTSTATUS file_open_prepare(struct file_open *open, PDEVICE_OBJECT *device,
     stack->Parameters.Create.Options = open->disposition << 24 | (open->options & 0xffffff);
     stack->Parameters.Create.FileAttributes = (USHORT)open->attributes;
     stack->Parameters.Create.ShareAccess = (USHORT)open->share;
+    stack->Parameters.Create.EaLength = open->ea_bytes;
+    stack->Flags = open->stack_flags;
+    irp->AssociatedIrp.SystemBuffer = (PVOID)(ULONG_PTR)open->ea;
+    irp->Overlay.AllocationSize.QuadPart = open->allocation;
+    open->access_state.SecurityDescriptor = open->descriptor;
     irp->Flags |= IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API;
     return STATUS_SUCCESS;
 }

@@ -12,6 +12,11 @@ struct file_open {
     KPROCESSOR_MODE mode; /* UserMode: checked against the current process's token */
     ACCESS_MASK access;
     ULONG attributes, share, disposition, options;
+    const void *ea; /* until it is concluded */
+    ULONG ea_bytes;
+    LONGLONG allocation;
+    PSECURITY_DESCRIPTOR descriptor; /* of a new file; NULL: its default */
+    UCHAR stack_flags;               /* SL_CASE_SENSITIVE, SL_OPEN_TARGET_DIRECTORY */
     /* out */
     NTSTATUS status;
     ULONG_PTR information;

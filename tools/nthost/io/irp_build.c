@@ -104,6 +104,10 @@ NTSTATUS irp_build_transfer(struct irp_packet *packet, PDEVICE_OBJECT device, UC
     stack->Parameters.Read.ByteOffset.QuadPart = offset;
     irp->Flags |= reads ? IRP_READ_OPERATION : IRP_WRITE_OPERATION;
     irp->UserBuffer = data;
+    if (stack->FileObject != NULL && stack->FileObject->Flags & FO_NO_INTERMEDIATE_BUFFERING)
+        irp->Flags |= IRP_NOCACHE;
+    if (stack->FileObject != NULL && !reads && stack->FileObject->Flags & FO_WRITE_THROUGH)
+        stack->Flags |= SL_WRITE_THROUGH;
     if (device->Flags & DO_BUFFERED_IO) {
         if (bytes != 0)
             status = system_buffer(irp, bytes, data, reads ? 0 : bytes);

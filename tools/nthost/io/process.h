@@ -15,7 +15,7 @@ struct _EPROCESS {
     enum io_token token;
     LONGLONG create_time;
     struct ob_handles *handles;
-    char image[64];
+    char image[512];
     struct _EPROCESS *next; /* under the process lock */
 };
 

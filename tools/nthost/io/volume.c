@@ -11,6 +11,7 @@
  */
 #include "volume.h"
 #include "device.h"
+#include <nthost/fs.h>
 #include <nthost/io.h>
 #include <nthost/utf.h>
 #include <nthost/verifier.h>
@@ -50,35 +51,6 @@ static int root_fd = -1;
 static PDRIVER_OBJECT volume_driver;
 static struct volume_file *open_files;
 static pthread_mutex_t files_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-static NTSTATUS status_of(int error)
-{
-    switch (error) {
-    case 0:
-        return STATUS_SUCCESS;
-    case ENOENT:
-        return STATUS_OBJECT_NAME_NOT_FOUND;
-    case EEXIST:
-        return STATUS_OBJECT_NAME_COLLISION;
-    case ENOTDIR:
-        return STATUS_OBJECT_PATH_NOT_FOUND;
-    case EISDIR:
-        return STATUS_FILE_IS_A_DIRECTORY;
-    case ENOTEMPTY:
-        return STATUS_DIRECTORY_NOT_EMPTY;
-    case ENOSPC:
-    case EDQUOT:
-        return STATUS_DISK_FULL;
-    case EACCES:
-    case EPERM:
-    case ELOOP:
-        return STATUS_ACCESS_DENIED;
-    case ENAMETOOLONG:
-        return STATUS_NAME_TOO_LONG;
-    default:
-        return STATUS_UNEXPECTED_IO_ERROR;
-    }
-}
 
 /* Paths */
 
@@ -138,7 +110,7 @@ static NTSTATUS resolve(int folder, const UNICODE_STRING *path, int *parent, cha
             close(here);
             here = next;
             if (here < 0)
-                return error == ENOENT ? STATUS_OBJECT_PATH_NOT_FOUND : status_of(error);
+                return error == ENOENT ? STATUS_OBJECT_PATH_NOT_FOUND : fs_status_of(error);
         }
         while (at < end && *at != '\\')
             at++;
@@ -209,7 +181,7 @@ static NTSTATUS open_directory(struct volume_file *file, ULONG disposition, ULON
             *information = FILE_CREATED;
             file->name_is_new = true;
         } else if (errno != EEXIST || disposition == FILE_CREATE) {
-            return status_of(errno);
+            return fs_status_of(errno);
         }
     } else if (disposition != FILE_OPEN && disposition != FILE_OPEN_IF) {
         return STATUS_INVALID_PARAMETER;
@@ -217,7 +189,7 @@ static NTSTATUS open_directory(struct volume_file *file, ULONG disposition, ULON
     file->fd = openat(file->parent, file->name[0] ? file->name : ".",
                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (file->fd < 0)
-        return errno == ENOTDIR ? STATUS_NOT_A_DIRECTORY : status_of(errno);
+        return errno == ENOTDIR ? STATUS_NOT_A_DIRECTORY : fs_status_of(errno);
     return STATUS_SUCCESS;
 }
 
@@ -235,11 +207,11 @@ static NTSTATUS open_data(struct volume_file *file, ULONG disposition, bool *exi
             return STATUS_SUCCESS;
         }
         if (errno != EEXIST || disposition == FILE_CREATE)
-            return status_of(errno);
+            return fs_status_of(errno);
     }
     file->fd = openat(file->parent, file->name, flags);
     if (file->fd < 0)
-        return status_of(errno);
+        return fs_status_of(errno);
     *exists = true;
     *information = disposition == FILE_SUPERSEDE ? FILE_SUPERSEDED
                    : disposition == FILE_OVERWRITE || disposition == FILE_OVERWRITE_IF
@@ -283,7 +255,7 @@ static NTSTATUS open_file(PFILE_OBJECT object, const IO_STACK_LOCATION *stack,
         return status;
     if (exists && (*information == FILE_OVERWRITTEN || *information == FILE_SUPERSEDED) &&
         ftruncate(file->fd, 0) != 0) {
-        status = status_of(errno);
+        status = fs_status_of(errno);
         unshare_file(file);
     }
     return status;
@@ -324,7 +296,7 @@ static NTSTATUS volume_read(PIRP irp, const IO_STACK_LOCATION *stack, struct vol
     while (done < length) {
         ssize_t n = pread(file->fd, (UCHAR *)irp->UserBuffer + done, length - done, offset + done);
         if (n < 0)
-            return status_of(errno);
+            return fs_status_of(errno);
         if (n == 0)
             break;
         done += (ULONG)n;
@@ -342,7 +314,7 @@ static NTSTATUS volume_write(PIRP irp, const IO_STACK_LOCATION *stack, struct vo
         return STATUS_INVALID_PARAMETER;
     if (offset == WRITE_TO_END || file->append) {
         if (fstat(file->fd, &st) != 0)
-            return status_of(errno);
+            return fs_status_of(errno);
         offset = st.st_size;
     }
     if (offset < 0)
@@ -351,11 +323,11 @@ static NTSTATUS volume_write(PIRP irp, const IO_STACK_LOCATION *stack, struct vo
         ssize_t n =
             pwrite(file->fd, (const UCHAR *)irp->UserBuffer + done, length - done, offset + done);
         if (n <= 0)
-            return n == 0 ? STATUS_DISK_FULL : status_of(errno);
+            return n == 0 ? STATUS_DISK_FULL : fs_status_of(errno);
         done += (ULONG)n;
     }
     if (stack->FileObject->Flags & FO_WRITE_THROUGH && fdatasync(file->fd) != 0)
-        return status_of(errno);
+        return fs_status_of(errno);
     irp->IoStatus.Information = done;
     return STATUS_SUCCESS;
 }
@@ -363,12 +335,12 @@ static NTSTATUS volume_write(PIRP irp, const IO_STACK_LOCATION *stack, struct vo
 static NTSTATUS volume_flush(struct volume_file *file)
 {
     if (fsync(file->fd) != 0)
-        return status_of(errno);
+        return fs_status_of(errno);
     if (!file->name_is_new)
         return STATUS_SUCCESS;
     int folder = openat(file->parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool done = folder >= 0 && fsync(folder) == 0;
-    NTSTATUS status = done ? STATUS_SUCCESS : status_of(errno);
+    NTSTATUS status = done ? STATUS_SUCCESS : fs_status_of(errno);
     if (folder >= 0)
         close(folder);
     file->name_is_new = !done;
@@ -388,7 +360,7 @@ static NTSTATUS volume_query(PIRP irp, const IO_STACK_LOCATION *stack, struct vo
     ULONG room = stack->Parameters.QueryFile.Length, bytes;
     struct stat st;
     if (fstat(file->fd, &st) != 0)
-        return status_of(errno);
+        return fs_status_of(errno);
     ULONG attributes = file->directory ? FILE_ATTRIBUTE_DIRECTORY : FILE_ATTRIBUTE_NORMAL;
     FILE_BASIC_INFORMATION basic = {.CreationTime.QuadPart = nt_time(&st.st_ctim),
                                     .LastAccessTime.QuadPart = nt_time(&st.st_atim),
@@ -453,7 +425,7 @@ static NTSTATUS rename_file(struct volume_file *file, const struct rename_inform
         status = STATUS_OBJECT_NAME_INVALID;
     else if (info->replace ? renameat(file->parent, file->name, parent, name)
                            : renameat2(file->parent, file->name, parent, name, RENAME_NOREPLACE))
-        status = status_of(errno);
+        status = fs_status_of(errno);
     if (!NT_SUCCESS(status)) {
         close(parent);
         return status;
@@ -483,7 +455,7 @@ static NTSTATUS volume_set(PIRP irp, const IO_STACK_LOCATION *stack, struct volu
         if (stack->Parameters.SetFile.FileInformationClass == FileAllocationInformation &&
             size.QuadPart >= st.st_size)
             return STATUS_SUCCESS;
-        return ftruncate(file->fd, size.QuadPart) == 0 ? STATUS_SUCCESS : status_of(errno);
+        return ftruncate(file->fd, size.QuadPart) == 0 ? STATUS_SUCCESS : fs_status_of(errno);
     }
     case FileDispositionInformation:
         if (length < sizeof(BOOLEAN))

@@ -1,0 +1,169 @@
+/*
+ * FsRtlRegisterFileSystemFilterCallbacks, and calling what was registered: for each device on a
+ * file's stack, from the top down, then in the opposite order.
+ *
+ * WDK: FsRtlRegisterFileSystemFilterCallbacks, FS_FILTER_CALLBACKS, FS_FILTER_CALLBACK_DATA.
+ */
+#include "fsp.h"
+#include "../io/device.h"
+#include <nthost/export.h>
+
+#define MAX_DRIVERS 16
+#define MAX_STACK   16
+
+static struct registration {
+    PDRIVER_OBJECT driver; /* NULL: free */
+    FS_FILTER_CALLBACKS callbacks;
+} registrations[MAX_DRIVERS];
+static pthread_mutex_t registrations_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+NTSTATUS NTAPI FsRtlRegisterFileSystemFilterCallbacks(struct _DRIVER_OBJECT *FilterDriverObject,
+                                                      PFS_FILTER_CALLBACKS Callbacks)
+{
+    NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
+    VF_ENTRY(PASSIVE_LEVEL);
+    if (FilterDriverObject == NULL || Callbacks == NULL ||
+        Callbacks->SizeOfFsFilterCallbacks > sizeof(*Callbacks))
+        return STATUS_INVALID_PARAMETER;
+    pthread_mutex_lock(&registrations_mutex);
+    for (unsigned i = 0; i < MAX_DRIVERS; i++)
+        if (registrations[i].driver == NULL || registrations[i].driver == FilterDriverObject) {
+            registrations[i] = (struct registration){.driver = FilterDriverObject};
+            memcpy(&registrations[i].callbacks, Callbacks, Callbacks->SizeOfFsFilterCallbacks);
+            status = STATUS_SUCCESS;
+            break;
+        }
+    pthread_mutex_unlock(&registrations_mutex);
+    return status;
+}
+NT_EXPORT(NTOSKRNL, FsRtlRegisterFileSystemFilterCallbacks);
+
+/* A driver object is going: io/driver.c's are found again by address, so they must not stay. */
+void fs_forget_filter(PDRIVER_OBJECT driver)
+{
+    pthread_mutex_lock(&registrations_mutex);
+    for (unsigned i = 0; i < MAX_DRIVERS; i++)
+        if (registrations[i].driver == driver)
+            registrations[i].driver = NULL;
+    pthread_mutex_unlock(&registrations_mutex);
+}
+
+struct level {
+    PDEVICE_OBJECT device;
+    FS_FILTER_CALLBACKS callbacks;
+    PVOID context;
+};
+
+/* Devices with callbacks, from the top down. */
+static unsigned list_levels(PFILE_OBJECT file, struct level levels[MAX_STACK])
+{
+    PDEVICE_OBJECT stack[MAX_STACK];
+    unsigned depth = 0, count = 0;
+    device_lock();
+    for (PDEVICE_OBJECT device = file->DeviceObject->AttachedDevice;
+         device != NULL && depth < MAX_STACK; device = device->AttachedDevice)
+        stack[depth++] = device;
+    device_unlock();
+    pthread_mutex_lock(&registrations_mutex);
+    while (depth-- > 0)
+        for (unsigned i = 0; i < MAX_DRIVERS; i++)
+            if (registrations[i].driver != NULL &&
+                registrations[i].driver == stack[depth]->DriverObject)
+                levels[count++] = (struct level){stack[depth], registrations[i].callbacks, NULL};
+    pthread_mutex_unlock(&registrations_mutex);
+    return count;
+}
+
+struct pair {
+    PFS_FILTER_CALLBACK pre;
+    PFS_FILTER_COMPLETION_CALLBACK post;
+    UCHAR operation;
+};
+
+static struct pair pair_of(const FS_FILTER_CALLBACKS *c, enum fs_sync kind, bool acquire)
+{
+    switch (kind) {
+    case FS_SYNC_SECTION:
+        return acquire ? (struct pair){c->PreAcquireForSectionSynchronization,
+                                       c->PostAcquireForSectionSynchronization,
+                                       FS_FILTER_ACQUIRE_FOR_SECTION_SYNCHRONIZATION}
+                       : (struct pair){c->PreReleaseForSectionSynchronization,
+                                       c->PostReleaseForSectionSynchronization,
+                                       FS_FILTER_RELEASE_FOR_SECTION_SYNCHRONIZATION};
+    case FS_SYNC_CC_FLUSH:
+        return acquire ? (struct pair){c->PreAcquireForCcFlush, c->PostAcquireForCcFlush,
+                                       FS_FILTER_ACQUIRE_FOR_CC_FLUSH}
+                       : (struct pair){c->PreReleaseForCcFlush, c->PostReleaseForCcFlush,
+                                       FS_FILTER_RELEASE_FOR_CC_FLUSH};
+    default:
+        return acquire ? (struct pair){c->PreAcquireForModifiedPageWriter,
+                                       c->PostAcquireForModifiedPageWriter,
+                                       FS_FILTER_ACQUIRE_FOR_MOD_WRITE}
+                       : (struct pair){c->PreReleaseForModifiedPageWriter,
+                                       c->PostReleaseForModifiedPageWriter,
+                                       FS_FILTER_RELEASE_FOR_MOD_WRITE};
+    }
+}
+
+/* All levels' Pre, then Post of those whose Pre said success. */
+static NTSTATUS call_levels(PFILE_OBJECT file, enum fs_sync kind, bool acquire,
+                            const FS_FILTER_PARAMETERS *parameters)
+{
+    struct level levels[MAX_STACK];
+    unsigned count = list_levels(file, levels), entered = 0;
+    NTSTATUS status = STATUS_SUCCESS;
+    FS_FILTER_CALLBACK_DATA data = {
+        .SizeOfFsFilterCallbackData = sizeof(data), .FileObject = file, .Parameters = *parameters};
+    for (; entered < count && status == STATUS_SUCCESS; entered++) {
+        struct pair pair = pair_of(&levels[entered].callbacks, kind, acquire);
+        data.Operation = pair.operation;
+        data.DeviceObject = levels[entered].device;
+        if (pair.pre != NULL) {
+            struct vf_call call = vf_call_begin_of("an FsFilter callback", pair.pre);
+            status = pair.pre(&data, &levels[entered].context);
+            vf_call_end(&call);
+        }
+        if (status != STATUS_SUCCESS)
+            break;
+    }
+    while (entered-- > 0) {
+        struct pair pair = pair_of(&levels[entered].callbacks, kind, acquire);
+        data.DeviceObject = levels[entered].device;
+        if (pair.post != NULL) {
+            struct vf_call call = vf_call_begin_of("an FsFilter callback", pair.post);
+            pair.post(&data, status, levels[entered].context);
+            vf_call_end(&call);
+        }
+    }
+    if (status == STATUS_FSFILTER_OP_COMPLETED_SUCCESSFULLY)
+        status = STATUS_SUCCESS;
+    return status;
+}
+
+NTSTATUS fs_sync_acquire(struct fs_sync_state *state, PFILE_OBJECT file, enum fs_sync kind,
+                         ULONG page_protection, LONGLONG ending_offset)
+{
+    FS_FILTER_PARAMETERS parameters = {0};
+    FS_FILTER_SECTION_SYNC_OUTPUT output = {.StructureSize = sizeof(output)};
+    *state = (struct fs_sync_state){.kind = kind, .file = file};
+    state->ending_offset.QuadPart = ending_offset;
+    if (kind == FS_SYNC_SECTION) {
+        parameters.AcquireForSectionSynchronization.SyncType = SyncTypeCreateSection;
+        parameters.AcquireForSectionSynchronization.PageProtection = page_protection;
+        parameters.AcquireForSectionSynchronization.OutputInformation = &output;
+        parameters.AcquireForSectionSynchronization.AllocationAttributes =
+            0x08000000; /* SEC_COMMIT */
+    } else if (kind == FS_SYNC_MOD_WRITE) {
+        parameters.AcquireForModifiedPageWriter.EndingOffset = &state->ending_offset;
+        parameters.AcquireForModifiedPageWriter.ResourceToRelease = &state->resource;
+    }
+    return call_levels(file, kind, true, &parameters);
+}
+
+void fs_sync_release(struct fs_sync_state *state)
+{
+    FS_FILTER_PARAMETERS parameters = {0};
+    if (state->kind == FS_SYNC_MOD_WRITE)
+        parameters.ReleaseForModifiedPageWriter.ResourceToRelease = state->resource;
+    call_levels(state->file, state->kind, false, &parameters);
+}
