@@ -86,7 +86,8 @@ NTSTATUS RplFilterRegister(VOID)
         Repl.Filter = NULL;
         RplOperationsDestroy();
     }
-    return status;
+    /* The root of a file system's volume. */
+    return status == STATUS_FILE_IS_A_DIRECTORY ? STATUS_SUCCESS : status;
 }
 
 VOID RplFilterUnregister(VOID)
