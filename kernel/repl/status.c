@@ -26,6 +26,7 @@ static VOID RplStatusOfStream(_Inout_ REPL_STATUS *Status)
     KIRQL irql;
 
     KeAcquireSpinLock(&Stream.Lock, &irql);
+    (VOID) RplRingReadTail();
     Status->State = RplStateNow();
     Status->FirstSequence = RplFirstSequence();
     Status->LastSequence = Stream.Last;
@@ -37,7 +38,6 @@ static VOID RplStatusOfStream(_Inout_ REPL_STATUS *Status)
         Status->AcknowledgedTime = oldest.Time;
         Status->UnacknowledgedBytes = Stream.TotalBytes - oldest.Bytes;
     }
-    (VOID) RplRingReadTail();
     Status->RingBytes = Stream.Ring.Area.Bytes;
     Status->RingUsed = Stream.Ring.Area.End - Stream.Ring.Area.Tail;
     Status->StagingUsed = Stream.Staging.End - Stream.Staging.Tail;
