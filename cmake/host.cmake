@@ -18,7 +18,7 @@ if(NTS_SANITIZE)
 endif()
 
 set(nts_core_sources)
-foreach(module executive verifier io fs loader kmdf ndis setup server)
+foreach(module executive verifier io fs loader kmdf ndis flt setup server)
   file(GLOB sources CONFIGURE_DEPENDS
     ${CMAKE_SOURCE_DIR}/tools/nthost/${module}/*.c
     ${CMAKE_SOURCE_DIR}/tools/nthost/${module}/*.S)

@@ -48,6 +48,7 @@ struct nt_thread {
     uint32_t unique_id;   /* PsGetThreadId */
     void *ndis_adapter;   /* whose data path it is in, and is counted in (ndis/data.c) */
     void *process;        /* whose work it does (io/process.c); NULL: the system process */
+    void *top_level_irp;  /* IoSetTopLevelIrp: a file system's word about what it is in */
     struct vp *vp_before; /* nt_enter_dispatch: where it came from */
 
     /* park and unpark, under the dispatcher lock */

@@ -44,6 +44,8 @@ static void file_destroy(void *object)
     PFILE_OBJECT file = object;
     if (file->Flags & FO_FILE_OPEN)
         send_simple(file, IRP_MJ_CLOSE);
+    if (file->FileObjectExtension != NULL)
+        ((struct file_extension *)file->FileObjectExtension)->destroy(file);
     RtlFreeUnicodeString(&file->FileName);
     if (file->RelatedFileObject != NULL)
         ob_dereference(file->RelatedFileObject);
@@ -195,11 +197,15 @@ NTSTATUS file_open_prepare(struct file_open *open, PDEVICE_OBJECT *device,
     NTSTATUS status = find_and_make(open);
     if (!NT_SUCCESS(status))
         return status;
-    PIRP irp = file_request(open->file, open->mode, device, packet);
-    if (irp == NULL) {
+    if (open->made != NULL)
+        status = open->made(open);
+    if (NT_SUCCESS(status) && file_request(open->file, open->mode, device, packet) == NULL)
+        status = STATUS_INSUFFICIENT_RESOURCES;
+    if (!NT_SUCCESS(status)) {
         ob_dereference(open->file);
-        return STATUS_INSUFFICIENT_RESOURCES;
+        return status;
     }
+    PIRP irp = (*packet)->irp;
     memset(&open->access_state, 0, sizeof(open->access_state));
     open->access_state.OriginalDesiredAccess = open->access;
     open->access_state.PreviouslyGrantedAccess = open->granted;

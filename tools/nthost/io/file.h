@@ -5,6 +5,12 @@
 #pragma once
 #include "irp.h"
 
+/* What another part of the host keeps with a file object (FileObjectExtension points to it): told
+ * after IRP_MJ_CLOSE, or when the open failed. */
+struct file_extension {
+    void (*destroy)(PFILE_OBJECT file);
+};
+
 struct file_open {
     /* in */
     UNICODE_STRING path;  /* an NT path; not needed any more after file_open_send */
@@ -17,6 +23,10 @@ struct file_open {
     LONGLONG allocation;
     PSECURITY_DESCRIPTOR descriptor; /* of a new file; NULL: its default */
     UCHAR stack_flags;               /* SL_CASE_SENSITIVE, SL_OPEN_TARGET_DIRECTORY */
+    /* The file object is made, its IRP_MJ_CREATE not sent yet; may be NULL. An error ends the open.
+     */
+    NTSTATUS (*made)(struct file_open *open);
+    void *made_context;
     /* out */
     NTSTATUS status;
     ULONG_PTR information;

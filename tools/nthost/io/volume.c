@@ -15,6 +15,7 @@
 #include <nthost/io.h>
 #include <nthost/utf.h>
 #include <nthost/verifier.h>
+#include <ntifs.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +28,21 @@
 
 #define WRITE_TO_END (-1)
 
+/* Of a file, however often it is open: FsContext, with what filters hang on it. */
+struct volume_fcb {
+    FSRTL_ADVANCED_FCB_HEADER header;
+    FAST_MUTEX mutex;
+    PVOID file_contexts;
+    SECTION_OBJECT_POINTERS sections;
+    dev_t device;
+    ino_t inode;
+    unsigned references;
+    struct volume_fcb *next;
+};
+
 /* Of a file object: FsContext2. */
 struct volume_file {
+    struct volume_fcb *fcb;
     int fd, parent;
     char name[256]; /* in its folder; "" for the root */
     bool directory, delete_on_close, append, name_is_new;
@@ -39,17 +53,10 @@ struct volume_file {
     struct volume_file *next;
 };
 
-/* As the WDK lays them out in ntifs.h. */
-struct rename_information {
-    BOOLEAN replace;
-    HANDLE root;
-    ULONG bytes;
-    WCHAR name[1];
-};
-
 static int root_fd = -1;
 static PDRIVER_OBJECT volume_driver;
 static struct volume_file *open_files;
+static struct volume_fcb *fcbs;
 static pthread_mutex_t files_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* Paths */
@@ -126,6 +133,57 @@ static NTSTATUS resolve(int folder, const UNICODE_STRING *path, int *parent, cha
     return STATUS_SUCCESS;
 }
 
+/* Control blocks */
+
+static struct volume_fcb *create_fcb(dev_t device, ino_t inode)
+{
+    struct volume_fcb *fcb = calloc(1, sizeof(*fcb));
+    if (fcb == NULL)
+        return NULL;
+    fcb->header.NodeByteSize = sizeof(*fcb);
+    fcb->device = device;
+    fcb->inode = inode;
+    ExInitializeFastMutex(&fcb->mutex);
+    FsRtlSetupAdvancedHeaderEx(&fcb->header, &fcb->mutex, &fcb->file_contexts);
+    return fcb;
+}
+
+/* `fresh` is one of the same file that nobody knows yet. */
+static struct volume_fcb *reference_fcb(struct volume_fcb *fresh)
+{
+    pthread_mutex_lock(&files_mutex);
+    struct volume_fcb *fcb = fcbs;
+    while (fcb != NULL && (fcb->device != fresh->device || fcb->inode != fresh->inode))
+        fcb = fcb->next;
+    if (fcb == NULL) {
+        fcb = fresh;
+        fcb->next = fcbs;
+        fcbs = fcb;
+    }
+    fcb->references++;
+    pthread_mutex_unlock(&files_mutex);
+    if (fcb != fresh)
+        free(fresh);
+    return fcb;
+}
+
+static void dereference_fcb(struct volume_fcb *fcb)
+{
+    pthread_mutex_lock(&files_mutex);
+    bool last = --fcb->references == 0;
+    struct volume_fcb **link = &fcbs;
+    while (*link != fcb)
+        link = &(*link)->next;
+    if (last)
+        *link = fcb->next;
+    pthread_mutex_unlock(&files_mutex);
+    if (!last)
+        return;
+    FsRtlTeardownPerStreamContexts(&fcb->header);
+    FsRtlTeardownPerFileContexts(&fcb->file_contexts);
+    free(fcb);
+}
+
 /* Sharing: what others have open must allow what this one wants, and the other way round. */
 
 static NTSTATUS check_share(struct volume_file *file)
@@ -164,6 +222,8 @@ static void unshare_file(struct volume_file *file)
 
 static void free_file(struct volume_file *file)
 {
+    if (file->fcb != NULL)
+        dereference_fcb(file->fcb);
     if (file->fd >= 0)
         close(file->fd);
     if (file->parent >= 0)
@@ -250,6 +310,10 @@ static NTSTATUS open_file(PFILE_OBJECT object, const IO_STACK_LOCATION *stack,
         return STATUS_ACCESS_DENIED;
     file->device = st.st_dev;
     file->inode = st.st_ino;
+    struct volume_fcb *fcb = create_fcb(st.st_dev, st.st_ino);
+    if (fcb == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    file->fcb = reference_fcb(fcb);
     status = check_share(file);
     if (!NT_SUCCESS(status))
         return status;
@@ -281,7 +345,9 @@ static NTSTATUS volume_create(PIRP irp, const IO_STACK_LOCATION *stack)
         free_file(file);
         return status;
     }
-    object->FsContext = object->FsContext2 = file;
+    object->FsContext = file->fcb;
+    object->FsContext2 = file;
+    object->SectionObjectPointer = &file->fcb->sections;
     return STATUS_SUCCESS;
 }
 
@@ -354,6 +420,37 @@ static LONGLONG nt_time(const struct timespec *time)
     return (time->tv_sec + 11644473600ll) * 10000000 + time->tv_nsec / 100;
 }
 
+/* What the folder's descriptor and the file's say in /proc, as long as both have a name. */
+static NTSTATUS volume_name(PIRP irp, const struct volume_file *file, ULONG room)
+{
+    PFILE_NAME_INFORMATION out = irp->AssociatedIrp.SystemBuffer;
+    char link[64], root[4096], path[4096];
+    const ULONG head = FIELD_OFFSET(FILE_NAME_INFORMATION, FileName);
+    unsigned chars;
+    if (room < sizeof(*out))
+        return STATUS_INFO_LENGTH_MISMATCH;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", root_fd);
+    ssize_t root_bytes = readlink(link, root, sizeof(root));
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", file->fd);
+    ssize_t bytes = readlink(link, path, sizeof(path) - 1);
+    if (root_bytes < 0 || bytes < root_bytes || memcmp(root, path, (size_t)root_bytes) != 0)
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    path[bytes] = 0;
+    const char *name = bytes == root_bytes ? "/" : path + root_bytes;
+    WCHAR *wide = utf16_from_utf8(name, strlen(name), &chars);
+    if (wide == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    for (unsigned i = 0; i < chars; i++)
+        if (wide[i] == '/')
+            wide[i] = '\\';
+    ULONG whole = chars * (ULONG)sizeof(WCHAR), fits = room - head < whole ? room - head : whole;
+    out->FileNameLength = whole;
+    memcpy(out->FileName, wide, fits);
+    free(wide);
+    irp->IoStatus.Information = head + fits;
+    return fits < whole ? STATUS_BUFFER_OVERFLOW : STATUS_SUCCESS;
+}
+
 static NTSTATUS volume_query(PIRP irp, const IO_STACK_LOCATION *stack, struct volume_file *file)
 {
     void *out = irp->AssociatedIrp.SystemBuffer;
@@ -381,6 +478,9 @@ static NTSTATUS volume_query(PIRP irp, const IO_STACK_LOCATION *stack, struct vo
                                              .FileAttributes = attributes};
     const void *info;
     switch (stack->Parameters.QueryFile.FileInformationClass) {
+    case FileNameInformation:
+    case FileNormalizedNameInformation:
+        return volume_name(irp, file, room);
     case FileBasicInformation:
         info = &basic, bytes = sizeof(basic);
         break;
@@ -400,20 +500,20 @@ static NTSTATUS volume_query(PIRP irp, const IO_STACK_LOCATION *stack, struct vo
     return STATUS_SUCCESS;
 }
 
-static NTSTATUS rename_file(struct volume_file *file, const struct rename_information *info,
+static NTSTATUS rename_file(struct volume_file *file, const FILE_RENAME_INFORMATION *info,
                             ULONG length)
 {
     UNICODE_STRING target;
     char name[256] = "";
     int parent = -1;
-    if (length < offsetof(struct rename_information, name) ||
-        info->bytes > length - offsetof(struct rename_information, name) || info->bytes > MAXUSHORT)
+    ULONG bytes = info->FileNameLength;
+    if (length < FIELD_OFFSET(FILE_RENAME_INFORMATION, FileName) ||
+        bytes > length - FIELD_OFFSET(FILE_RENAME_INFORMATION, FileName) || bytes > MAXUSHORT)
         return STATUS_INFO_LENGTH_MISMATCH;
-    target =
-        (UNICODE_STRING){(USHORT)info->bytes, (USHORT)info->bytes, (PWCH)(ULONG_PTR)info->name};
+    target = (UNICODE_STRING){(USHORT)bytes, (USHORT)bytes, (PWCH)(ULONG_PTR)info->FileName};
     /* A simple name stays in the folder, a full one names the volume first. */
     static const WCHAR drive[] = L"\\??\\C:";
-    bool full = info->bytes > sizeof(drive) && utf16_compare(info->name, 6, drive, 6) == 0;
+    bool full = bytes > sizeof(drive) && utf16_compare(info->FileName, 6, drive, 6) == 0;
     if (full) {
         target.Buffer += 6;
         target.Length -= 6 * sizeof(WCHAR);
@@ -423,8 +523,9 @@ static NTSTATUS rename_file(struct volume_file *file, const struct rename_inform
         return status;
     if (parent < 0 || name[0] == 0)
         status = STATUS_OBJECT_NAME_INVALID;
-    else if (info->replace ? renameat(file->parent, file->name, parent, name)
-                           : renameat2(file->parent, file->name, parent, name, RENAME_NOREPLACE))
+    else if (info->ReplaceIfExists
+                 ? renameat(file->parent, file->name, parent, name)
+                 : renameat2(file->parent, file->name, parent, name, RENAME_NOREPLACE))
         status = fs_status_of(errno);
     if (!NT_SUCCESS(status)) {
         close(parent);

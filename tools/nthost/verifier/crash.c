@@ -8,6 +8,7 @@
  */
 #include "../executive/pool.h"
 #include "../executive/slist.h"
+#include "../flt/explain.h"
 #include "../io/irp.h"
 #include "report.h"
 #include "../loader/image.h"
@@ -99,6 +100,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
             special_fault(block, address, registers[REG_ERR] & 2, where);
         if (irp_explain_address(address, message, sizeof message))
             vf_violation(VfIrpTouchedAfterCompletion, "%s: %s", where, message);
+        if (flt_explain_address(address, message, sizeof message))
+            vf_violation(VfFltCallbackData, "%s: %s", where, message);
     }
     if (!driver) {
         vf_report_stack(NULL, 0);

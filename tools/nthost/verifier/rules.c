@@ -110,6 +110,23 @@ const struct vf_rule_text vf_rules[VF_RULE_COUNT] = {
          "Introduction to Framework Objects"),
     RULE(WdfUnimplemented, "A framework function that the host lacks is not called.",
          "the function's own page"),
+    /* FltMgr */
+    RULE(FltContext,
+         "A context is registered, referenced and released as often, and not used after.",
+         "About minifilter contexts"),
+    RULE(FltName,
+         "File names are asked for where the file system can be asked, and released as often.",
+         "FltGetFileNameInformation function"),
+    RULE(
+        FltCallbackData,
+        "Callback data is used until its operation is completed; parameters that change are marked "
+        "dirty.",
+        "FLT_CALLBACK_DATA structure"),
+    RULE(FltStatus, "A callback returns a status that its operation allows, and keeps to it.",
+         "PFLT_PRE_OPERATION_CALLBACK callback function"),
+    RULE(FltReferenceLeak,
+         "A filter gives back its references to filters, volumes and instances, and unregisters.",
+         "FltUnregisterFilter function"),
     /* The rest */
     RULE(BadParameter, "A routine's parameters are as its page demands.", "the routine's own page"),
     RULE(AssertionFailed, "An assertion of the driver's holds.", "NT_ASSERT macro"),

@@ -19,6 +19,7 @@ struct nt_export {
 #define NTOSKRNL               "ntoskrnl.exe"
 #define NDIS                   "ndis.sys"
 #define WDFLDR                 "wdfldr.sys"
+#define FLTMGR                 "fltmgr.sys"
 
 /* NULL if the host has no such export. Module names compare without case. */
 void *nt_export_find(const char *module, const char *name);

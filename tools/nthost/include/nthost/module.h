@@ -20,6 +20,7 @@ enum {
     NT_ORDER_OBJECTS = 20,
     NT_ORDER_REGISTRY = 30,
     NT_ORDER_IO = 40,
+    NT_ORDER_FLT = 45,
     NT_ORDER_NDIS = 50,
     NT_ORDER_KMDF = 60,
     NT_ORDER_LOADER = 70, /* stops first: unloads all drivers */

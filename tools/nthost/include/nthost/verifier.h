@@ -35,7 +35,9 @@
                             X(OffloadNotOffered) X(OidLeak) X(OidDoubleCompletion)                 \
                                 X(StatusMalformed) X(FilterState) X(NdisLeak) X(WdfObjectLeak)     \
                                     X(WdfRequestMisuse) X(WdfBadHandle) X(WdfUnimplemented)        \
-                                        X(BadParameter) X(Deadlock) X(AssertionFailed)
+                                        X(FltContext) X(FltName) X(FltCallbackData) X(FltStatus)       \
+                                            X(FltReferenceLeak) X(BadParameter) X(Deadlock)        \
+                                                X(AssertionFailed)
 /* clang-format on */
 
 enum vf_rule {
