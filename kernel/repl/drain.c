@@ -222,26 +222,12 @@ static BOOLEAN RplDrainBatch(_In_ UINT64 End)
     return TRUE;
 }
 
-/* 4. */
-static BOOLEAN RplDrainStaging(VOID)
-{
-    UINT64 head;
-    BOOLEAN due;
-    KIRQL irql;
-
-    KeAcquireSpinLock(&Stream.Lock, &irql);
-    head = Stream.Staging.Head;
-    due = Drain.Spool.Bytes != 0 && !RplRingIsRevoked() &&
-          (Stream.Staging.End - Stream.Staging.Tail) * RPL_DRAIN_SHARE >= Stream.Staging.Bytes;
-    KeReleaseSpinLock(&Stream.Lock, irql);
-    return due && RplDrainBatch(head);
-}
-
-/* Saves the ring's unread records. FALSE: they are lost. Nothing is in flight in it. */
+/* Saves the ring's unread records, of a ring that is closed, with nothing in flight in it. FALSE:
+ * if their reader ends now, they are lost. */
 static BOOLEAN RplDrainSave(VOID)
 {
     RPL_AREA *area = &Stream.Ring.Area;
-    UINT64 tail = area->Tail, expected = 0;
+    UINT64 tail = RPL_MAX(area->Tail, Stream.Ring.SavedEnd), expected = 0;
 
     if (tail == area->Head)
     {
@@ -299,7 +285,37 @@ static BOOLEAN RplDrainSave(VOID)
         }
         tail += kept;
     }
+    Stream.Ring.SavedEnd = tail;
     return TRUE;
+}
+
+/* 4. What is to go behind the ring's records in the journal has to wait until these are there. */
+static BOOLEAN RplDrainStaging(VOID)
+{
+    UINT64 head;
+    BOOLEAN due, save;
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    head = Stream.Staging.Head;
+    due = Drain.Spool.Bytes != 0 && !RplRingIsRevoked() &&
+          (Stream.Staging.End - Stream.Staging.Tail) * RPL_DRAIN_SHARE >= Stream.Staging.Bytes;
+    /* Head is beyond those that are newer only if all the ring's have ended. */
+    save = Stream.Ring.Irp != NULL && !Stream.Ring.Open && head > Stream.StagingOld;
+    if (save)
+    {
+        (VOID) RplRingReadTail();
+    }
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    if (!due)
+    {
+        return FALSE;
+    }
+    if (save)
+    {
+        (VOID) RplDrainSave();
+    }
+    return RplDrainBatch(head);
 }
 
 /* 3. */
@@ -366,6 +382,7 @@ static VOID RplDrainGreet(VOID)
     Stream.Staging.Tail = tail;
     if (RplRingOpen(&wake))
     {
+        ring->SavedEnd = 0; /* its reader has none of them yet */
         wake |= RplRingPublish();
     }
     KeReleaseSpinLock(&Stream.Lock, irql);

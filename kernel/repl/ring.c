@@ -105,6 +105,7 @@ BOOLEAN RplRingOpen(ULONG *Wake)
     }
     ring->Open = TRUE;
     ring->Switching = Stream.Staging.InFlight != 0;
+    ring->SavedEnd = ring->Area.End;
     Stream.StagingOld = Stream.Staging.End;
     WriteULongNoFence((volatile ULONG *)&ring->Header->Closed, 0);
     if (Stream.Capturing && Stream.Lost && !RplRingRecordLost(Wake))

@@ -46,10 +46,11 @@ typedef struct RPL_RING
     PFILE_OBJECT FileObject;
     PMDL Mdl;
     REPL_RING_HEADER *Header;
-    UINT64 NoDiskEnd;  /* behind the last record that must not lie in the journal */
-    UINT64 After;      /* its reader has all up to this */
-    BOOLEAN Fresh;     /* just lent: the drain thread has not looked yet */
-    BOOLEAN Open;      /* slots are given out in it */
+    UINT64 SavedEnd;  /* what lies below is in the journal, or its reader has said that he has it */
+    UINT64 NoDiskEnd; /* behind the last record that must not lie in the journal */
+    UINT64 After;     /* its reader has all up to this */
+    BOOLEAN Fresh;    /* just lent: the drain thread has not looked yet */
+    BOOLEAN Open;     /* slots are given out in it */
     BOOLEAN Switching; /* opened, but slots that are older are still in flight in Staging */
     BOOLEAN Revoked;   /* ends as soon as nothing is in flight in it */
     BOOLEAN Cancelled; /* its cancel routine has run */
