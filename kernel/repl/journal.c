@@ -5,16 +5,16 @@
 
 /* Opening and closing */
 
-static VOID RplJournalStart(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_IO *Io,
+static VOID RplJournalStart(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_STORAGE *Storage,
                             _In_ UINT64 Bytes, _In_ UCHAR *Scratch)
 {
     RtlZeroMemory(Journal, sizeof(*Journal));
-    Journal->Io = *Io;
+    Journal->Storage = *Storage;
     Journal->Scratch = Scratch;
-    Journal->DataBytes = ALIGN_DOWN_BY(Bytes, RPL_JOURNAL_SECTOR) - RPL_JOURNAL_DATA;
+    Journal->DataBytes = ALIGN_DOWN_BY(Bytes, RPL_SECTOR) - RPL_JOURNAL_DATA;
 }
 
-NTSTATUS RplJournalFormat(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_IO *Io,
+NTSTATUS RplJournalFormat(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_STORAGE *Storage,
                           _In_ UINT64 Bytes, _In_reads_bytes_(16) const UINT8 *JournalId,
                           _In_reads_bytes_(16) const UINT8 *StreamId, _In_ UCHAR *Scratch)
 {
@@ -25,7 +25,7 @@ NTSTATUS RplJournalFormat(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_IO 
     {
         return STATUS_INVALID_PARAMETER;
     }
-    RplJournalStart(Journal, Io, Bytes, Scratch);
+    RplJournalStart(Journal, Storage, Bytes, Scratch);
     (VOID) RplSuperRead(Journal, &old);
     Journal->Generation = old.Generation;
     RtlCopyMemory(Journal->JournalId, JournalId, sizeof(Journal->JournalId));
@@ -77,7 +77,7 @@ static NTSTATUS RplJournalScan(_Inout_ RPL_JOURNAL *Journal)
     }
 }
 
-NTSTATUS RplJournalOpen(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_IO *Io,
+NTSTATUS RplJournalOpen(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_STORAGE *Storage,
                         _In_ UINT64 Bytes, _In_ UCHAR *Scratch)
 {
     RPL_JOURNAL_SUPER super;
@@ -87,7 +87,7 @@ NTSTATUS RplJournalOpen(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_IO *I
     {
         return STATUS_NOT_FOUND;
     }
-    RplJournalStart(Journal, Io, Bytes, Scratch);
+    RplJournalStart(Journal, Storage, Bytes, Scratch);
     status = RplSuperRead(Journal, &super);
     if (!NT_SUCCESS(status))
     {
@@ -118,7 +118,7 @@ NTSTATUS RplJournalOpen(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_IO *I
 
 NTSTATUS RplJournalFlush(_Inout_ RPL_JOURNAL *Journal)
 {
-    return Journal->Io.Flush(Journal->Io.Context);
+    return Journal->Storage.Flush(Journal->Storage.Context);
 }
 
 NTSTATUS RplJournalClose(_Inout_ RPL_JOURNAL *Journal)

@@ -4,7 +4,7 @@
  *   sector 0, 1   superblocks, written in turn; the valid one with the higher Generation counts
  *   sector 2 ..   data: a circle of batches
  *
- * A batch is a header and whole records, padded to RPL_JOURNAL_SECTOR. Positions are counts of
+ * A batch is a header and whole records, padded to RPL_SECTOR. Positions are counts of
  * bytes since the journal was formatted; a batch lies at its position modulo the size of the data
  * and may go on at the beginning of it. The tail is in the superblock, the head is not: it is where
  * the first batch is missing, going from the tail on.
@@ -20,7 +20,7 @@
  * undone by a crash, an append never.
  *
  * Reading and writing is done by the owner's functions, with offsets and lengths that are multiples
- * of RPL_JOURNAL_SECTOR, from and to memory aligned to it. One caller at a time. IRQL: that of
+ * of RPL_SECTOR, from and to memory aligned to it. One caller at a time. IRQL: that of
  * those functions.
  */
 #pragma once
@@ -29,9 +29,10 @@
 
 #include <ntswift/repl.h>
 
-#define RPL_JOURNAL_SECTOR    4096
+#include "storage.h"
+
 #define RPL_JOURNAL_MAX_BATCH 2097152 /* bytes, header included */
-#define RPL_JOURNAL_MIN_BYTES (64 * RPL_JOURNAL_SECTOR)
+#define RPL_JOURNAL_MIN_BYTES (64 * RPL_SECTOR)
 
 /* Of a batch; the records follow. */
 typedef struct RPL_JOURNAL_BATCH
@@ -50,15 +51,6 @@ typedef struct RPL_JOURNAL_BATCH
 
 C_ASSERT(sizeof(RPL_JOURNAL_BATCH) == 72);
 
-typedef struct RPL_JOURNAL_IO
-{
-    NTSTATUS (*Read)(_In_ PVOID Context, _In_ UINT64 Offset, _Out_ PVOID Data, _In_ ULONG Bytes);
-    NTSTATUS (*Write)(_In_ PVOID Context, _In_ UINT64 Offset, _In_ const VOID *Data,
-                      _In_ ULONG Bytes);
-    NTSTATUS (*Flush)(_In_ PVOID Context); /* all that was written is on disk */
-    PVOID Context;
-} RPL_JOURNAL_IO;
-
 /* A place between two batches. */
 typedef struct RPL_JOURNAL_CURSOR
 {
@@ -68,7 +60,7 @@ typedef struct RPL_JOURNAL_CURSOR
 
 typedef struct RPL_JOURNAL
 {
-    RPL_JOURNAL_IO Io;
+    RPL_STORAGE Storage;
     UCHAR *Scratch; /* RPL_JOURNAL_MAX_BATCH bytes */
     UINT64 DataBytes;
     UINT8 JournalId[16];
@@ -89,7 +81,7 @@ typedef struct RPL_JOURNAL
 /* Bytes of a batch with so many bytes of records, on disk. */
 FORCEINLINE ULONG RplJournalBatchBytes(_In_ ULONG RecordBytes)
 {
-    return (ULONG)ROUND_TO_SIZE(sizeof(RPL_JOURNAL_BATCH) + RecordBytes, RPL_JOURNAL_SECTOR);
+    return (ULONG)ROUND_TO_SIZE(sizeof(RPL_JOURNAL_BATCH) + RecordBytes, RPL_SECTOR);
 }
 
 FORCEINLINE UINT64 RplJournalUsed(_In_ const RPL_JOURNAL *Journal)
@@ -102,7 +94,7 @@ FORCEINLINE UINT64 RplJournalUsed(_In_ const RPL_JOURNAL *Journal)
  * meanwhile leaves the one that was there before, if it was one, or none, or the new one.
  * JournalId: never used before. Scratch: RPL_JOURNAL_MAX_BATCH bytes for as long as it is open.
  */
-NTSTATUS RplJournalFormat(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_IO *Io,
+NTSTATUS RplJournalFormat(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_STORAGE *Storage,
                           _In_ UINT64 Bytes, _In_reads_bytes_(16) const UINT8 *JournalId,
                           _In_reads_bytes_(16) const UINT8 *StreamId, _In_ UCHAR *Scratch);
 
@@ -110,7 +102,7 @@ NTSTATUS RplJournalFormat(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_IO 
  * Finds what is in the journal. STATUS_NOT_FOUND: there is none of this size; others as of Read,
  * Write and Flush. From here on it counts as not closed.
  */
-NTSTATUS RplJournalOpen(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_IO *Io,
+NTSTATUS RplJournalOpen(_Out_ RPL_JOURNAL *Journal, _In_ const RPL_STORAGE *Storage,
                         _In_ UINT64 Bytes, _In_ UCHAR *Scratch);
 
 /* All is flushed, and the next Open will say Clean. */

@@ -24,7 +24,7 @@ NTSTATUS RplSuperWrite(_Inout_ RPL_JOURNAL *Journal, _In_ BOOLEAN Clean)
     ULONG slot = 1 - Journal->Slot;
     NTSTATUS status;
 
-    RtlZeroMemory(super, RPL_JOURNAL_SECTOR);
+    RtlZeroMemory(super, RPL_SECTOR);
     super->Magic = RPL_JOURNAL_SUPER_MAGIC;
     super->Version = RPL_JOURNAL_VERSION;
     super->Generation = Journal->Generation + 1;
@@ -38,11 +38,11 @@ NTSTATUS RplSuperWrite(_Inout_ RPL_JOURNAL *Journal, _In_ BOOLEAN Clean)
     super->Clean = Clean;
     super->Checksum = RplSuperChecksum(super);
 
-    status = Journal->Io.Write(Journal->Io.Context, (UINT64)slot * RPL_JOURNAL_SECTOR, super,
-                               RPL_JOURNAL_SECTOR);
+    status = Journal->Storage.Write(Journal->Storage.Context, (UINT64)slot * RPL_SECTOR, super,
+                                    RPL_SECTOR);
     if (NT_SUCCESS(status))
     {
-        status = Journal->Io.Flush(Journal->Io.Context);
+        status = Journal->Storage.Flush(Journal->Storage.Context);
     }
     if (NT_SUCCESS(status))
     {
@@ -57,7 +57,7 @@ static BOOLEAN RplSuperIsValid(_In_ const RPL_JOURNAL_SUPER *Super)
 {
     return Super->Magic == RPL_JOURNAL_SUPER_MAGIC && Super->Version == RPL_JOURNAL_VERSION &&
            Super->Checksum == RplSuperChecksum(Super) && Super->Generation != 0 &&
-           Super->TailPosition % RPL_JOURNAL_SECTOR == 0 && Super->TailNumber != 0 &&
+           Super->TailPosition % RPL_SECTOR == 0 && Super->TailNumber != 0 &&
            Super->TailPosition <= MAXLONGLONG && Super->TailFirst != 0 && Super->Clean <= 1;
 }
 
@@ -71,8 +71,8 @@ NTSTATUS RplSuperRead(_Inout_ RPL_JOURNAL *Journal, _Out_ RPL_JOURNAL_SUPER *Sup
     for (ULONG slot = 0; slot < 2; slot++)
     {
         const RPL_JOURNAL_SUPER *super = (const RPL_JOURNAL_SUPER *)Journal->Scratch;
-        NTSTATUS status = Journal->Io.Read(Journal->Io.Context, (UINT64)slot * RPL_JOURNAL_SECTOR,
-                                           Journal->Scratch, RPL_JOURNAL_SECTOR);
+        NTSTATUS status = Journal->Storage.Read(Journal->Storage.Context, (UINT64)slot * RPL_SECTOR,
+                                                Journal->Scratch, RPL_SECTOR);
 
         if (!NT_SUCCESS(status))
         {
@@ -96,13 +96,13 @@ typedef NTSTATUS RPL_JOURNAL_MOVE(_In_ RPL_JOURNAL *Journal, _In_ UINT64 Offset,
 static NTSTATUS RplDataRead(_In_ RPL_JOURNAL *Journal, _In_ UINT64 Offset, _In_ UCHAR *Data,
                             _In_ ULONG Bytes)
 {
-    return Journal->Io.Read(Journal->Io.Context, Offset, Data, Bytes);
+    return Journal->Storage.Read(Journal->Storage.Context, Offset, Data, Bytes);
 }
 
 static NTSTATUS RplDataWrite(_In_ RPL_JOURNAL *Journal, _In_ UINT64 Offset, _In_ UCHAR *Data,
                              _In_ ULONG Bytes)
 {
-    return Journal->Io.Write(Journal->Io.Context, Offset, Data, Bytes);
+    return Journal->Storage.Write(Journal->Storage.Context, Offset, Data, Bytes);
 }
 
 /* At most once around. */
@@ -155,7 +155,7 @@ NTSTATUS RplBatchReadHeader(_In_ RPL_JOURNAL *Journal, _In_ const RPL_JOURNAL_CU
                             _Outptr_ const RPL_JOURNAL_BATCH **Batch)
 {
     NTSTATUS status =
-        RplDataMove(Journal, Cursor->Position, Journal->Scratch, RPL_JOURNAL_SECTOR, RplDataRead);
+        RplDataMove(Journal, Cursor->Position, Journal->Scratch, RPL_SECTOR, RplDataRead);
 
     *Batch = (const RPL_JOURNAL_BATCH *)Journal->Scratch;
     if (NT_SUCCESS(status) && !RplBatchIsAt(Journal, *Batch, Cursor))

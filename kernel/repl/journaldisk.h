@@ -8,7 +8,7 @@
 
 #define RPL_JOURNAL_VERSION     1
 #define RPL_JOURNAL_BATCH_MAGIC 0x42504A52u /* "RJPB" */
-#define RPL_JOURNAL_DATA        (2ull * RPL_JOURNAL_SECTOR)
+#define RPL_JOURNAL_DATA        (2ull * RPL_SECTOR)
 
 typedef struct RPL_JOURNAL_SUPER
 {

@@ -38,7 +38,7 @@ void disk_free(struct disk *disk);
 /* Power is back: what is there now is flushed. Word: of a generator of random numbers. */
 void disk_crash(struct disk *disk, enum disk_loss loss, uint64_t *word);
 
-/* For RPL_JOURNAL_IO and the like; offset, length and memory must be aligned to 4096. */
+/* For RPL_STORAGE and the like; offset, length and memory must be aligned to 4096. */
 NTSTATUS disk_read(void *disk, UINT64 offset, void *data, ULONG bytes);
 NTSTATUS disk_write(void *disk, UINT64 offset, const void *data, ULONG bytes);
 NTSTATUS disk_flush(void *disk);

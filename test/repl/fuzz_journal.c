@@ -18,7 +18,7 @@
 
 static struct disk disk;
 static RPL_JOURNAL journal;
-static RPL_JOURNAL_IO io = {disk_read, disk_write, disk_flush, &disk};
+static RPL_STORAGE io = {disk_read, disk_write, disk_flush, &disk};
 static UCHAR *scratch, *buffer, *image;
 
 static void check(int condition)
@@ -62,12 +62,12 @@ static void make_image(void)
 static void mend(void)
 {
     for (unsigned slot = 0; slot < 2; slot++) {
-        RPL_JOURNAL_SUPER *super = (RPL_JOURNAL_SUPER *)(disk.current + slot * RPL_JOURNAL_SECTOR);
+        RPL_JOURNAL_SUPER *super = (RPL_JOURNAL_SUPER *)(disk.current + slot * RPL_SECTOR);
 
         super->Checksum = 0;
         super->Checksum = RplCrc32c(0, super, sizeof *super);
     }
-    for (uint64_t at = RPL_JOURNAL_DATA; at < BYTES; at += RPL_JOURNAL_SECTOR) {
+    for (uint64_t at = RPL_JOURNAL_DATA; at < BYTES; at += RPL_SECTOR) {
         RPL_JOURNAL_BATCH *batch = (RPL_JOURNAL_BATCH *)(disk.current + at);
 
         if (batch->Bytes > BYTES - at - sizeof *batch)
@@ -103,14 +103,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(disk.current, image, BYTES);
     how = *data++, size--;
     while (size >= 4) {
-        uint32_t sector = data[0] % (BYTES / RPL_JOURNAL_SECTOR), offset = data[1] | data[2] << 8;
+        uint32_t sector = data[0] % (BYTES / RPL_SECTOR), offset = data[1] | data[2] << 8;
         uint32_t bytes = data[3] % 32;
 
         data += 4, size -= 4;
         if (bytes > size)
             bytes = (uint32_t)size;
-        offset %= how & 2 ? 180 : RPL_JOURNAL_SECTOR - 32; /* mostly headers */
-        memcpy(disk.current + sector * RPL_JOURNAL_SECTOR + offset, data, bytes);
+        offset %= how & 2 ? 180 : RPL_SECTOR - 32; /* mostly headers */
+        memcpy(disk.current + sector * RPL_SECTOR + offset, data, bytes);
         data += bytes, size -= bytes;
     }
     if (how & 1)

@@ -15,13 +15,13 @@
 #include "journal.h"
 #include "record.h"
 
-#define SECTOR RPL_JOURNAL_SECTOR
+#define SECTOR RPL_SECTOR
 #define BYTES  RPL_JOURNAL_MIN_BYTES
 #define MOST   4096 /* sequences */
 
 static struct disk disk;
 static RPL_JOURNAL journal;
-static RPL_JOURNAL_IO io;
+static RPL_STORAGE io;
 static UCHAR *scratch, *batch, *buffer;
 static uint64_t word;
 static const UINT8 journal_id[16] = "journal", stream_id[16] = "stream";
@@ -40,7 +40,7 @@ static void prepare(void)
         buffer = aligned_alloc(SECTOR, RPL_JOURNAL_MAX_BATCH);
     }
     disk_new(&disk, BYTES);
-    io = (RPL_JOURNAL_IO){disk_read, disk_write, disk_flush, &disk};
+    io = (RPL_STORAGE){disk_read, disk_write, disk_flush, &disk};
 }
 
 /* What was written under each number last, which a life before may have done otherwise. */
