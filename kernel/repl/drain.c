@@ -53,8 +53,8 @@ static VOID RplDrainTell(_In_ NTSTATUS Status)
     KIRQL irql;
 
     KeAcquireSpinLock(&Stream.Lock, &irql);
-    Stream.JournalUsed = Drain.Spool.Head - Drain.Spool.Tail;
-    Stream.JournalFirst = Drain.Spool.First;
+    Stream.JournalUsed = RplJournalUsed(&Drain.Spool.Journal);
+    Stream.JournalFirst = RplSpoolIsEmpty(&Drain.Spool) ? 0 : Drain.Spool.Journal.First;
     if (!NT_SUCCESS(Status))
     {
         Stream.JournalStatus = Status;
@@ -544,7 +544,7 @@ _Use_decl_annotations_ NTSTATUS RplDrainResize(ULONG StagingBytes, UINT64 Journa
     if (JournalBytes != Drain.Spool.Bytes)
     {
         *Reason = ReplRefusalJournal;
-        if (Drain.Spool.First != 0)
+        if (!RplSpoolIsEmpty(&Drain.Spool))
         {
             status = STATUS_DEVICE_BUSY;
         }
@@ -625,8 +625,8 @@ NTSTATUS RplDrainReset(VOID)
     KeReleaseSpinLock(&Stream.Lock, irql);
     if (NT_SUCCESS(status))
     {
-        RplSpoolReset(&Drain.Spool);
-        RplDrainTell(STATUS_SUCCESS);
+        status = RplSpoolReset(&Drain.Spool);
+        RplDrainTell(status);
     }
     (VOID) KeReleaseMutex(&Drain.Lock, FALSE);
     return status;

@@ -79,3 +79,40 @@ _Use_decl_annotations_ NTSTATUS RplFolderOpen(PCWSTR Name, UINT64 Bytes, HANDLE 
     }
     return status;
 }
+
+static NTSTATUS RplFolderRead(_In_ PVOID Context, _In_ UINT64 Offset, _Out_ PVOID Data,
+                              _In_ ULONG Bytes)
+{
+    LARGE_INTEGER offset = {.QuadPart = (LONGLONG)Offset};
+    IO_STATUS_BLOCK iosb = {0};
+    NTSTATUS status =
+        ZwReadFile((HANDLE)Context, NULL, NULL, NULL, &iosb, Data, Bytes, &offset, NULL);
+
+    return NT_SUCCESS(status) && iosb.Information != Bytes ? STATUS_END_OF_FILE : status;
+}
+
+static NTSTATUS RplFolderWrite(_In_ PVOID Context, _In_ UINT64 Offset, _In_ const VOID *Data,
+                               _In_ ULONG Bytes)
+{
+    LARGE_INTEGER offset = {.QuadPart = (LONGLONG)Offset};
+    IO_STATUS_BLOCK iosb = {0};
+    NTSTATUS status =
+        ZwWriteFile((HANDLE)Context, NULL, NULL, NULL, &iosb, (PVOID)Data, Bytes, &offset, NULL);
+
+    return NT_SUCCESS(status) && iosb.Information != Bytes ? STATUS_UNEXPECTED_IO_ERROR : status;
+}
+
+static NTSTATUS RplFolderFlush(_In_ PVOID Context)
+{
+    IO_STATUS_BLOCK iosb;
+
+    return ZwFlushBuffersFile((HANDLE)Context, &iosb);
+}
+
+_Use_decl_annotations_ VOID RplFolderStorage(HANDLE File, RPL_STORAGE *Storage)
+{
+    Storage->Read = RplFolderRead;
+    Storage->Write = RplFolderWrite;
+    Storage->Flush = RplFolderFlush;
+    Storage->Context = File;
+}
