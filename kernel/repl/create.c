@@ -254,6 +254,22 @@ static VOID RplCreated(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS 
     }
 }
 
+/* Whoever creates the file has recorded that when this returns. */
+static VOID RplWaitCreated(_In_ PCFLT_RELATED_OBJECTS FltObjects)
+{
+    RPL_FILE *file = RplFileFind(FltObjects, NULL);
+    const BOOLEAN known = file != NULL && file->Known;
+
+    if (file != NULL)
+    {
+        FltReleaseContext(file);
+    }
+    if (!known && RplGateEnter(0))
+    {
+        RplGateLeave();
+    }
+}
+
 _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCreate(PFLT_CALLBACK_DATA Data,
                                                                 PCFLT_RELATED_OBJECTS FltObjects,
                                                                 PVOID CompletionContext,
@@ -265,14 +281,9 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCreate(PFLT_CALLBACK_DA
     if (!(Flags & FLTFL_POST_OPERATION_DRAINING) && NT_SUCCESS(Data->IoStatus.Status) &&
         Data->IoStatus.Status != STATUS_REPARSE)
     {
-        if (operation == NULL && (file = RplFileFind(FltObjects, NULL)) == NULL && RplGateEnter(0))
+        if (operation == NULL)
         {
-            /* Whoever created it has been recorded. */
-            RplGateLeave();
-        }
-        if (file != NULL)
-        {
-            FltReleaseContext(file);
+            RplWaitCreated(FltObjects);
         }
         file = RplFileToChange(FltObjects, Data);
     }
@@ -301,6 +312,7 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCreate(PFLT_CALLBACK_DA
         {
             InterlockedExchange(&file->MayBeDeleted, TRUE);
         }
+        InterlockedExchange(&file->Known, TRUE);
         FltReleaseContext(file);
     }
     RplOperationEnd(operation);

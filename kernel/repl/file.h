@@ -21,6 +21,7 @@ typedef struct RPL_FILE
     volatile UINT32 SetId; /* 0: in none */
     volatile UINT32 Mode;  /* REPL_MODE of the set */
     volatile BOOLEAN ExcludesProcesses;
+    volatile LONG Known;        /* an open of it has completed: its creation is recorded */
     volatile LONG UserSection;  /* a writable one was made */
     volatile LONG MayBeDeleted; /* a disposition or an open asked for it */
     volatile LONG Deleted;

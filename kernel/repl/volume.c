@@ -7,12 +7,24 @@
 #define RPL_TAG_VOLUME 'vlpR'
 
 static LIST_ENTRY RplVolumes;
-static FAST_MUTEX RplVolumesLock;
+static EX_PUSH_LOCK RplVolumesLock;
 
 VOID RplVolumesInitialize(VOID)
 {
     InitializeListHead(&RplVolumes);
-    ExInitializeFastMutex(&RplVolumesLock);
+    ExInitializePushLock(&RplVolumesLock);
+}
+
+static VOID RplVolumesAcquire(VOID)
+{
+    KeEnterCriticalRegion();
+    ExAcquirePushLockExclusive(&RplVolumesLock);
+}
+
+static VOID RplVolumesRelease(VOID)
+{
+    ExReleasePushLockExclusive(&RplVolumesLock);
+    KeLeaveCriticalRegion();
 }
 
 _Use_decl_annotations_ VOID RplVolumeCleanup(PFLT_CONTEXT Context, FLT_CONTEXT_TYPE ContextType)
@@ -22,9 +34,9 @@ _Use_decl_annotations_ VOID RplVolumeCleanup(PFLT_CONTEXT Context, FLT_CONTEXT_T
     UNREFERENCED_PARAMETER(ContextType);
     if (volume->Listed)
     {
-        ExAcquireFastMutex(&RplVolumesLock);
+        RplVolumesAcquire();
         RemoveEntryList(&volume->Link);
-        ExReleaseFastMutex(&RplVolumesLock);
+        RplVolumesRelease();
     }
     if (volume->Name.Buffer != NULL)
     {
@@ -87,10 +99,10 @@ _Use_decl_annotations_ NTSTATUS NTAPI RplInstanceSetup(PCFLT_RELATED_OBJECTS Flt
     }
     if (NT_SUCCESS(status))
     {
-        ExAcquireFastMutex(&RplVolumesLock);
+        RplVolumesAcquire();
         InsertTailList(&RplVolumes, &volume->Link);
         volume->Listed = TRUE;
-        ExReleaseFastMutex(&RplVolumesLock);
+        RplVolumesRelease();
     }
     FltReleaseContext(volume);
     return status;
@@ -148,7 +160,7 @@ _Use_decl_annotations_ PFLT_INSTANCE RplVolumeInstance(const UNICODE_STRING *Nam
     LIST_ENTRY *entry;
 
     PAGED_CODE();
-    ExAcquireFastMutex(&RplVolumesLock);
+    RplVolumesAcquire();
     for (entry = RplVolumes.Flink; entry != &RplVolumes && instance == NULL; entry = entry->Flink)
     {
         RPL_VOLUME *volume = CONTAINING_RECORD(entry, RPL_VOLUME, Link);
@@ -160,6 +172,6 @@ _Use_decl_annotations_ PFLT_INSTANCE RplVolumeInstance(const UNICODE_STRING *Nam
             instance = volume->Instance;
         }
     }
-    ExReleaseFastMutex(&RplVolumesLock);
+    RplVolumesRelease();
     return instance;
 }

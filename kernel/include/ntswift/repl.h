@@ -252,11 +252,12 @@ typedef enum REPL_RECORD_TYPE
     ReplRecordZero = 8,          /* Offset, Range: reads as zeros; holes where it can */
     ReplRecordRename = 9,        /* path; data: the new path; REPL_FLAG_REPLACE */
     ReplRecordLink = 10,         /* path; data: the new name's path; REPL_FLAG_REPLACE */
-    ReplRecordDelete = 11,       /* the path's name is gone; the file with its last name */
-    ReplRecordSetBasic = 12,     /* data REPL_BASIC */
-    ReplRecordSetSecurity = 13,  /* Offset: SECURITY_INFORMATION; data: self-relative descriptor */
-    ReplRecordSetEa = 14,        /* data: FILE_FULL_EA_INFORMATION list */
-    ReplRecordSetReparse = 15,   /* data: REPARSE_DATA_BUFFER */
+    ReplRecordDelete = 11,      /* the path's name is not this file's any more (it may not have been
+                                       before); the file goes with its last name */
+    ReplRecordSetBasic = 12,    /* data REPL_BASIC */
+    ReplRecordSetSecurity = 13, /* Offset: SECURITY_INFORMATION; data: self-relative descriptor */
+    ReplRecordSetEa = 14,       /* data: FILE_FULL_EA_INFORMATION list */
+    ReplRecordSetReparse = 15,  /* data: REPARSE_DATA_BUFFER */
     ReplRecordDeleteReparse = 16,
     ReplRecordSetSparse = 17,      /* Offset: 1 or 0 */
     ReplRecordSetCompression = 18, /* Offset: COMPRESSION_FORMAT_* */

@@ -412,8 +412,8 @@ static bool apply_rename(struct model *model, const REPL_RECORD *record, const c
         if (*target)
             remove_path(model, record->SetId, to);
         for (struct name *name = model->names; name && done; name = name->next) {
-            if (name->set_id != record->SetId || !below(name->path, path) ||
-                (name->path[strlen(path)] != 0 && name->path[strlen(path)] != '/'))
+            if (name->set_id != record->SetId ||
+                (strcmp(name->path, path) != 0 && !below(name->path, path)))
                 continue;
             char *moved = malloc(strlen(to) + strlen(name->path) + 1);
             strcpy(moved, to);
@@ -447,16 +447,12 @@ static bool apply_link(struct model *model, const REPL_RECORD *record, char *why
     return done;
 }
 
-static bool apply_delete(struct model *model, const REPL_RECORD *record, const char *path,
-                         char *why, size_t size)
+/* Two handles of one file may both find that it has lost its name. */
+static void apply_delete(struct model *model, const REPL_RECORD *record, const char *path)
 {
     struct name **at = find_name(model, record->SetId, path);
-    if (!*at)
-        return wrong(why, size, "deletes %s, which is not there", path);
-    if (memcmp((*at)->file->id, record->FileId, 16) != 0)
-        return wrong(why, size, "deletes %s, which is another file", path);
-    remove_name(model, at);
-    return true;
+    if (*at && memcmp((*at)->file->id, record->FileId, 16) == 0)
+        remove_name(model, at);
 }
 
 static bool listed(const struct model *model, const char *name)
@@ -567,7 +563,8 @@ bool model_apply(struct model *model, const REPL_RECORD *record, char *why, size
         done = apply_link(model, record, why, size);
         break;
     case ReplRecordDelete:
-        done = apply_delete(model, record, path, why, size);
+        apply_delete(model, record, path);
+        done = true;
         break;
     case ReplRecordFolder:
         done = apply_folder(model, record, path, why, size);

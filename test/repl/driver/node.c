@@ -1,6 +1,8 @@
 #include "node.h"
 
-#include <nthost/setup.h>
+#include <nthost/flt.h>
+#include <nthost/loader.h>
+#include <nthost/registry.h>
 #include <nthost/utf.h>
 
 #include <ftw.h>
@@ -28,14 +30,22 @@ static bool make_folders(struct node *node)
     return ok(mkdir(node->backing, 0755) == 0) && ok(mkdir(node->folder, 0755) == 0);
 }
 
+/* Quicker than by setup, with the instance that the INF defines. */
 static bool start_driver(struct node *node)
 {
-    struct setup_error error = {0};
+    static const char key[] = REGISTRY_SERVICES "\\" NODE_SERVICE "\\Parameters\\Instances";
+    char error[512] = "";
 
-    return is_status(setup_install(NTS_SOURCE_DIR "/kernel/inf/repl.inf", NTS_DRIVER_DIR,
-                                   tap_drivers_pe() ? ".sys" : ".so", node->service, &error),
-                     STATUS_SUCCESS, "%s:%u: %s", error.file, error.line, error.message) &&
-           is_status(setup_start(node->service, &error), STATUS_SUCCESS, "%s", error.message);
+    nt_enter();
+    registry_set_string(key, "DefaultInstance", REG_SZ, "ntswift REPL");
+    registry_set_string(REGISTRY_SERVICES "\\" NODE_SERVICE "\\Parameters\\Instances\\ntswift REPL",
+                        "Altitude", REG_SZ, "305000");
+    registry_set_dword(REGISTRY_SERVICES "\\" NODE_SERVICE "\\Parameters\\Instances\\ntswift REPL",
+                       "Flags", 0);
+    NTSTATUS status =
+        driver_load(NODE_SERVICE, driver_path("repl"), &node->driver, error, sizeof error);
+    nt_leave();
+    return is_status(status, STATUS_SUCCESS, "%s", error);
 }
 
 static bool mount(struct node *node)
@@ -50,8 +60,10 @@ static bool mount(struct node *node)
 
     nt_enter();
     node->volume = fs_mount(&options, &status, error, sizeof error);
+    if (node->volume)
+        status = flt_volume_attach(fs_device(node->volume), fs_device_name(node->volume));
     nt_leave();
-    return ok(node->volume != NULL, "%s", error);
+    return ok(node->volume != NULL, "%s", error) && is_status(status, STATUS_SUCCESS);
 }
 
 bool node_start(struct node *node, const struct node_options *options)
@@ -79,19 +91,19 @@ bool node_start(struct node *node, const struct node_options *options)
 
 void node_stop(struct node *node)
 {
-    struct setup_error error = {0};
-
     if (node->client)
         io_client_destroy(node->client);
     if (node->lent)
         io_request_release(node->lent);
-    is_status(setup_stop(node->service, &error), STATUS_SUCCESS, "%s", error.message);
+    nt_enter();
+    if (node->driver)
+        is_status(driver_unload(node->driver), STATUS_SUCCESS);
     if (node->volume) {
-        nt_enter();
         fs_cache_drain(node->volume);
+        flt_volume_detach(fs_device(node->volume));
         is_status(fs_unmount(node->volume), STATUS_SUCCESS, "nothing is left open");
-        nt_leave();
     }
+    nt_leave();
     nt_stop();
     free(node->ring);
     if (node->model)
@@ -161,21 +173,6 @@ static void ring_ended(void *context, NTSTATUS status, ULONG_PTR information)
     (void)context, (void)status, (void)information;
 }
 
-bool node_lend(struct node *node, size_t bytes)
-{
-    const REPL_LEND lend = {.Contract = REPL_CONTRACT_VERSION,
-                            .After = model_sequence(node->model)};
-
-    node->ring_bytes = bytes;
-    node->ring = aligned_alloc(4096, REPL_RING_HEADER_BYTES + bytes);
-    memset(node->ring, 0, REPL_RING_HEADER_BYTES + bytes);
-    return is_status(io_ioctl_start(node->client, node->device, REPL_IOCTL_LEND_RING, &lend,
-                                    sizeof lend, node->ring,
-                                    (ULONG)(REPL_RING_HEADER_BYTES + bytes), ring_ended, node,
-                                    &node->lent),
-                     STATUS_PENDING);
-}
-
 REPL_STATUS node_status(struct node *node)
 {
     REPL_STATUS status = {0};
@@ -186,8 +183,44 @@ REPL_STATUS node_status(struct node *node)
     return status;
 }
 
+bool node_lend(struct node *node, size_t bytes)
+{
+    const REPL_LEND lend = {.Contract = REPL_CONTRACT_VERSION,
+                            .After = model_sequence(node->model)};
+
+    node->ring_bytes = bytes;
+    node->ring = aligned_alloc(4096, REPL_RING_HEADER_BYTES + bytes);
+    memset(node->ring, 0, REPL_RING_HEADER_BYTES + bytes);
+    if (!is_status(io_ioctl_start(node->client, node->device, REPL_IOCTL_LEND_RING, &lend,
+                                  sizeof lend, node->ring, (ULONG)(REPL_RING_HEADER_BYTES + bytes),
+                                  ring_ended, node, &node->lent),
+                   STATUS_PENDING))
+        return false;
+    /* The driver's thread opens it. */
+    for (unsigned i = 0; i < 1000 && node_status(node).State != ReplStateRing; i++)
+        sched_run_for(10000);
+    return is_int(node_status(node).State, ReplStateRing);
+}
+
+/* What of its name can be shown. */
+static int narrow(const REPL_RECORD *record, char text[64])
+{
+    const WCHAR *name = (const void *)(record + 1);
+    int length = 0;
+    for (unsigned i = 0; i < record->NameLength / sizeof(WCHAR) && length < 60; i++)
+        text[length++] = (char)name[i];
+    if (record->Type == ReplRecordRename || record->Type == ReplRecordLink) {
+        name += ((record->NameLength + 7) & ~7u) / sizeof(WCHAR);
+        text[length++] = '>';
+        for (unsigned i = 0; i < record->DataLength / sizeof(WCHAR) && length < 62; i++)
+            text[length++] = (char)name[i];
+    }
+    return length;
+}
+
 bool node_read(struct node *node)
 {
+    char text[64];
     REPL_RING_HEADER *ring = node->ring;
     UINT64 head = __atomic_load_n(&ring->Head, __ATOMIC_ACQUIRE);
     char why[512];
@@ -199,6 +232,12 @@ bool node_read(struct node *node)
                     record->Length <= head - node->read,
                 "a record at %llu", (unsigned long long)node->read))
             return false;
+        if (tap_option("trace") && record->Length > 8 && record->Type != ReplRecordPad)
+            diag("record %llu: type %u, file %02x%02x, flags %x, offset %llu, range %llu, %u "
+                 "bytes, '%.*s'",
+                 (unsigned long long)record->Sequence, record->Type, record->FileId[1],
+                 record->FileId[0], record->Flags, (unsigned long long)record->Offset,
+                 (unsigned long long)record->Range, record->DataLength, narrow(record, text), text);
         if (record->Length > 8 && record->Type != ReplRecordPad &&
             !model_apply(node->model, record, why, sizeof why))
             return fail("record %llu of type %u, flags %x: %s",

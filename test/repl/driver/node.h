@@ -12,8 +12,9 @@
 #include <nthost/nt.h>
 #include <nthost/sched.h>
 
-#define NODE_SET    7
-#define NODE_FOLDER "set" /* in the volume's root */
+#define NODE_SERVICE "repl"
+#define NODE_SET     7
+#define NODE_FOLDER  "set" /* in the volume's root */
 
 struct node_options {
     enum nt_scheduler scheduler;
@@ -31,7 +32,7 @@ struct node {
     char state_dir[64];
     char backing[80]; /* the volume's folder */
     char folder[96];  /* the set's */
-    char service[64];
+    PDRIVER_OBJECT driver;
     struct fs_volume *volume;
     struct io_client *client;
     io_handle device;

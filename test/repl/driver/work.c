@@ -8,6 +8,13 @@
 #define FOLDERS 2
 #define LARGEST 40000
 
+/* --trace: what is done, to whom, and what came of it. */
+static void trace(const char *what, const char *name, NTSTATUS status)
+{
+    if (tap_option("trace"))
+        diag("%s %s: %x", what, name, status);
+}
+
 /* "a" .. "e", "f0/a" .. "f1/e" */
 static void any_name(char name[16])
 {
@@ -44,13 +51,15 @@ static LONGLONG any_offset(void)
     return sched_choose(3) ? (LONGLONG)sched_choose(10) * 4096 : (LONGLONG)sched_choose(LARGEST);
 }
 
-static PFILE_OBJECT open_any(struct node *node, ACCESS_MASK access, ULONG disposition,
-                             ULONG options)
+static PFILE_OBJECT open_any(struct node *node, const char *what, ACCESS_MASK access,
+                             ULONG disposition, ULONG options)
 {
     char name[16];
     PFILE_OBJECT file;
     any_name(name);
-    return NT_SUCCESS(node_open(node, name, access, disposition, options, &file)) ? file : NULL;
+    NTSTATUS status = node_open(node, name, access, disposition, options, &file);
+    trace(what, name, status);
+    return NT_SUCCESS(status) ? file : NULL;
 }
 
 /* Data */
@@ -61,7 +70,7 @@ static void do_write(struct node *node)
     LONGLONG offset = sched_choose(4) ? any_offset() : NT_APPEND;
     ULONG options =
         sched_choose(6) ? FILE_NON_DIRECTORY_FILE : FILE_NON_DIRECTORY_FILE | FILE_WRITE_THROUGH;
-    PFILE_OBJECT file = open_any(node, FILE_WRITE_DATA | FILE_READ_DATA,
+    PFILE_OBJECT file = open_any(node, "write", FILE_WRITE_DATA | FILE_READ_DATA,
                                  sched_choose(3) ? FILE_OPEN : FILE_OPEN_IF, options);
     void *data = content(bytes);
     if (file) {
@@ -73,7 +82,7 @@ static void do_write(struct node *node)
 
 static void do_non_cached(struct node *node)
 {
-    PFILE_OBJECT file = open_any(node, FILE_WRITE_DATA, FILE_OPEN_IF,
+    PFILE_OBJECT file = open_any(node, "write non-cached", FILE_WRITE_DATA, FILE_OPEN_IF,
                                  FILE_NO_INTERMEDIATE_BUFFERING | FILE_NON_DIRECTORY_FILE);
     LONGLONG offset = (LONGLONG)sched_choose(8) * 4096;
     void *aligned = aligned_alloc(4096, 8192);
@@ -89,7 +98,7 @@ static void do_non_cached(struct node *node)
 
 static void do_size(struct node *node)
 {
-    PFILE_OBJECT file = open_any(node, FILE_WRITE_DATA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
+    PFILE_OBJECT file = open_any(node, "size", FILE_WRITE_DATA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
     if (!file)
         return;
     if (sched_choose(3)) {
@@ -103,7 +112,7 @@ static void do_size(struct node *node)
 
 static void do_zero(struct node *node)
 {
-    PFILE_OBJECT file = open_any(node, FILE_WRITE_DATA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
+    PFILE_OBJECT file = open_any(node, "zero", FILE_WRITE_DATA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
     FILE_ZERO_DATA_INFORMATION zero = {.FileOffset.QuadPart = any_offset()};
     if (!file)
         return;
@@ -119,7 +128,7 @@ static void do_overwrite(struct node *node)
     ULONG bytes = any_size();
     LONGLONG offset = 0;
     PFILE_OBJECT file =
-        open_any(node, FILE_WRITE_DATA | DELETE,
+        open_any(node, "overwrite", FILE_WRITE_DATA | DELETE,
                  sched_choose(3) ? FILE_OVERWRITE_IF : FILE_SUPERSEDE, FILE_NON_DIRECTORY_FILE);
     void *data = content(bytes);
     if (file) {
@@ -137,7 +146,7 @@ static void do_mode(struct node *node)
         UCHAR bytes[32];
     } list = {.ea = {.EaNameLength = 6, .EaValueLength = 4}};
     static const ULONG modes[] = {0100644, 0100600, 0100755};
-    PFILE_OBJECT file = open_any(node, FILE_WRITE_EA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
+    PFILE_OBJECT file = open_any(node, "mode", FILE_WRITE_EA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
     if (!file)
         return;
     memcpy(list.ea.EaName, "$LXMOD", 7);
@@ -148,7 +157,8 @@ static void do_mode(struct node *node)
 
 static void do_flush(struct node *node)
 {
-    PFILE_OBJECT file = open_any(node, FILE_WRITE_DATA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
+    PFILE_OBJECT file =
+        open_any(node, "flush", FILE_WRITE_DATA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
     if (!file)
         return;
     nt_flush(file, 0);
@@ -158,7 +168,7 @@ static void do_flush(struct node *node)
 static void do_mapped(struct node *node)
 {
     PFILE_OBJECT file =
-        open_any(node, FILE_WRITE_DATA | FILE_READ_DATA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
+        open_any(node, "map", FILE_WRITE_DATA | FILE_READ_DATA, FILE_OPEN, FILE_NON_DIRECTORY_FILE);
     struct nt_view *view;
     if (!file)
         return;
@@ -185,16 +195,17 @@ static void do_rename(struct node *node, bool link)
 {
     char to[16];
     UNICODE_STRING name;
-    PFILE_OBJECT file = open_any(node, DELETE | FILE_WRITE_ATTRIBUTES, FILE_OPEN, 0);
+    PFILE_OBJECT file =
+        open_any(node, "rename or link", DELETE | FILE_WRITE_ATTRIBUTES, FILE_OPEN, 0);
     ULONG flags = FILE_RENAME_REPLACE_IF_EXISTS | FILE_RENAME_POSIX_SEMANTICS;
     if (!file)
         return;
     any_name(to);
     name = node_name(node, to);
     if (link)
-        nt_link(file, NULL, &name, sched_choose(2) ? flags : 0);
+        trace("linked to", to, nt_link(file, NULL, &name, sched_choose(2) ? flags : 0));
     else
-        nt_rename(file, NULL, &name, sched_choose(3) ? flags : 0);
+        trace("renamed to", to, nt_rename(file, NULL, &name, sched_choose(3) ? flags : 0));
     free(name.Buffer);
     nt_close(file);
 }
@@ -209,7 +220,10 @@ static void do_rename_folder(struct node *node)
     if (!NT_SUCCESS(node_open(node, from, DELETE, FILE_OPEN, FILE_DIRECTORY_FILE, &file)))
         return;
     name = node_name(node, to);
-    nt_rename(file, NULL, &name, FILE_RENAME_REPLACE_IF_EXISTS | FILE_RENAME_POSIX_SEMANTICS);
+    NTSTATUS status =
+        nt_rename(file, NULL, &name, FILE_RENAME_REPLACE_IF_EXISTS | FILE_RENAME_POSIX_SEMANTICS);
+    trace("folder renamed", from, status);
+    trace("to", to, status);
     free(name.Buffer);
     nt_close(file);
 }
@@ -217,7 +231,8 @@ static void do_rename_folder(struct node *node)
 static void do_delete(struct node *node)
 {
     bool on_close = sched_choose(3) == 0;
-    PFILE_OBJECT file = open_any(node, DELETE, FILE_OPEN, on_close ? FILE_DELETE_ON_CLOSE : 0);
+    PFILE_OBJECT file =
+        open_any(node, "delete", DELETE, FILE_OPEN, on_close ? FILE_DELETE_ON_CLOSE : 0);
     if (!file)
         return;
     if (!on_close)
@@ -243,7 +258,8 @@ static void do_folder(struct node *node)
 
 static void do_create(struct node *node)
 {
-    PFILE_OBJECT file = open_any(node, FILE_WRITE_DATA, FILE_CREATE, FILE_NON_DIRECTORY_FILE);
+    PFILE_OBJECT file =
+        open_any(node, "create", FILE_WRITE_DATA, FILE_CREATE, FILE_NON_DIRECTORY_FILE);
     if (file)
         nt_close(file);
 }

@@ -111,17 +111,6 @@ BOOLEAN NTAPI RtlValidSid(PSID Sid)
 }
 NT_EXPORT(NTOSKRNL, RtlValidSid);
 
-ULONG NTAPI RtlLengthSecurityDescriptor(PSECURITY_DESCRIPTOR SecurityDescriptor)
-{
-    VF_ENTRY(DISPATCH_LEVEL);
-    const ACL *dacl = security_dacl(SecurityDescriptor);
-    ULONG header = ((const SECURITY_DESCRIPTOR *)SecurityDescriptor)->Control & SE_SELF_RELATIVE
-                       ? 20
-                       : (ULONG)sizeof(SECURITY_DESCRIPTOR);
-    return header + (dacl ? ((dacl->AclSize + 3u) & ~3u) : 0);
-}
-NT_EXPORT(NTOSKRNL, RtlLengthSecurityDescriptor);
-
 BOOLEAN NTAPI RtlValidSecurityDescriptor(PSECURITY_DESCRIPTOR SecurityDescriptor)
 {
     VF_ENTRY(DISPATCH_LEVEL);

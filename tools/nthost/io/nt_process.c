@@ -5,9 +5,12 @@
  * That is looked at when it was not for a while; what has ended goes at the same occasion.
  */
 #include "process.h"
+#include <nthost/export.h>
 #include <nthost/module.h>
 #include <nthost/nt.h>
 #include <nthost/sched.h>
+#include <nthost/utf.h>
+#include <nthost/verifier.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +178,34 @@ const char *nt_process_image(PEPROCESS process)
 {
     return process->image;
 }
+
+NTSTATUS NTAPI SeLocateProcessImageName(PEPROCESS Process, PUNICODE_STRING *pImageFileName)
+{
+    VF_ENTRY(PASSIVE_LEVEL);
+    unsigned chars;
+    WCHAR *wide;
+    *pImageFileName = NULL;
+    if (vf_fault(VfFaultIo))
+        return STATUS_NO_MEMORY;
+    wide = utf16_from_utf8(Process->image, strlen(Process->image), &chars);
+    /* One block, which the caller frees by ExFreePool. */
+    PUNICODE_STRING name =
+        ExAllocatePool2(POOL_FLAG_PAGED, sizeof(*name) + (chars + 1) * sizeof(WCHAR), 'cPeS');
+    if (wide == NULL || name == NULL) {
+        free(wide);
+        if (name != NULL)
+            ExFreePool(name);
+        return STATUS_NO_MEMORY;
+    }
+    name->Buffer = (PWCH)(name + 1);
+    name->Length = (USHORT)(chars * sizeof(WCHAR));
+    name->MaximumLength = (USHORT)(name->Length + sizeof(WCHAR));
+    memcpy(name->Buffer, wide, name->Length);
+    free(wide);
+    *pImageFileName = name;
+    return STATUS_SUCCESS;
+}
+NT_EXPORT(NTOSKRNL, SeLocateProcessImageName);
 
 PEPROCESS nt_process_enter(PEPROCESS process)
 {
