@@ -2,7 +2,9 @@
  * Start and stop of the filter manager: its driver object, and drive C:, which it attaches to.
  */
 #include "context.h"
+#include "fsfilter.h"
 #include "op.h"
+#include <nthost/fs.h>
 #include <nthost/io.h>
 #include <nthost/module.h>
 #include <nthost/object.h>
@@ -46,6 +48,22 @@ void flt_gate_leave(void)
     KeSetEvent(&gate, IO_NO_INCREMENT, FALSE);
 }
 
+/* Volumes of the file system */
+
+static void mounted(void *context, PDEVICE_OBJECT device)
+{
+    UNREFERENCED_PARAMETER(context);
+    flt_volume_attach(device, fs_device_name(fs_volume_of(device)));
+}
+
+static void dismounting(void *context, PDEVICE_OBJECT device)
+{
+    UNREFERENCED_PARAMETER(context);
+    flt_volume_detach(device);
+}
+
+static struct fs_listener listener = {.mounted = mounted, .dismounting = dismounting};
+
 static void attach_drive_c(void)
 {
     static UNICODE_STRING name = RTL_CONSTANT_STRING(L"\\Device\\HarddiskVolume1");
@@ -69,6 +87,9 @@ static void start(const struct nt_options *options)
         abort();
     for (unsigned i = 0; i <= IRP_MJ_MAXIMUM_FUNCTION; i++)
         flt_driver->MajorFunction[i] = flt_dispatch_routine();
+    flt_driver->FastIoDispatch = flt_fast_io_table();
+    FsRtlRegisterFileSystemFilterCallbacks(flt_driver,
+                                           (PFS_FILTER_CALLBACKS)&flt_fs_filter_callbacks);
     flt_op_start();
     flt_streams_start();
     if (!registered)
@@ -76,16 +97,19 @@ static void start(const struct nt_options *options)
     registered = true;
     if (io_state_dir() != NULL)
         attach_drive_c();
+    fs_listen(&listener);
     nt_leave();
 }
 
 static void stop(void)
 {
     nt_enter();
+    fs_unlisten(&listener);
     while (!IsListEmpty(&flt_volumes)) {
         PFLT_VOLUME volume = CONTAINING_RECORD(flt_volumes.Flink, struct _FLT_VOLUME, link);
         flt_volume_detach(volume->file_system);
     }
+    fs_forget_filter(flt_driver);
     io_delete_driver(flt_driver);
     flt_driver = NULL;
     flt_op_stop();

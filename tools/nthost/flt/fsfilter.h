@@ -1,0 +1,8 @@
+/* The filter manager's callbacks around what the memory and the cache manager do. */
+#pragma once
+#include <ntifs.h>
+
+extern const FS_FILTER_CALLBACKS flt_fs_filter_callbacks;
+
+/* fs/fsfilter.c: the driver object goes. */
+void fs_forget_filter(PDRIVER_OBJECT driver);
