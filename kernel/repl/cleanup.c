@@ -148,8 +148,7 @@ static BOOLEAN RplNameGone(_In_ PCFLT_RELATED_OBJECTS FltObjects,
         return gone;
     }
     return status == STATUS_OBJECT_NAME_NOT_FOUND || status == STATUS_OBJECT_PATH_NOT_FOUND ||
-           status == STATUS_DELETE_PENDING || status == STATUS_FILE_DELETED ||
-           status == STATUS_NO_SUCH_FILE;
+           status == STATUS_FILE_DELETED || status == STATUS_NO_SUCH_FILE;
 }
 
 _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCleanup(PFLT_CALLBACK_DATA Data,

@@ -4,19 +4,11 @@
  */
 #include "links.h"
 
+#include "join.h"
 #include "open.h"
 
 #define RPL_TAG_LINKS   'klpR'
 #define RPL_LINKS_BYTES 65536 /* about a thousand names; more of them are not looked at */
-
-static VOID RplStringFree(_Inout_ UNICODE_STRING *String)
-{
-    if (String->Buffer != NULL)
-    {
-        ExFreePoolWithTag(String->Buffer, RPL_TAG_LINKS);
-    }
-    RtlZeroMemory(String, sizeof(*String));
-}
 
 /* The whole name: the folder's, '\', the entry's. */
 static NTSTATUS RplLinkName(_In_ PFLT_INSTANCE Instance, _In_ const UNICODE_STRING *Root,
@@ -47,27 +39,8 @@ static NTSTATUS RplLinkName(_In_ PFLT_INSTANCE Instance, _In_ const UNICODE_STRI
     {
         return status;
     }
-    Name->MaximumLength =
-        (USHORT)RPL_MIN(MAXUSHORT - 1u, information->Name.Length + sizeof(WCHAR) + last.Length);
-    Name->Buffer = ExAllocatePool2(POOL_FLAG_PAGED, Name->MaximumLength, RPL_TAG_LINKS);
-    status = Name->Buffer == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
-    if (NT_SUCCESS(status))
-    {
-        RtlCopyUnicodeString(Name, &information->Name);
-        if (Name->Length != 0 && Name->Buffer[Name->Length / sizeof(WCHAR) - 1] != L'\\')
-        {
-            status = RtlAppendUnicodeToString(Name, L"\\");
-        }
-    }
-    if (NT_SUCCESS(status))
-    {
-        status = RtlAppendUnicodeStringToString(Name, &last);
-    }
+    status = RplJoin(&information->Name, &last, Name);
     FltReleaseFileNameInformation(information);
-    if (!NT_SUCCESS(status))
-    {
-        RplStringFree(Name);
-    }
     return status;
 }
 
@@ -95,7 +68,7 @@ _Use_decl_annotations_ NTSTATUS RplLinksFind(PFLT_INSTANCE Instance, PFILE_OBJEC
             if (NT_SUCCESS(status))
             {
                 status = RplPathOfName(&name, FALSE, Size, Path);
-                RplStringFree(&name);
+                RplJoinFree(&name);
             }
             else if (status != STATUS_INSUFFICIENT_RESOURCES)
             {

@@ -12,6 +12,7 @@
 
 #include "bracket.h"
 #include "gate.h"
+#include "join.h"
 #include "metadata.h"
 #include "role.h"
 #include "volume.h"
@@ -54,21 +55,60 @@ static BOOLEAN RplReplaces(_In_ PFLT_CALLBACK_DATA Data)
     return target->ReplaceIfExists;
 }
 
+/* What follows the last '\\' of the target's name. */
+static UNICODE_STRING RplTargetLast(_In_ const FILE_RENAME_INFORMATION *Target)
+{
+    const ULONG chars = Target->FileNameLength / sizeof(WCHAR);
+    UNICODE_STRING last;
+    ULONG start = chars;
+
+    while (start > 0 && Target->FileName[start - 1] != L'\\')
+    {
+        start--;
+    }
+    last.Buffer = (PWCH)Target->FileName + start;
+    last.Length = (USHORT)((chars - start) * sizeof(WCHAR));
+    last.MaximumLength = last.Length;
+    return last;
+}
+
+/*
+ * The folder that it goes to, by the file object that was opened for it: the folder may have been
+ * renamed since its name was said. None was opened for another name in the same folder.
+ */
 static NTSTATUS RplDestination(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS FltObjects,
                                BOOLEAN Directory, _Out_ RPL_PATH *Path)
 {
-    const FILE_RENAME_INFORMATION *target = RplTarget(Data);
+    const FLT_FILE_NAME_OPTIONS options = FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT;
+    const PFILE_OBJECT parent = Data->Iopb->Parameters.SetFileInformation.ParentOfTarget;
+    const UNICODE_STRING last = RplTargetLast(RplTarget(Data));
     PFLT_FILE_NAME_INFORMATION information;
-    NTSTATUS status = FltGetDestinationFileNameInformation(
-        FltObjects->Instance, FltObjects->FileObject, target->RootDirectory,
-        (PWSTR)target->FileName, target->FileNameLength,
-        FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT, &information);
+    UNICODE_STRING folder, name;
+    NTSTATUS status = parent != NULL ? FltGetFileNameInformationUnsafe(parent, FltObjects->Instance,
+                                                                       options, &information)
+                                     : FltGetFileNameInformation(Data, options, &information);
 
     RtlZeroMemory(Path, sizeof(*Path));
+    if (!NT_SUCCESS(status))
+    {
+        return status;
+    }
+    folder = information->Name;
+    if (parent == NULL)
+    {
+        status = FltParseFileNameInformation(information);
+        folder.Length = (USHORT)(folder.Length - information->Stream.Length -
+                                 information->FinalComponent.Length);
+    }
     if (NT_SUCCESS(status))
     {
-        status = RplPathOfName(&information->Name, Directory, 0, Path);
-        FltReleaseFileNameInformation(information);
+        status = RplJoin(&folder, &last, &name);
+    }
+    FltReleaseFileNameInformation(information);
+    if (NT_SUCCESS(status))
+    {
+        status = RplPathOfName(&name, Directory, 0, Path);
+        RplJoinFree(&name);
     }
     return status;
 }
@@ -139,12 +179,9 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreRename(PFLT_CALLBACK_DATA
             verdict = NT_SUCCESS(status) ? RplJudgeRename(operation, Data) : RplCapture;
         }
     }
-    if (!NT_SUCCESS(status) && status != STATUS_INSUFFICIENT_RESOURCES)
+    if (!NT_SUCCESS(status))
     {
-        verdict = RplIgnore; /* the file system will find the same fault */
-    }
-    else if (!NT_SUCCESS(status))
-    {
+        /* The file system may well carry it out. */
         RplMarkLost(0, NULL, 0, RPL_TO_END, FALSE);
         verdict = RplIgnore;
     }

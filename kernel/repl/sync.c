@@ -9,6 +9,7 @@
 
 #include "bracket.h"
 #include "gate.h"
+#include "join.h"
 #include "metadata.h"
 #include "open.h"
 #include "operation.h"
@@ -50,42 +51,16 @@ static VOID RplSyncClose(_Inout_ RPL_SYNC_TARGET *Target)
     RplPathFree(&Target->Found);
 }
 
-/* Root, '\' and the path, in pool. */
-static NTSTATUS RplSyncName(_In_ const UNICODE_STRING *Root, _In_ const UNICODE_STRING *Path,
-                            _Out_ UNICODE_STRING *Name)
-{
-    const ULONG bytes = Root->Length + sizeof(WCHAR) + Path->Length;
-
-    RtlZeroMemory(Name, sizeof(*Name));
-    if (bytes > MAXUSHORT)
-    {
-        return STATUS_NAME_TOO_LONG;
-    }
-    Name->Buffer = ExAllocatePool2(POOL_FLAG_PAGED, bytes, RPL_TAG_SYNC);
-    if (Name->Buffer == NULL)
-    {
-        return STATUS_INSUFFICIENT_RESOURCES;
-    }
-    Name->MaximumLength = (USHORT)bytes;
-    RtlCopyUnicodeString(Name, Root);
-    if (Path->Length != 0)
-    {
-        RtlAppendUnicodeToString(Name, L"\\");
-        RtlAppendUnicodeStringToString(Name, Path);
-    }
-    return STATUS_SUCCESS;
-}
-
 static NTSTATUS RplSyncOpenName(_Inout_ RPL_SYNC_TARGET *Target, _In_ const RPL_SET *Set,
                                 ACCESS_MASK Access)
 {
     UNICODE_STRING name;
-    NTSTATUS status = RplSyncName(&Set->Root, &Target->Path, &name);
+    NTSTATUS status = RplJoin(&Set->Root, &Target->Path, &name);
 
     if (NT_SUCCESS(status))
     {
         status = RplOpenName(Target->Instance, &name, Access, &Target->Opened);
-        ExFreePoolWithTag(name.Buffer, RPL_TAG_SYNC);
+        RplJoinFree(&name);
     }
     return status;
 }
@@ -286,12 +261,12 @@ static BOOLEAN RplListed(_In_ const UNICODE_STRING *Folder, UINT32 SetId,
     UNICODE_STRING name;
     RPL_PATH path = {0};
 
-    *Status = RplSyncName(Folder, &last, &name);
+    *Status = RplJoin(Folder, &last, &name);
     if (NT_SUCCESS(*Status))
     {
         *Status = RplPathOfName(&name, (Entry->FileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0,
                                 (UINT64)Entry->EndOfFile.QuadPart, &path);
-        ExFreePoolWithTag(name.Buffer, RPL_TAG_SYNC);
+        RplJoinFree(&name);
     }
     RplPathFree(&path);
     return NT_SUCCESS(*Status) && path.SetId == SetId;

@@ -1,6 +1,5 @@
 #include "node.h"
 
-#include <nthost/flt.h>
 #include <nthost/loader.h>
 #include <nthost/registry.h>
 #include <nthost/utf.h>
@@ -60,10 +59,8 @@ static bool mount(struct node *node)
 
     nt_enter();
     node->volume = fs_mount(&options, &status, error, sizeof error);
-    if (node->volume)
-        status = flt_volume_attach(fs_device(node->volume), fs_device_name(node->volume));
     nt_leave();
-    return ok(node->volume != NULL, "%s", error) && is_status(status, STATUS_SUCCESS);
+    return ok(node->volume != NULL, "%s", error);
 }
 
 bool node_start(struct node *node, const struct node_options *options)
@@ -100,7 +97,6 @@ void node_stop(struct node *node)
         is_status(driver_unload(node->driver), STATUS_SUCCESS);
     if (node->volume) {
         fs_cache_drain(node->volume);
-        flt_volume_detach(fs_device(node->volume));
         is_status(fs_unmount(node->volume), STATUS_SUCCESS, "nothing is left open");
     }
     nt_leave();
