@@ -66,11 +66,13 @@ function build(run: Run): Argv {
     .epilogue(exitStatuses)
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
-      if (error) throw error;
-      const what = (message ?? '').startsWith('Not enough')
+      // What yargs throws itself, such as for an option without its value, is about the command line.
+      if (error && error.name !== 'YError') throw error;
+      const said = message ?? error?.message ?? 'wrong command line';
+      const what = said.startsWith('Not enough non-option')
         ? 'an argument is missing (see --help)'
-        : message;
-      throw ntsError('NTS_ERR_USAGE', { what: what ?? 'wrong command line' });
+        : said;
+      throw ntsError('NTS_ERR_USAGE', { what });
     });
   addAll(parser, [], run);
   return parser.demandCommand(1, 'Say what to do: ntswift COMMAND (see --help)');
