@@ -10,6 +10,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { type TLSSocket, connect as connectTls } from 'node:tls';
 import { type NtsError, isNtsError, messageOf, ntsError } from '../common/errors.js';
+import { type ChannelLimits, watch } from './liveness.js';
 import type { LocalNode } from './local-node.js';
 import { readMessage, writeMessage } from './message.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from './names.js';
@@ -20,18 +21,7 @@ import { PREAMBLE_LIMIT, refusedBy, requireMember, welcomeSchema } from './pream
 /** From the first packet until the service has the channel. */
 export const CONNECT_MILLISECONDS = 10_000;
 
-/** The system probes ten times, once a second, after this. */
-const KEEPALIVE_MILLISECONDS = 10_000;
-
-/** A peer that takes nothing for so long is taken for dead. */
-const STALL_MILLISECONDS = 60_000;
-
-export interface ChannelLimits {
-  /** Writes that make no progress for so many milliseconds end the channel. */
-  readonly stall?: number;
-  /** What was written must be followed by something to read within so many milliseconds; default: no limit. */
-  readonly answer?: number | null;
-}
+export type { ChannelLimits };
 
 export interface ConnectOptions extends ChannelLimits {
   /** Milliseconds until the service must have the channel. */
@@ -74,36 +64,6 @@ export class Channel {
   close(reason?: NtsError): void {
     this.socket.destroy(reason);
   }
-}
-
-function watch(socket: TLSSocket, peer: string, limits: ChannelLimits): void {
-  const { stall = STALL_MILLISECONDS, answer = null } = limits;
-  // Who uses the stream may listen too; an error that nobody waits for is none of the process.
-  socket.on('error', () => undefined);
-  socket.setNoDelay(true).setKeepAlive(true, KEEPALIVE_MILLISECONDS);
-  socket.setTimeout(stall, () => {
-    // Silence is no fault where there is nothing to say.
-    if (socket.writableLength === 0) return;
-    const what = `${peer} has taken nothing for ${stall / 1000} s`;
-    socket.destroy(ntsError('NTS_ERR_PEER_UNREACHABLE', { what }));
-  });
-  if (answer === null) return;
-  let [read, written, since] = [socket.bytesRead, socket.bytesWritten, performance.now()];
-  const timer = setInterval(
-    () => {
-      const quiet = socket.bytesRead === read;
-      const asked = socket.bytesWritten !== written;
-      if (!quiet || !asked) {
-        [read, since] = [socket.bytesRead, performance.now()];
-        if (!quiet) written = socket.bytesWritten;
-      } else if (performance.now() - since >= answer) {
-        const what = `${peer} has not answered for ${answer / 1000} s`;
-        socket.destroy(ntsError('NTS_ERR_PEER_UNREACHABLE', { what }));
-      }
-    },
-    Math.max(answer / 4, 1),
-  );
-  socket.once('close', () => clearInterval(timer));
 }
 
 /** Opens a channel to a service of another node, which must prove to be that node. */

@@ -83,31 +83,30 @@ t.test('what follows the preamble at once is not lost', async (t) => {
 });
 
 t.test('who writes faster than the other reads has to wait', async (t) => {
-  let other: Channel | undefined;
-  const [a] = await pair(
-    t,
-    serviceOf((channel) => void (other = channel)),
-  );
+  const arrived: Channel[] = [];
+  const service = serviceOf((channel) => {
+    // The first reads nothing yet, the second answers.
+    if (arrived.push(channel) > 1) channel.stream.pipe(channel.stream);
+  });
+  const [a] = await pair(t, service);
   const { stream } = await connect(a.local, 'b', 'test/1');
-  const chunk = Buffer.alloc(65536);
-  const MOST = 64 << 20;
-  let written = 0;
-  // Until the buffers of both systems are full and nothing moves.
-  for (;;) {
-    if (stream.write(chunk)) continue;
-    const moved = await Promise.race([
-      once(stream, 'drain').then(() => true),
-      new Promise((resolve) => setTimeout(resolve, 500, false)),
-    ]);
-    if (!moved) break;
-    written += chunk.length;
-    if (written > MOST) break;
+  const { stream: busy } = await connect(a.local, 'b', 'test/1');
+  const MEBIBYTE = 1 << 20;
+  for (let i = 0; i < 64; i++) t.notOk(stream.write(Buffer.alloc(MEBIBYTE)));
+  // While much else went between the same two, it stayed where it was but for what the systems buffer.
+  for (let i = 0; i < 300; i++) {
+    busy.write('x');
+    await once(busy, 'data');
   }
-  t.ok(written < MOST, `${written} bytes were taken, and then no more`);
-  t.ok(stream.writableLength > 0);
-  other!.stream.resume();
+  const other = arrived[0]!.stream;
+  t.ok(other.readableLength < MEBIBYTE, `${other.readableLength} bytes wait at the reader`);
+  t.ok(stream.writableLength > 32 * MEBIBYTE, `${stream.writableLength} at the writer`);
+  let received = 0;
+  other.on('data', (part: Buffer) => (received += part.length));
   await once(stream, 'drain');
-  t.pass('it goes on when the other reads');
+  stream.end();
+  await once(other, 'end');
+  t.equal(received, 64 * MEBIBYTE);
 });
 
 t.test('nobody without a certificate', async (t) => {
@@ -301,24 +300,24 @@ t.test('a peer that takes nothing any more', async (t) => {
 });
 
 t.test('a peer that does not answer any more', async (t) => {
-  const answered: Channel[] = [];
-  const service = serviceOf((channel) => {
-    answered.push(channel);
-    // Answers the first word, and no other.
-    channel.stream.once('data', () => void channel.stream.write('yes'));
+  // Answers the first word, and no other.
+  const service = serviceOf(({ stream }) => {
+    stream.once('data', () => void stream.write('yes'));
   });
   const [a] = await pair(t, service);
-  const channel = await connect(a.local, 'b', 'test/1', { answer: 200 });
-  const { stream } = channel;
-  stream.write('are you there');
-  const [answer] = (await once(stream, 'data')) as [Buffer];
-  t.equal(answer.toString(), 'yes');
-  // Silence of both is no fault.
-  await new Promise((resolve) => setTimeout(resolve, 400));
-  t.notOk(stream.destroyed);
+  const open = async (): Promise<Channel> => {
+    const channel = await connect(a.local, 'b', 'test/1', { answer: 200 });
+    channel.stream.write('are you there');
+    const [answer] = (await once(channel.stream, 'data')) as [Buffer];
+    t.equal(answer.toString(), 'yes');
+    return channel;
+  };
+  const quiet = await open();
+  const { stream, closed } = await open();
   stream.write('still');
-  await channel.closed;
+  await closed;
   t.match(stream.errored, { code: 'NTS_ERR_PEER_UNREACHABLE', message: /not answered for 0.2 s/ });
+  t.notOk(quiet.stream.destroyed, 'silence of both is no fault, though it is longer');
 });
 
 t.test('a silent connection is probed', { skip: process.platform !== 'linux' }, async (t) => {
@@ -358,4 +357,27 @@ t.test('a channel that nobody reads ends without harm to the process', async (t)
 t.test('a node that is none', async (t) => {
   const state = path.join(temporaryFolder(t), 'x');
   await t.rejects(LocalNode.open(state), { code: 'NTS_ERR_NO_CLUSTER' });
+});
+
+t.test('a peer that takes little at a time is not taken for dead', async (t) => {
+  const SIZE = 48 << 20;
+  let received = 0;
+  const slow = serviceOf(({ stream }) => {
+    stream.on('data', (part: Buffer) => {
+      received += part.length;
+      stream.pause();
+      setTimeout(() => stream.resume(), 1);
+    });
+    stream.once('end', () => stream.end());
+  });
+  const [a] = await pair(t, slow);
+  const { stream, closed: gone } = await connect(a.local, 'b', 'test/1', { stall: 300 });
+  const begun = performance.now();
+  const chunks = Array.from({ length: SIZE >> 16 }, () => Buffer.alloc(1 << 16));
+  await pipeline(Readable.from(chunks), stream, { end: true });
+  stream.resume();
+  await gone;
+  t.ok(performance.now() - begun > 600, 'it took longer than the limit');
+  t.equal(stream.errored, null);
+  t.equal(received, SIZE);
 });

@@ -67,7 +67,7 @@ async function serve(t: Test, state: string, ...words: string[]): Promise<Servic
   const exit = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   const line = once(createInterface(child.stdout), 'line') as Promise<[string]>;
   const first = await Promise.race([line, exit.then(([status]) => [`exit ${status ?? 0}`])]);
-  const ready = JSON.parse(String(first[0])) as Record<string, unknown>;
+  const ready = JSON.parse(first[0]) as Record<string, unknown>;
   const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
     child.kill(signal);
     return (await exit)[0];
