@@ -1,5 +1,5 @@
 /** What Windows' installation tools are told about an INF. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../userland/common/paths.js';
@@ -52,17 +52,13 @@ t.test('a network filter', (t) => {
 });
 
 t.test('our own', (t) => {
-  const file = path.join(packageRoot(), 'kernel/inf/oneip.inf');
-  if (!existsSync(file)) {
-    t.fail('kernel/inf/oneip.inf is missing');
-  } else {
-    const facts = infFacts(readFileSync(file, 'utf8'));
-    t.match(facts, {
-      service: 'NtsOneIp',
-      component: 'nts_oneip',
-      provider: 'ntswift',
-      networkService: true,
-    });
+  const ours = [
+    ['oneip', { service: 'NtsOneIp', component: 'nts_oneip', networkService: true }],
+    ['repl', { service: 'NtsRepl', component: null, class: 'Replication', networkService: false }],
+  ] as const;
+  for (const [name, facts] of ours) {
+    const file = path.join(packageRoot(), `kernel/inf/${name}.inf`);
+    t.match(infFacts(readFileSync(file, 'utf8')), { provider: 'ntswift', ...facts });
   }
   t.end();
 });

@@ -386,6 +386,70 @@ NT_TEST(a_filter_is_registered_as_its_inf_says)
     remove_state();
 }
 
+static void copy_image(const char *from, const char *name)
+{
+    char path[256], buffer[65536];
+    size_t bytes;
+    snprintf(path, sizeof(path), "%s/%s", state, name);
+    FILE *in = open_file(from, "r"), *out = open_file(path, "w");
+    while ((bytes = fread(buffer, 1, sizeof(buffer), in)) > 0)
+        fwrite(buffer, 1, bytes, out);
+    fclose(in);
+    fclose(out);
+}
+
+/* What the filter manager looks for, and that it counts as running. The image is another driver's,
+ * which needs nothing. */
+NT_TEST(a_minifilter_has_its_instances_and_starts_with_the_system)
+{
+    static const char *const places[] = {REGISTRY_SERVICES "\\NtsRepl\\Parameters\\Instances",
+                                         REGISTRY_SERVICES "\\NtsRepl\\Instances"};
+    struct setup_error error = {0};
+    char service[64], key[512], text[256], altitude[64];
+    ULONG value = 0;
+    make_state();
+    copy_image(driver_path("loadtest"), tap_drivers_pe() ? "repl.sys" : "repl.so");
+    start_host();
+    is_status(
+        setup_install(NTS_SOURCE_DIR "/kernel/inf/repl.inf", state, flavor(), service, &error),
+        STATUS_SUCCESS, "%s", error.message);
+    is_str(service, "NtsRepl");
+    for (unsigned i = 0; i < 2; i++) {
+        is_status(registry_get_string(places[i], "DefaultInstance", 0, text, sizeof(text)),
+                  STATUS_SUCCESS);
+        snprintf(key, sizeof(key), "%s\\%s", places[i], text);
+        is_status(registry_get_string(key, "Altitude", 0, altitude, sizeof(altitude)),
+                  STATUS_SUCCESS);
+        ok(atoi(altitude) >= 300000 && atoi(altitude) < 310000, "%s", altitude);
+        value = 1;
+        is_status(registry_get_dword(key, "Flags", &value), STATUS_SUCCESS);
+        is_int(value, 0, "attached to every volume");
+    }
+    is_status(registry_get_dword(REGISTRY_SERVICES "\\NtsRepl", "Type", &value), STATUS_SUCCESS);
+    is_int(value, 2);
+    is_status(
+        registry_get_dword(REGISTRY_SERVICES "\\NtsRepl\\Parameters", "SupportedFeatures", &value),
+        STATUS_SUCCESS);
+    is_int(value & 2, 0, "no offloaded writes");
+    is_status(registry_get_string(REGISTRY_SERVICES "\\NtsRepl", "Group", 0, text, sizeof(text)),
+              STATUS_SUCCESS);
+    is_str(text, "FSFilter Replication");
+    ok(strstr(list("NtsRepl"), "\"class\":\"Replication\"") != NULL, "%s", list("NtsRepl"));
+    ok(strstr(list("NtsRepl"), "\"state\":\"stopped\",\"start\":\"system\"") != NULL, "%s",
+       list("NtsRepl"));
+    nt_stop();
+
+    start_host();
+    setup_boot(stdout);
+    ok(strstr(list("NtsRepl"), "\"state\":\"running\"") != NULL, "%s", list("NtsRepl"));
+    is_status(setup_stop("NtsRepl", &error), STATUS_SUCCESS, "%s", error.message);
+    is_status(setup_uninstall("NtsRepl", &error), STATUS_SUCCESS, "%s", error.message);
+    ok(!registry_key_exists(REGISTRY_SERVICES "\\NtsRepl"));
+    is_int(packages(), 0);
+    nt_stop();
+    remove_state();
+}
+
 NT_TEST(registry_values_of_every_type_are_written)
 {
     struct setup_error error = {0};

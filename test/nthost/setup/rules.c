@@ -137,8 +137,42 @@ NT_TEST(good_infs_break_no_rule)
 NT_TEST(shipped_infs_break_no_rule)
 {
     expect_good(NTS_SOURCE_DIR "/kernel/inf/oneip.inf");
+    expect_good(NTS_SOURCE_DIR "/kernel/inf/repl.inf");
     expect_good(NTS_SOURCE_DIR "/test/drivers/kmdfecho/kmdfecho.inf");
     expect_good(NTS_SOURCE_DIR "/test/drivers/ndispass/ndispass.inf");
+}
+
+/* Each of the two places for instances is looked at, whatever the other one says. */
+NT_TEST(both_places_of_a_minifilters_instances)
+{
+    static const char *const lines[] = {"HKR,Parameters\\Instances\\%Instance%,Altitude,,",
+                                        "HKR,Instances\\%Instance%,Altitude,,"};
+    for (unsigned i = 0; i < 2; i++) {
+        struct setup_error errors[8];
+        char path[] = "/tmp/nthost-setup-XXXXXX", line[1024];
+        unsigned number = 0, wrong = 0;
+        int handle = mkstemp(path);
+        FILE *in = fopen(NTS_SOURCE_DIR "/kernel/inf/repl.inf", "r");
+        FILE *out = handle >= 0 ? fdopen(handle, "w") : NULL;
+        if (!in || !out)
+            abort();
+        while (fgets(line, sizeof(line), in)) {
+            number++;
+            if (strncmp(line, lines[i], strlen(lines[i])) == 0) {
+                wrong = number;
+                fprintf(out, "%s\"140000\"\n", lines[i]);
+            } else {
+                fputs(line, out);
+            }
+        }
+        fclose(in);
+        fclose(out);
+        ok(wrong != 0);
+        is_int(setup_check(path, errors, 8), 1);
+        is_str(errors[0].rule, "FltInstances");
+        is_int(errors[0].line, wrong);
+        remove(path);
+    }
 }
 
 NT_TEST(several_errors_come_by_line)

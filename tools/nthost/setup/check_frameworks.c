@@ -137,7 +137,9 @@ void check_minifilter(struct check *c, const struct package_service *service)
                     "LoadOrderGroup such as \"FSFilter Activity Monitor\"");
         return;
     }
+    /* Either or both: the filter manager looks for the first since 24H2, for the second before. */
     static const char *const tops[] = {"Parameters\\Instances", "Instances"};
+    bool any = false;
     for (unsigned i = 0; i < 2; i++) {
         const struct package_value *instance =
             package_value(&service->values, tops[i], "DefaultInstance");
@@ -153,8 +155,10 @@ void check_minifilter(struct check *c, const struct package_service *service)
                         "the range of %s",
                         instance->strings[0], altitudes[group].from, altitudes[group].to,
                         service->group);
-        return;
+        any = true;
     }
+    if (any)
+        return;
     rule_broken(c->report, RuleFltInstances, service->section_line,
                 "a minifilter needs HKR,Parameters\\Instances,DefaultInstance,,\"name\" and that "
                 "instance's Altitude");

@@ -65,6 +65,13 @@ static bool service_key(const char *service, char *key, size_t size)
            NT_SUCCESS(registry_get_string(key, "Owners", 0, owner, sizeof owner));
 }
 
+/* What is part of the system, and so always there. */
+static bool of_the_system(const char *service)
+{
+    static const char *const names[] = {"Ndis", "Wdf01000", "FltMgr", NULL};
+    return text_among(service, names) >= 0;
+}
+
 static NTSTATUS start_service(const char *service, struct setup_error *error)
 {
     char key[512], image[512], path[1024], text[512] = "", name[64];
@@ -76,7 +83,7 @@ static NTSTATUS start_service(const char *service, struct setup_error *error)
                           "the service %s is already running", service);
     for (unsigned i = 0;
          NT_SUCCESS(registry_get_string(key, "DependOnService", i, name, sizeof name)); i++)
-        if (!find_running(name) && !text_same(name, "Ndis") && !text_same(name, "Wdf01000"))
+        if (!find_running(name) && !of_the_system(name))
             return setup_fail(
                 error, STATUS_DRIVER_ORDINAL_NOT_FOUND, service,
                 "the service %s depends on %s, which is not running; start that first", service,
