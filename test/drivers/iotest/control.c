@@ -133,7 +133,10 @@ IoTestControl(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp)
     case IOTEST_IOCTL_NEEDS_WRITE:
         return IoTestComplete(Irp, IoValidateDeviceIoControlAccess(Irp, FILE_WRITE_ACCESS), 0);
     case IOTEST_IOCTL_WAIT:
+    case IOTEST_IOCTL_LEND:
         return IoTestWait(Irp);
+    case IOTEST_IOCTL_POKE:
+        return IoTestPoke(Irp);
     case IOTEST_IOCTL_SIGNAL:
         return IoTestSignal(Irp);
     case IOTEST_IOCTL_LATER:

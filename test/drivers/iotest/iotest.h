@@ -37,6 +37,7 @@ NTSTATUS IoTestComplete(_Inout_ PIRP Irp, NTSTATUS Status, ULONG_PTR Information
 VOID IoTestQueueInitialize(VOID);
 NTSTATUS IoTestWait(_Inout_ PIRP Irp);
 NTSTATUS IoTestSignal(_Inout_ PIRP Irp);
+NTSTATUS IoTestPoke(_Inout_ PIRP Irp);
 NTSTATUS IoTestLater(_In_ PDEVICE_OBJECT DeviceObject, _Inout_ PIRP Irp);
 VOID IoTestQueueCleanup(_In_ PFILE_OBJECT FileObject);
 

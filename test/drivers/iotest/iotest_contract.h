@@ -37,6 +37,12 @@
 /* Who asks: -> ULONG process id (IoGetRequestorProcessId), ULONG current process id */
 #define IOTEST_IOCTL_WHO IOTEST_CODE(14, METHOD_BUFFERED, FILE_ANY_ACCESS)
 
+/* Its memory is lent: it waits as WAIT does, POKE sees the memory of the one that waited longest,
+ * and SIGNAL's data goes to the beginning of it. */
+#define IOTEST_IOCTL_LEND IOTEST_CODE(15, METHOD_OUT_DIRECT, FILE_ANY_ACCESS)
+/* UINT64 offset, UINT64 value -> UINT64 what was there before. */
+#define IOTEST_IOCTL_POKE IOTEST_CODE(16, METHOD_BUFFERED, FILE_ANY_ACCESS)
+
 typedef struct IOTEST_COMPLETE {
     LONG Status;
     ULONG Fill;

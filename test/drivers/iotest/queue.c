@@ -73,6 +73,54 @@ IoTestWait(_Inout_ PIRP Irp)
     return STATUS_PENDING;
 }
 
+/* What SIGNAL writes to: the output of a WAIT, the memory of a LEND. */
+static PVOID WaitingMemory(_In_ PIRP Waiting)
+{
+    PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(Waiting);
+
+    if (stack->Parameters.DeviceIoControl.IoControlCode != IOTEST_IOCTL_LEND) {
+        return Waiting->AssociatedIrp.SystemBuffer;
+    }
+    return Waiting->MdlAddress == NULL
+               ? NULL
+               : MmGetSystemAddressForMdlSafe(Waiting->MdlAddress,
+                                              NormalPagePriority | MdlMappingNoExecute);
+}
+
+NTSTATUS
+IoTestPoke(_Inout_ PIRP Irp)
+{
+    PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(Irp);
+    UINT64 *told = Irp->AssociatedIrp.SystemBuffer;
+    NTSTATUS status = STATUS_NOT_FOUND;
+    PIRP waiting;
+
+    if (stack->Parameters.DeviceIoControl.InputBufferLength < 2 * sizeof(*told) ||
+        stack->Parameters.DeviceIoControl.OutputBufferLength < sizeof(*told) ||
+        told[0] % sizeof(*told) != 0) {
+        return IoTestComplete(Irp, STATUS_INVALID_PARAMETER, 0);
+    }
+    /* Ours while it is not in the queue. */
+    waiting = IoCsqRemoveNextIrp(&Globals.Queue, NULL);
+    if (waiting != NULL) {
+        ULONG bytes =
+            IoGetCurrentIrpStackLocation(waiting)->Parameters.DeviceIoControl.OutputBufferLength;
+        PUCHAR memory = WaitingMemory(waiting);
+
+        status = STATUS_INVALID_PARAMETER;
+        if (memory != NULL && bytes >= sizeof(*told) && told[0] <= bytes - sizeof(*told)) {
+            UINT64 volatile *at = (UINT64 volatile *)(memory + told[0]);
+            UINT64 before = ReadULong64Acquire(at);
+
+            WriteULong64Release(at, told[1]);
+            told[0] = before;
+            status = STATUS_SUCCESS;
+        }
+        IoCsqInsertIrp(&Globals.Queue, waiting, NULL);
+    }
+    return IoTestComplete(Irp, status, NT_SUCCESS(status) ? sizeof(*told) : 0);
+}
+
 NTSTATUS
 IoTestSignal(_Inout_ PIRP Irp)
 {
@@ -86,8 +134,7 @@ IoTestSignal(_Inout_ PIRP Irp)
             bytes = to->Parameters.DeviceIoControl.OutputBufferLength;
         }
         if (bytes != 0) {
-            RtlCopyMemory(waiting->AssociatedIrp.SystemBuffer, Irp->AssociatedIrp.SystemBuffer,
-                          bytes);
+            RtlCopyMemory(WaitingMemory(waiting), Irp->AssociatedIrp.SystemBuffer, bytes);
         }
         InterlockedIncrement((LONG *)&Globals.Stats.Signalled);
         IoTestComplete(waiting, STATUS_SUCCESS, bytes);

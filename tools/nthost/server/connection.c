@@ -133,7 +133,10 @@ void connection_operation_end(struct operation *operation)
     if (operation->request != NULL)
         io_request_release(operation->request);
     free(operation->input);
-    free(operation->output);
+    if (operation->lent_bytes != 0)
+        lend_unmap(connection, operation->output, operation->lent_bytes);
+    else
+        free(operation->output);
     free(operation);
     connection_release(connection);
 }
@@ -154,6 +157,47 @@ static bool accept_header(struct connection *connection)
     return true;
 }
 
+/* What came beside the bytes. A descriptor is welcome with the first byte of a request, once. */
+static bool take_descriptors(struct connection *connection, struct msghdr *message)
+{
+    bool good = !(message->msg_flags & MSG_CTRUNC);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
+            int fd;
+            memcpy(&fd, (const char *)c + at, sizeof(fd));
+            if (good && connection->passed < 0 && connection->header_bytes == 0) {
+                connection->passed = fd;
+            } else {
+                close(fd);
+                good = false;
+            }
+        }
+    }
+    return good;
+}
+
+/* As recv(), without waiting; -1 and EPROTO for descriptors that nobody asked for. */
+static ssize_t receive_bytes(struct connection *connection, void *into, size_t room)
+{
+    union {
+        char bytes[CMSG_SPACE(4 * sizeof(int))];
+        struct cmsghdr aligned;
+    } control;
+    struct iovec part = {.iov_base = into, .iov_len = room};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    ssize_t n = recvmsg(connection->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n >= 0 && !take_descriptors(connection, &message)) {
+        errno = EPROTO;
+        return -1;
+    }
+    return n;
+}
+
 /* Takes in what has arrived, one request at most. False: the connection is over. */
 static bool receive(struct connection *connection)
 {
@@ -164,7 +208,7 @@ static bool receive(struct connection *connection)
         room = connection->header.bytes - connection->payload_bytes;
     }
     if (room != 0) {
-        ssize_t n = recv(connection->fd, into, room, MSG_DONTWAIT);
+        ssize_t n = receive_bytes(connection, into, room);
         if (n < 0)
             return errno == EAGAIN || errno == EINTR;
         if (n == 0)
@@ -184,7 +228,8 @@ static bool receive(struct connection *connection)
     uint8_t *payload = connection->payload;
     connection->payload = NULL;
     connection->header_bytes = 0;
-    return connection_request(connection, &connection->header, payload);
+    /* Only lending takes a descriptor. */
+    return connection_request(connection, &connection->header, payload) && connection->passed < 0;
 }
 
 /* How long to sleep at most: the greeting must come in time. */
@@ -238,6 +283,9 @@ void connection_run(struct connection *connection)
     shutdown(connection->fd, SHUT_RDWR);
     free(connection->payload);
     connection->payload = NULL;
+    if (connection->passed >= 0)
+        close(connection->passed);
+    connection->passed = -1;
     /* The end of the process: its requests end, and with them the operations. */
     if (connection->client != NULL)
         io_client_destroy(connection->client);

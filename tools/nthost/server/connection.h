@@ -16,7 +16,8 @@
 #include <stdint.h>
 
 #define CONNECTION_MAX_OPERATIONS 4096
-#define CONNECTION_MAX_BYTES      (64u << 20) /* of buffers of operations and of unsent replies */
+#define CONNECTION_MAX_BYTES      (64u << 20)  /* of buffers of operations and of unsent replies */
+#define CONNECTION_MAX_LENT       (2ull << 30) /* of memory that it lends, at once */
 #define CONNECTION_HELLO_SECONDS  10
 
 struct reply {
@@ -42,12 +43,14 @@ struct connection {
     struct operation *operations;
     unsigned operation_count;
     size_t bytes;
+    uint64_t lent;
     bool dead; /* nobody reads replies any more */
 
     /* the request being read */
     struct wire_request header;
     size_t header_bytes, payload_bytes;
     uint8_t *payload;
+    int passed; /* the descriptor that came with it; -1: none */
 };
 
 /* A request under way. */
@@ -62,7 +65,8 @@ struct operation {
     bool is_ioctl;
     size_t bytes; /* what it counts for */
     uint8_t *input;
-    uint8_t *output;
+    uint8_t *output; /* lent_bytes: a mapping of the client's memory */
+    size_t lent_bytes;
 };
 
 /* Runs a connection until it ends; consumes the caller's reference. On its own, attached thread. */
@@ -81,6 +85,11 @@ bool connection_request(struct connection *connection, const struct wire_request
 struct operation *connection_operation_begin(struct connection *connection, uint64_t tag,
                                              uint32_t handle, size_t bytes);
 void connection_operation_end(struct operation *operation);
+
+/* lend.c: maps a client's memory and counts it, or says why not; it counts until the operation that
+ * it is given to ends, or lend_unmap. The descriptor is the caller's to close. */
+NTSTATUS lend_map(struct connection *connection, int fd, uint32_t bytes, uint8_t **memory);
+void lend_unmap(struct connection *connection, uint8_t *memory, size_t bytes);
 
 /* admin.c: takes the payload over; answers by itself. */
 void admin_request(struct connection *connection, const struct wire_request *request,

@@ -6,6 +6,7 @@
 #include "connection.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void refuse(struct connection *connection, const struct wire_request *request,
                    NTSTATUS status)
@@ -61,6 +62,8 @@ static size_t written(const struct operation *operation, NTSTATUS status, ULONG_
 {
     bool failed = NT_ERROR(status);
     size_t most = operation->output_bytes;
+    if (operation->lent_bytes != 0)
+        return 0; /* it is there already */
     if (operation->is_ioctl && METHOD_FROM_CTL_CODE(operation->code) == METHOD_IN_DIRECT)
         return 0;
     if (operation->is_ioctl && METHOD_FROM_CTL_CODE(operation->code) != METHOD_BUFFERED)
@@ -95,30 +98,38 @@ static void note_request(struct connection *connection, uint64_t tag, struct io_
         io_request_release(request);
 }
 
-/* Takes `input` over. */
+/* Takes `input` over, and `lent`, which is the output's memory if it is not NULL. */
 static void start(struct connection *connection, const struct wire_request *request, uint8_t *input,
-                  uint32_t input_bytes, uint32_t output_bytes)
+                  uint32_t input_bytes, uint32_t output_bytes, uint8_t *lent)
 {
     struct io_request *started = NULL;
     NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
-    struct operation *operation = connection_operation_begin(
-        connection, request->tag, request->handle, (size_t)request->bytes + output_bytes);
+    struct operation *operation =
+        connection_operation_begin(connection, request->tag, request->handle,
+                                   (size_t)request->bytes + (lent ? 0 : output_bytes));
     if (operation == NULL) {
+        if (lent != NULL)
+            lend_unmap(connection, lent, output_bytes);
         free(input);
         refuse(connection, request, status);
         return;
     }
     operation->input = input;
     operation->output_bytes = output_bytes;
-    operation->is_ioctl = request->op == WIRE_IOCTL;
+    operation->is_ioctl = request->op == WIRE_IOCTL || request->op == WIRE_LEND;
     operation->code = request->arg0;
-    if (output_bytes != 0)
+    operation->lent_bytes = lent ? output_bytes : 0;
+    if (lent != NULL)
+        operation->output = lent;
+    else if (output_bytes != 0)
         operation->output = calloc(1, output_bytes);
     if (output_bytes == 0 || operation->output != NULL) {
         uint64_t offset = 0;
         switch (request->op) {
         case WIRE_IOCTL:
-            if (METHOD_FROM_CTL_CODE(request->arg0) == METHOD_IN_DIRECT && output_bytes != 0)
+        case WIRE_LEND:
+            if (METHOD_FROM_CTL_CODE(request->arg0) == METHOD_IN_DIRECT && output_bytes != 0 &&
+                lent == NULL)
                 memcpy(operation->output, input + input_bytes, output_bytes);
             status = io_ioctl_start(connection->client, request->handle, request->arg0, input,
                                     input_bytes, operation->output, output_bytes, done, operation,
@@ -161,7 +172,32 @@ static bool control(struct connection *connection, const struct wire_request *re
         }
         input_bytes -= output_bytes;
     }
-    start(connection, request, payload, input_bytes, output_bytes);
+    start(connection, request, payload, input_bytes, output_bytes, NULL);
+    return true;
+}
+
+static bool lend(struct connection *connection, const struct wire_request *request,
+                 uint8_t *payload)
+{
+    uint32_t method = METHOD_FROM_CTL_CODE(request->arg0), bytes = request->arg1;
+    uint8_t *memory = NULL;
+    int fd = connection->passed;
+    connection->passed = -1;
+    if (fd < 0 || (method != METHOD_IN_DIRECT && method != METHOD_OUT_DIRECT) || bytes == 0 ||
+        bytes > WIRE_MAX_LENT || bytes % PAGE_SIZE != 0) {
+        if (fd >= 0)
+            close(fd);
+        free(payload);
+        return false;
+    }
+    NTSTATUS status = lend_map(connection, fd, bytes, &memory);
+    close(fd);
+    if (NT_SUCCESS(status)) {
+        start(connection, request, payload, request->bytes, bytes, memory);
+    } else {
+        free(payload);
+        refuse(connection, request, status);
+    }
     return true;
 }
 
@@ -174,7 +210,7 @@ static bool transfer(struct connection *connection, const struct wire_request *r
         free(payload);
         return false;
     }
-    start(connection, request, payload, request->bytes, reads ? request->arg0 : 0);
+    start(connection, request, payload, request->bytes, reads ? request->arg0 : 0, NULL);
     return true;
 }
 
@@ -213,6 +249,8 @@ bool connection_request(struct connection *connection, const struct wire_request
         return open_device(connection, request, payload);
     case WIRE_IOCTL:
         return control(connection, request, payload);
+    case WIRE_LEND:
+        return lend(connection, request, payload);
     case WIRE_READ:
     case WIRE_WRITE:
         return transfer(connection, request, payload);

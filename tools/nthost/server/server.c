@@ -134,6 +134,7 @@ static void take(struct server *server, int fd)
     }
     bool trusted = peer.uid == 0 || peer.uid == geteuid();
     connection->fd = fd;
+    connection->passed = -1;
     connection->token = trusted ? IO_TOKEN_SYSTEM : IO_TOKEN_USER;
     connection->references = 2; /* the thread's and the slot's */
     connection->replies_end = &connection->replies;

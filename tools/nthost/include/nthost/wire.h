@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC       0x5453544eu /* "NTST" */
-#define WIRE_VERSION     1
+#define WIRE_VERSION     2
 #define WIRE_MAX_PAYLOAD (16u << 20)
+#define WIRE_MAX_LENT    (1u << 30)
 
 enum wire_op {
     WIRE_HELLO =
@@ -29,6 +30,12 @@ enum wire_op {
     WIRE_READ =
         6, /* handle, arg0 = bytes; payload = UINT64 offset; reply: info = bytes, payload = data */
     WIRE_WRITE = 7, /* handle; payload = UINT64 offset, data */
+    WIRE_LEND = 8,  /* handle, arg0 = code, METHOD_IN_DIRECT or METHOD_OUT_DIRECT, arg1 = bytes of
+                       the  output buffer, a multiple of 4096 up to WIRE_MAX_LENT; payload = input;
+                       with  the header's first byte comes one descriptor (SCM_RIGHTS), a memfd of at
+                       least so many bytes, sealed against shrinking: the output buffer is its
+                       memory, which both see until the reply; reply: info = Information, no
+                       payload. STATUS_INVALID_USER_BUFFER: the memory is none of that kind */
     /* Administrators only. Failures carry {"file","line","rule","message"} as payload. */
     WIRE_INSTALL = 16,   /* payload = INF path \0 image folder or empty \0 ".so" | ".sys" \0; reply:
                             service name */
