@@ -12,6 +12,7 @@
 #include "config.h"
 #include "configure.h"
 #include "lost.h"
+#include "regions.h"
 #include "ring.h"
 #include "role.h"
 #include "secure.h"
@@ -101,6 +102,8 @@ static const struct
      RplTakeDirty},
     {REPL_IOCTL_TRUST_PROCESS, sizeof(REPL_TRUST), sizeof(REPL_TRUST), 0, RPL_CALL_LOCKED,
      RplTrustProcess},
+    {REPL_IOCTL_QUERY_REGIONS, sizeof(REPL_REGION_QUERY), sizeof(REPL_REGION_QUERY),
+     sizeof(REPL_DIRTY_FILE) + sizeof(REPL_DIRTY_RANGE), 0, RplQueryRegions},
 };
 
 static VOID RplRemember(_Inout_ RPL_HANDLE *Handle, _In_ const REPL_REFUSAL *Refusal)

@@ -7,6 +7,7 @@
 #include "control.h"
 #include "drain.h"
 #include "filter.h"
+#include "regions.h"
 #include "ring.h"
 #include "role.h"
 #include "state.h"
@@ -23,6 +24,7 @@ VOID RplDriverEnd(VOID)
     RplControlDestroy();
     RplFilterUnregister();
     RplRoleRest();
+    RplRegionsDestroy();
     RplDrainDestroy();
     RplWaitCancel(NULL);
     KeFlushQueuedDpcs();
@@ -52,6 +54,10 @@ _Use_decl_annotations_ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject,
     if (NT_SUCCESS(status))
     {
         status = RplRoleLoad();
+    }
+    if (NT_SUCCESS(status))
+    {
+        status = RplRegionsCreate();
     }
     if (NT_SUCCESS(status))
     {

@@ -10,12 +10,21 @@
 
 #include "brackets.h"
 #include "dirty.h"
+#include "regions.h"
 #include "state.h"
+
+enum
+{
+    RplRegionsNone,
+    RplRegionsDirty,
+    RplRegionsTaken
+};
 
 static struct
 {
     RPL_DIRTY Dirty;
     VOID *Memory;
+    UINT32 Regions; /* RplRegions*: what the dirty-region log knows is lost */
 } Lost;
 
 NTSTATUS RplLostCreate(VOID)
@@ -60,7 +69,11 @@ _Use_decl_annotations_ VOID RplLostMark(UINT32 SetId, const UINT8 *FileId, UINT6
 
 _Use_decl_annotations_ VOID RplLostMarkHistory(BOOLEAN All)
 {
-    UNREFERENCED_PARAMETER(All);
+    if (!All && RplRegionsFreeze())
+    {
+        Lost.Regions = RplRegionsDirty;
+        return;
+    }
     RplDirtyMarkAs(&Lost.Dirty, 0, NULL, REPL_DIRTY_WHOLE | REPL_DIRTY_NAMES);
 }
 
@@ -69,7 +82,8 @@ static BOOLEAN RplLostIsEmpty(_In_ BOOLEAN Taken)
     RPL_DIRTY_COUNTS counts;
 
     RplDirtyCount(&Lost.Dirty, Taken, &counts);
-    return counts.Files == 0 && counts.Sets == 0;
+    return counts.Files == 0 && counts.Sets == 0 &&
+           (Taken ? Lost.Regions == RplRegionsNone : Lost.Regions != RplRegionsDirty);
 }
 
 BOOLEAN RplLostAllTaken(VOID)
@@ -85,16 +99,28 @@ BOOLEAN RplLostNothing(VOID)
 VOID RplLostForget(VOID)
 {
     RplDirtyForget(&Lost.Dirty);
+    if (Lost.Regions == RplRegionsTaken)
+    {
+        Lost.Regions = RplRegionsNone;
+        RplRegionsForget();
+    }
 }
 
 VOID RplLostForgetAll(VOID)
 {
     RplDirtyClear(&Lost.Dirty);
+    Lost.Regions = RplRegionsNone;
+    RplRegionsForget();
 }
 
 VOID RplLostReturn(VOID)
 {
+    KIRQL irql;
+
     RplDirtyRestore(&Lost.Dirty);
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    Lost.Regions = Lost.Regions == RplRegionsTaken ? RplRegionsDirty : Lost.Regions;
+    KeReleaseSpinLock(&Stream.Lock, irql);
 }
 
 _Use_decl_annotations_ VOID RplLostCount(UINT64 *Bytes, UINT32 *Files)
@@ -110,7 +136,7 @@ _Use_decl_annotations_ NTSTATUS RplTakeDirty(RPL_CALL *Call)
 {
     REPL_DIRTY_FILE *item = Call->Buffer;
     ULONG capacity = (Call->OutputBytes - (ULONG)sizeof(*item)) / (ULONG)sizeof(REPL_DIRTY_RANGE);
-    BOOLEAN ready;
+    BOOLEAN ready, regions;
     UINT64 bracket;
     KIRQL irql;
 
@@ -118,12 +144,24 @@ _Use_decl_annotations_ NTSTATUS RplTakeDirty(RPL_CALL *Call)
     bracket = RplBracketLossy();
     ready = !Stream.Capturing ||
             (bracket != 0 && !Stream.Lost && Stream.Unrecorded == 0 && Stream.Completed >= bracket);
+    regions = ready && Lost.Regions == RplRegionsDirty;
+    if (regions)
+    {
+        Lost.Regions = RplRegionsTaken;
+    }
     KeReleaseSpinLock(&Stream.Lock, irql);
     if (!ready)
     {
         return bracket != 0 || !RplLostIsEmpty(FALSE)
                    ? RplRefuse(Call, ReplRefusalBracket, STATUS_RETRY)
                    : STATUS_NO_MORE_ENTRIES;
+    }
+    if (regions)
+    {
+        RtlZeroMemory(item, sizeof(*item));
+        item->Flags = REPL_DIRTY_REGION | REPL_DIRTY_NAMES;
+        Call->Written = sizeof(*item);
+        return STATUS_SUCCESS;
     }
     if (!RplDirtyTake(&Lost.Dirty, item, (REPL_DIRTY_RANGE *)(item + 1), capacity))
     {

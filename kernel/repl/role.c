@@ -19,6 +19,7 @@
 #include "config.h"
 #include "drain.h"
 #include "lost.h"
+#include "regions.h"
 #include "ring.h"
 #include "state.h"
 #include "wait.h"
@@ -35,6 +36,8 @@ typedef struct RPL_DURABLE_STATE
     UINT64 Acknowledged; /* at least */
     UINT32 Clean;
     UINT32 Captured; /* something was, since the stream began */
+    UINT32 Regions;  /* the dirty-region log has all that was, since the driver started */
+    UINT32 Reserved;
     UINT8 StreamId[16];
 } RPL_DURABLE_STATE;
 
@@ -44,7 +47,8 @@ static struct
     KMUTEX Lock; /* of State and the value */
     RPL_DURABLE_STATE State;
     volatile UINT32 Role;
-    BOOLEAN Paused; /* captured once in this life, and does not now */
+    volatile BOOLEAN Rested; /* the state on disk is clean, and the stream still goes on */
+    BOOLEAN Paused;          /* captured once in this life, and does not now */
 } Role;
 
 static const UNICODE_STRING RplStateName = RTL_CONSTANT_STRING(L"Stream");
@@ -213,6 +217,7 @@ static NTSTATUS RplRoleApply(_Inout_ RPL_DURABLE_STATE *Next, _In_ UINT64 Sequen
         Next->Lease = RPL_MAX(Next->Lease, Sequence + RPL_LEASE_STEP);
         Next->Clean = 0;
         Next->Captured = 1;
+        Next->Regions = RplRegionsReliable();
     }
     status = RplRoleWrite(Next);
     if (!NT_SUCCESS(status))
@@ -235,10 +240,10 @@ static NTSTATUS RplRoleApply(_Inout_ RPL_DURABLE_STATE *Next, _In_ UINT64 Sequen
         Stream.Lease = Next->Lease;
         Stream.UncleanStart = Unclean;
         KeReleaseSpinLock(&Stream.Lock, irql);
-        if (Unclean)
+        if (Unclean && Role.Paused)
         {
             KeAcquireSpinLock(&Stream.Lock, &irql);
-            RplLostMarkHistory(Role.Paused);
+            RplLostMarkHistory(TRUE);
             KeReleaseSpinLock(&Stream.Lock, irql);
         }
         Role.Paused = FALSE;
@@ -302,6 +307,7 @@ NTSTATUS RplRoleStart(VOID)
 {
     const RPL_CONFIGURATION *configuration = RplConfigurationAcquire();
     BOOLEAN unclean = Role.State.Captured && !Role.State.Clean;
+    BOOLEAN regions = Role.State.Regions && RplRegionsReliable();
     RPL_DURABLE_STATE next;
     NTSTATUS status = STATUS_SUCCESS;
     UINT64 last;
@@ -314,6 +320,17 @@ NTSTATUS RplRoleStart(VOID)
         /* Set just before the driver ended: what is durable of the stream is of the one before. */
         status = RplRoleNewStream(&next, configuration->StreamId);
         unclean = FALSE;
+    }
+    if (unclean)
+    {
+        /* Whatever the role is now: who was primary then has what nobody else has. */
+        KeAcquireSpinLock(&Stream.Lock, &irql);
+        RplLostMarkHistory(!regions);
+        KeReleaseSpinLock(&Stream.Lock, irql);
+    }
+    else
+    {
+        RplRegionsForget();
     }
     last = next.Clean ? next.Last : next.Lease;
     KeAcquireSpinLock(&Stream.Lock, &irql);
@@ -378,6 +395,19 @@ _Use_decl_annotations_ NTSTATUS RplSetRole(RPL_CALL *Call)
     return STATUS_SUCCESS;
 }
 
+/* Is all that was captured acknowledged, and nothing else due? */
+static BOOLEAN RplRoleIsQuiet(VOID)
+{
+    BOOLEAN quiet;
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    quiet = IsListEmpty(&Stream.InFlight) && Stream.Acknowledged == Stream.Last &&
+            Stream.BracketCount == 0 && RplLostNothing();
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    return quiet;
+}
+
 VOID RplRoleRenew(VOID)
 {
     RPL_DURABLE_STATE next;
@@ -390,6 +420,10 @@ VOID RplRoleRenew(VOID)
     acknowledged = Stream.Acknowledged;
     due = Stream.Capturing && Stream.Lease - last <= RPL_LEASE_STEP / 2;
     KeReleaseSpinLock(&Stream.Lock, irql);
+    if (Role.Rested && (last != Role.State.Last || !RplRoleIsQuiet()))
+    {
+        RplRoleStir();
+    }
     if (!due)
     {
         return;
@@ -419,20 +453,54 @@ VOID RplRoleRest(VOID)
     }
     RplRoleLock();
     next = Role.State;
+    clean = next.Captured && RplRoleIsQuiet();
     KeAcquireSpinLock(&Stream.Lock, &irql);
-    clean = next.Captured && IsListEmpty(&Stream.InFlight) && Stream.Acknowledged == Stream.Last &&
-            Stream.BracketCount == 0 && RplLostNothing();
     next.Last = Stream.Last;
     next.Acknowledged = Stream.Acknowledged;
     KeReleaseSpinLock(&Stream.Lock, irql);
-    if (clean)
+    if (clean && next.Last == next.Acknowledged)
     {
         next.Clean = 1;
+        Role.Rested = NT_SUCCESS(RplRoleWrite(&next));
+    }
+    RplRoleUnlock();
+    /* What came meanwhile is seen there. */
+    RplWake(RPL_WAKE_DRAIN);
+}
+
+BOOLEAN RplRoleIsRested(VOID)
+{
+    return ReadBooleanNoFence(&Role.Rested);
+}
+
+VOID RplRoleStir(VOID)
+{
+    RPL_DURABLE_STATE next;
+
+    if (!ReadBooleanNoFence(&Role.Rested))
+    {
+        return;
+    }
+    RplRoleLock();
+    if (Role.Rested)
+    {
+        next = Role.State;
+        next.Clean = 0;
         if (NT_SUCCESS(RplRoleWrite(&next)))
         {
-            /* What comes now is not captured any more, but marked: clean no longer (regions.c). */
-            RplRoleEnd();
+            Role.Rested = FALSE;
         }
     }
+    RplRoleUnlock();
+}
+
+VOID RplRoleRegionsOpen(VOID)
+{
+    RPL_DURABLE_STATE next;
+
+    RplRoleLock();
+    next = Role.State;
+    next.Regions = 1;
+    (VOID) RplRoleWrite(&next); /* else a crash costs a comparison of all */
     RplRoleUnlock();
 }

@@ -31,6 +31,15 @@ NTSTATUS RplRoleConfigured(VOID);
 /* Of the drain thread: more numbers, if they are needed. PASSIVE_LEVEL. */
 VOID RplRoleRenew(VOID);
 
+/* The dirty-region log could only be opened after the driver had begun. PASSIVE_LEVEL. */
+VOID RplRoleRegionsOpen(VOID);
+
+/* Since RplRoleRest, and nothing has changed. Any IRQL. */
+BOOLEAN RplRoleIsRested(VOID);
+
+/* Something changes after RplRoleRest: the next start is not clean after all. PASSIVE_LEVEL. */
+VOID RplRoleStir(VOID);
+
 /* The machine stops, or the driver is unloaded: if nothing would be missed, the next start counts
  * as clean. Under ControlLock. */
 VOID RplRoleRest(VOID);

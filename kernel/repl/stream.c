@@ -172,7 +172,7 @@ _Use_decl_annotations_ RPL_SLOT *RplPlace(const RPL_INTENT *Intent, ULONG *Wake)
     {
         (VOID) RplBracketRemove(Intent->Bracket);
     }
-    if (Stream.Lease - Stream.Last == RPL_LEASE_STEP / 2)
+    if (Stream.Lease - Stream.Last == RPL_LEASE_STEP / 2 || RplRoleIsRested())
     {
         *Wake |= RPL_WAKE_DRAIN;
     }

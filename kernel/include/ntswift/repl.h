@@ -19,11 +19,11 @@
  * The stream
  *  A driver has one stream of records, over all its sets. A record says what one operation did.
  *  Sequence numbers grow by one from record to record; a gap is only before a REPL_RECORD of type
- *  ReplRecordStart. An operation gets its number before it reaches the file system, and holds off
- *  what conflicts with it until it has completed (overlapping ranges of a file; any two operations
- *  on names), so that the order of numbers is one in which the operations took effect, and what
- *  began after another had completed has the higher number. An operation that failed leaves a
- *  record of type ReplRecordAborted.
+ *  ReplRecordStart or ReplRecordLost. An operation gets its number before it reaches the file
+ *  system, and holds off what conflicts with it until it has completed (overlapping ranges of a
+ *  file; any two operations on names), so that the order of numbers is one in which the operations
+ *  took effect, and what began after another had completed has the higher number. An operation that
+ *  failed leaves a record of type ReplRecordAborted.
  *  Applying the records in order from the state at one Sequence gives the state at another,
  *  wherever no bracket is open. A bracket opens with a record that has REPL_FLAG_OPEN, and closes
  *  with the record that has REPL_FLAG_CLOSE and the same Bracket; whoever applies records stops
@@ -56,7 +56,7 @@
 #define REPL_MAX_BRACKETS    1024    /* open at once; more: one of the whole set instead */
 #define REPL_MAX_BLOCK_MS    1000    /* an operation waits no longer for REPL, in async mode */
 
-/* FILE_DEVICE_UNKNOWN, functions 0x920 .. 0x932 */
+/* FILE_DEVICE_UNKNOWN, functions 0x920 .. 0x933 */
 #define REPL_IOCTL_GET_VERSION   CTL_CODE(0x22, 0x920, 0, 1) /* -> REPL_VERSION */
 #define REPL_IOCTL_SET_CONFIG    CTL_CODE(0x22, 0x921, 0, 2) /* REPL_CONFIG + arrays + names -> */
 #define REPL_IOCTL_GET_CONFIG    CTL_CODE(0x22, 0x922, 0, 1) /* -> REPL_CONFIG + arrays + names */
@@ -76,6 +76,7 @@
 #define REPL_IOCTL_SYNC_RANGE    CTL_CODE(0x22, 0x930, 0, 2) /* REPL_SYNC -> REPL_SEQUENCE */
 #define REPL_IOCTL_TAKE_DIRTY    CTL_CODE(0x22, 0x931, 0, 2) /* -> REPL_DIRTY_FILE + ranges, next */
 #define REPL_IOCTL_TRUST_PROCESS CTL_CODE(0x22, 0x932, 0, 2) /* REPL_TRUST -> */
+#define REPL_IOCTL_QUERY_REGIONS CTL_CODE(0x22, 0x933, 0, 1) /* -> REPL_DIRTY_FILE + ranges */
 
 typedef struct REPL_VERSION
 {
@@ -483,8 +484,7 @@ typedef struct REPL_SYNC
 #define REPL_DIRTY_WHOLE 1 /* all of the file: it is new, or too much of it changed */
 #define REPL_DIRTY_NAMES 2 /* of a folder (FileId) or, if zero, of the whole set: compare names */
 #define REPL_DIRTY_REGION                                                                          \
-    4 /* FileId is the first of REPL_REGION_FILES, Offset .. of each may have                      \
-         changed before a crash */
+    4 /* of the whole set: QUERY_REGIONS tells of each file what may have changed */
 
 /* One thing that is dirty, taken from the driver's list; forgotten when the bracket in which it is
  * synchronised closes. Followed by RangeCount REPL_DIRTY_RANGEs. STATUS_NO_MORE_ENTRIES: none. */
@@ -502,6 +502,15 @@ typedef struct REPL_DIRTY_RANGE
     UINT64 Offset;
     UINT64 Length;
 } REPL_DIRTY_RANGE;
+
+/* Input of QUERY_REGIONS; Size: of the file. What of it may have changed without a record that
+ * somebody still has (a crash, a reader that died), until the bracket closes. REPL_DIRTY_WHOLE
+ * instead of ranges: all of it, or more ranges than the output takes. */
+typedef struct REPL_REGION_QUERY
+{
+    UINT8 FileId[16];
+    UINT64 Size;
+} REPL_REGION_QUERY;
 
 /* The caller's process may write into sets while the role is backup, and is not captured. Ends
  * with the handle. */
@@ -538,4 +547,5 @@ REPL_ASSERT_SIZE(REPL_BRACKET_STATUS, 32);
 REPL_ASSERT_SIZE(REPL_SYNC, 40);
 REPL_ASSERT_SIZE(REPL_DIRTY_FILE, 32);
 REPL_ASSERT_SIZE(REPL_DIRTY_RANGE, 16);
+REPL_ASSERT_SIZE(REPL_REGION_QUERY, 24);
 REPL_ASSERT_SIZE(REPL_TRUST, 8);

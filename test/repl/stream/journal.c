@@ -177,7 +177,7 @@ NT_TEST(what_is_lost_opens_a_bracket_and_is_dirty_until_it_closes)
     is_status(rig_close_bracket(&rig, bracket), STATUS_DEVICE_BUSY, "what is dirty comes first");
     is_status(take_dirty(&rig, &file), STATUS_SUCCESS);
     is_int(file.SetId, 0);
-    is_int(file.Flags, REPL_DIRTY_WHOLE | REPL_DIRTY_NAMES);
+    is_int(file.Flags, REPL_DIRTY_REGION | REPL_DIRTY_NAMES);
     is_status(take_dirty(&rig, &file), STATUS_NO_MORE_ENTRIES);
     /* The reader dies: it comes again. */
     reader_die(&reader);
