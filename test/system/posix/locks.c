@@ -95,29 +95,31 @@ TEST(records_tell_their_owner)
 
 TEST(waiting_for_a_record)
 {
-    int ready[2], status;
+    int locked[2], go[2], status;
+    char byte = 0;
     make_file("f", 0644);
-    passes(pipe(ready));
+    passes(pipe(locked));
+    passes(pipe(go));
     pid_t pid = fork();
     if (pid == 0) {
-        char byte;
         int fd = open("f", O_RDWR);
         int result = lock(fd, F_SETLK, F_WRLCK, 0, 10);
-        if (write(ready[1], "x", 1) != 1 || read(ready[0], &byte, 1) < 0)
+        close(go[1]);
+        if (write(locked[1], "x", 1) != 1 || read(go[0], &byte, 1) < 0)
             _exit(1);
         /* The other one waits by now or soon; both must work. */
         _exit(result != 0);
     }
-    char byte;
     int fd = (int)passes(open("f", O_RDWR));
-    is(read(ready[0], &byte, 1), 1);
-    is(write(ready[1], "y", 1), 1);
+    is(read(locked[0], &byte, 1), 1);
+    close(go[0]);
+    close(go[1]);
     passes(lock(fd, F_SETLKW, F_WRLCK, 5, 10));
     is(waitpid(pid, &status, 0), pid);
     is(status, 0);
     close(fd);
-    close(ready[0]);
-    close(ready[1]);
+    close(locked[0]);
+    close(locked[1]);
 }
 
 TEST(of_open_file_descriptions)
