@@ -35,9 +35,17 @@ if(nts_core_sources)
   # ELF drivers find the kernel's functions in the executable that loads them.
   target_link_options(nthost_core INTERFACE -rdynamic)
 
+  # Mounts: nthost's own, since tests that are hosts themselves need none.
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.14)
+  file(GLOB nts_fuse_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/nthost/fuse/*.c)
+  add_library(nthost_fuse OBJECT ${nts_fuse_sources})
+  target_include_directories(nthost_fuse PUBLIC ${CMAKE_SOURCE_DIR}/tools/nthost/include)
+  target_link_libraries(nthost_fuse PUBLIC nts_elf PkgConfig::FUSE3 Threads::Threads)
+
   if(EXISTS ${CMAKE_SOURCE_DIR}/tools/nthost/main.c)
     add_executable(nthost ${CMAKE_SOURCE_DIR}/tools/nthost/main.c)
-    target_link_libraries(nthost PRIVATE nthost_core)
+    target_link_libraries(nthost PRIVATE nthost_core nthost_fuse)
     target_compile_definitions(nthost PRIVATE NTS_VERSION="${PROJECT_VERSION}")
   endif()
 endif()

@@ -24,6 +24,9 @@ const groups = {
     { packages: ['libc6-dev'], tools: [], why: 'C library headers' },
     { packages: ['cmake'], tools: ['cmake'], why: 'build' },
     { packages: ['ninja-build'], tools: ['ninja'], why: 'build' },
+    { packages: ['pkg-config'], tools: ['pkg-config'], why: 'build, to find libfuse' },
+    { packages: ['libfuse3-dev'], tools: [], why: 'mounts of the driver host' },
+    { packages: ['fuse3'], tools: ['fusermount3'], why: 'mounts of the driver host' },
     { packages: ['make'], tools: ['make'], why: 'build of the npm packages with native parts' },
     { packages: ['g++'], tools: ['g++'], why: 'build of the npm packages with native parts' },
     {

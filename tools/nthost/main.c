@@ -8,6 +8,7 @@
 #include "server/server.h"
 #include <nthost/edge.h>
 #include <nthost/loader.h>
+#include <nthost/mount.h>
 #include <nthost/nthost.h>
 #include <nthost/setup.h>
 #include <errno.h>
@@ -25,12 +26,15 @@
 #include <unistd.h>
 
 #define MAX_ADAPTERS 16
+#define MAX_MOUNTS   8
 
 struct arguments {
     const char *socket;
     const char *state;
     struct edge_options adapters[MAX_ADAPTERS];
     unsigned adapter_count;
+    struct mount_options mounts[MAX_MOUNTS];
+    unsigned mount_count;
     struct nt_options host;
     int ready_fd;
 };
@@ -48,6 +52,12 @@ static const char usage[] =
     "                      own interface; may be given more than once\n"
     "  --nic NIC           the same in two options, for one adapter\n"
     "  --tap TAP\n"
+    "  --mount BACKING:MOUNTPOINT[:X]\n"
+    "                      a volume over the folder BACKING, for programs at MOUNTPOINT (FUSE), "
+    "for\n"
+    "                      drivers as \\Device\\HarddiskVolumeN and drive X:; may be given more "
+    "than "
+    "once\n"
     "  --processors N      virtual processors, 1 to 64 (default: the machine's, at most 4)\n"
     "  --no-verifier       do not check the drivers (faster)\n"
     "  --special-pool      each pool allocation ends at a guard page (slower)\n"
@@ -100,12 +110,31 @@ static bool split_adapter(struct arguments *arguments, char *text)
     return true;
 }
 
+/* "/srv/data:/mnt/data:D"; keeps the parts of its argument. */
+static bool split_mount(struct arguments *arguments, char *text)
+{
+    char *colon = strchr(text, ':'), *second = colon != NULL ? strchr(colon + 1, ':') : NULL;
+    if (arguments->mount_count == MAX_MOUNTS || colon == NULL || colon == text || colon[1] == 0 ||
+        second == colon + 1)
+        return false;
+    struct mount_options *mount = &arguments->mounts[arguments->mount_count++];
+    *colon = 0;
+    mount->backing = text;
+    mount->mountpoint = colon + 1;
+    if (second == NULL)
+        return true;
+    *second = 0;
+    mount->drive = (char)(second[1] & ~0x20);
+    return mount->drive >= 'A' && mount->drive <= 'Z' && mount->drive != 'C' && second[2] == 0;
+}
+
 enum {
     OPTION_SOCKET = 256,
     OPTION_STATE,
     OPTION_ADAPTER,
     OPTION_NIC,
     OPTION_TAP,
+    OPTION_MOUNT,
     OPTION_PROCESSORS,
     OPTION_NO_VERIFIER,
     OPTION_SPECIAL_POOL,
@@ -120,6 +149,7 @@ static const struct option options[] = {{"socket", required_argument, NULL, OPTI
                                         {"adapter", required_argument, NULL, OPTION_ADAPTER},
                                         {"nic", required_argument, NULL, OPTION_NIC},
                                         {"tap", required_argument, NULL, OPTION_TAP},
+                                        {"mount", required_argument, NULL, OPTION_MOUNT},
                                         {"processors", required_argument, NULL, OPTION_PROCESSORS},
                                         {"no-verifier", no_argument, NULL, OPTION_NO_VERIFIER},
                                         {"special-pool", no_argument, NULL, OPTION_SPECIAL_POOL},
@@ -151,6 +181,12 @@ static int parse(int argc, char **argv, struct arguments *arguments)
             break;
         case OPTION_TAP:
             tap = optarg;
+            break;
+        case OPTION_MOUNT:
+            if (!split_mount(arguments, optarg))
+                return complain("--mount wants BACKING:MOUNTPOINT or BACKING:MOUNTPOINT:X, at most "
+                                "%u of them",
+                                MAX_MOUNTS);
             break;
         case OPTION_PROCESSORS:
             if (!number(optarg, 1, 64, &value))
@@ -253,15 +289,31 @@ static unsigned open_adapters(const struct arguments *arguments, struct edge_pai
     return count;
 }
 
+static unsigned open_mounts(const struct arguments *arguments, struct mount_edge **mounts)
+{
+    unsigned count = 0;
+    for (; count < arguments->mount_count; count++) {
+        char error[512];
+        mounts[count] = mount_open(&arguments->mounts[count], error, sizeof(error));
+        if (mounts[count] == NULL) {
+            fprintf(stderr, "nthost: mount: %s\n", error);
+            break;
+        }
+    }
+    return count;
+}
+
 static int run(const struct arguments *arguments, const sigset_t *signals)
 {
     struct edge_pair *edges[MAX_ADAPTERS];
+    struct mount_edge *mounts[MAX_MOUNTS];
     char error[512];
     int signal_number = 0, status = 1;
     nt_start(&arguments->host);
     setup_boot(stderr);
     unsigned count = open_adapters(arguments, edges);
-    if (count == arguments->adapter_count) {
+    unsigned mounted = count == arguments->adapter_count ? open_mounts(arguments, mounts) : 0;
+    if (count == arguments->adapter_count && mounted == arguments->mount_count) {
         struct server *server = server_start(arguments->socket, error, sizeof(error));
         if (server != NULL) {
             announce(arguments);
@@ -273,6 +325,8 @@ static int run(const struct arguments *arguments, const sigset_t *signals)
             fprintf(stderr, "nthost: %s\n", error);
         }
     }
+    while (mounted-- > 0)
+        mount_close(mounts[mounted]);
     while (count-- > 0)
         edge_close(edges[count]);
     nt_stop();

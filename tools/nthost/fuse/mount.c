@@ -1,0 +1,224 @@
+/* Opening and closing a mount. */
+#include "edge.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define WAKE_SIGNAL     SIGURG
+#define DEFAULT_WORKERS 4
+
+static void on_wake(int signal)
+{
+    (void)signal;
+}
+
+static bool refuse(char *error, size_t size, const char *name, const char *why)
+{
+    snprintf(error, size, "%s: %s", name, why);
+    return false;
+}
+
+/* A host that was killed leaves its mount behind, on which every call fails. */
+static void clear_dead(const char *mountpoint)
+{
+    struct stat st;
+    while (stat(mountpoint, &st) != 0 && (errno == ENOTCONN || errno == ECONNABORTED))
+        if (umount2(mountpoint, MNT_DETACH) != 0)
+            break;
+}
+
+/* One is the other, or in it. */
+static bool overlaps(const char *a, const char *b)
+{
+    size_t n = strlen(a);
+    return strncmp(a, b, n) == 0 && (b[n] == 0 || b[n] == '/' || n == 1);
+}
+
+static bool is_mounted(const char *mountpoint)
+{
+    char above[PATH_MAX + 4];
+    struct stat here, there;
+    snprintf(above, sizeof(above), "%s/..", mountpoint);
+    return stat(mountpoint, &here) == 0 && stat(above, &there) == 0 &&
+           (here.st_dev != there.st_dev || here.st_ino == there.st_ino);
+}
+
+static bool open_folders(struct mount_edge *edge, const struct mount_options *options, char *error,
+                         size_t size)
+{
+    char backing[PATH_MAX];
+    struct stat st;
+    edge->root_fd = open(options->backing, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (edge->root_fd < 0 || realpath(options->backing, backing) == NULL)
+        return refuse(error, size, options->backing, strerror(errno));
+    clear_dead(options->mountpoint);
+    edge->mountpoint = realpath(options->mountpoint, NULL);
+    if (edge->mountpoint == NULL || stat(edge->mountpoint, &st) != 0)
+        return refuse(error, size, options->mountpoint, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return refuse(error, size, options->mountpoint, strerror(ENOTDIR));
+    if (is_mounted(edge->mountpoint))
+        return refuse(error, size, options->mountpoint, "something is mounted there");
+    if (overlaps(backing, edge->mountpoint) || overlaps(edge->mountpoint, backing))
+        return refuse(error, size, options->mountpoint,
+                      "the mount point and the backing folder must not contain each other");
+    if (strlen(backing) >= sizeof(edge->prefix))
+        return refuse(error, size, options->backing, strerror(ENAMETOOLONG));
+    strcpy(edge->prefix, backing);
+    if (!nodes_open(edge))
+        return refuse(error, size, options->backing, strerror(ENOMEM));
+    return true;
+}
+
+static bool open_volume(struct mount_edge *edge, const struct mount_options *options, char *error,
+                        size_t size)
+{
+    struct fs_mount_options volume = {
+        .folder = edge->prefix,
+        .drive = options->drive,
+        .cache = {.on = true, .delay_ms = 1000, .mapped_delay_ms = 1000},
+    };
+    NTSTATUS status;
+    nt_enter();
+    edge->volume = fs_mount(&volume, &status, error, size);
+    nt_leave();
+    if (edge->volume == NULL)
+        return false;
+    const UNICODE_STRING *name = fs_device_name(edge->volume);
+    edge->device_chars = name->Length / sizeof(WCHAR);
+    if (edge->device_chars > ARRAYSIZE(edge->device))
+        return refuse(error, size, options->backing, strerror(ENAMETOOLONG));
+    memcpy(edge->device, name->Buffer, name->Length);
+    return true;
+}
+
+static bool open_mount(struct mount_edge *edge, char *error, size_t size)
+{
+    char options[256];
+    edge->fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (edge->fuse_fd < 0)
+        return refuse(error, size, "/dev/fuse", strerror(errno));
+    if (!session_open(edge))
+        return refuse(error, size, edge->mountpoint, "no FUSE session");
+    snprintf(options, sizeof(options),
+             "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,allow_other",
+             edge->fuse_fd, geteuid(), getegid());
+    if (mount("nthost", edge->mountpoint, "fuse.nthost", 0, options) != 0)
+        return refuse(error, size, edge->mountpoint, strerror(errno));
+    edge->mounted = true;
+    return true;
+}
+
+static bool start_workers(struct mount_edge *edge, unsigned count, char *error, size_t size)
+{
+    struct sigaction wake = {.sa_handler = on_wake};
+    sigaction(WAKE_SIGNAL, &wake, NULL);
+    edge->workers = calloc(count, sizeof(*edge->workers));
+    if (edge->workers == NULL)
+        return refuse(error, size, edge->mountpoint, strerror(ENOMEM));
+    for (; edge->worker_count < count; edge->worker_count++) {
+        struct worker *one = &edge->workers[edge->worker_count];
+        char name[16];
+        snprintf(name, sizeof(name), "mount-%u", edge->worker_count);
+        one->edge = edge;
+        one->running = true;
+        one->thread = nt_spawn(name, worker_run, one);
+        if (one->thread == NULL)
+            return refuse(error, size, edge->mountpoint, "no thread");
+    }
+    return true;
+}
+
+/* The kernel has asked for FUSE_INIT and got an answer: the mount works. */
+static bool first_use(struct mount_edge *edge, char *error, size_t size)
+{
+    struct stat st;
+    if (stat(edge->mountpoint, &st) != 0)
+        return refuse(error, size, edge->mountpoint, strerror(errno));
+    return true;
+}
+
+struct mount_edge *mount_open(const struct mount_options *options, char *error, size_t error_size)
+{
+    struct mount_edge *edge = calloc(1, sizeof(*edge));
+    struct rlimit files;
+    if (edge == NULL) {
+        snprintf(error, error_size, "no memory");
+        return NULL;
+    }
+    /* A descriptor a node. */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    edge->root_fd = edge->fuse_fd = -1;
+    pthread_rwlock_init(&edge->names, NULL);
+    pthread_mutex_init(&edge->table, NULL);
+    if (open_folders(edge, options, error, error_size) &&
+        open_volume(edge, options, error, error_size) && open_mount(edge, error, error_size) &&
+        start_workers(edge, options->workers != 0 ? options->workers : DEFAULT_WORKERS, error,
+                      error_size) &&
+        first_use(edge, error, error_size))
+        return edge;
+    mount_close(edge);
+    return NULL;
+}
+
+static void stop_workers(struct mount_edge *edge)
+{
+    edge->stopping = true;
+    for (unsigned i = 0; i < edge->worker_count; i++) {
+        struct worker *one = &edge->workers[i];
+        while (one->running) {
+            if (one->pthread != 0)
+                pthread_kill(one->pthread, WAKE_SIGNAL);
+            usleep(200);
+        }
+        nt_join(one->thread);
+    }
+    free(edge->workers);
+}
+
+/* The workers answer what unmounting still writes. */
+static void unmount(struct mount_edge *edge)
+{
+    if (umount2(edge->mountpoint, 0) == 0)
+        return;
+    fprintf(stderr, "nthost: %s is in use; it is detached\n", edge->mountpoint);
+    int fd = open(edge->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        syncfs(fd);
+        close(fd);
+    }
+    umount2(edge->mountpoint, MNT_DETACH);
+}
+
+void mount_close(struct mount_edge *edge)
+{
+    if (edge->mounted)
+        unmount(edge);
+    stop_workers(edge);
+    if (edge->session != NULL)
+        fuse_session_destroy(edge->session);
+    else if (edge->fuse_fd >= 0)
+        close(edge->fuse_fd);
+    nodes_close(edge);
+    nt_enter();
+    if (edge->volume != NULL) {
+        fs_cache_drain(edge->volume);
+        NTSTATUS status = fs_unmount(edge->volume);
+        if (!NT_SUCCESS(status))
+            fprintf(stderr, "nthost: %s: the volume is in use (0x%08x)\n", edge->mountpoint,
+                    (unsigned)status);
+    }
+    nt_leave();
+    if (edge->root_fd >= 0)
+        close(edge->root_fd);
+    free(edge->mountpoint);
+    free(edge);
+}

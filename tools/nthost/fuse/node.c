@@ -1,0 +1,193 @@
+/* The inodes that the kernel knows. A node lives from its first lookup until all are forgotten; its
+ * number for the kernel is its address, the root's is FUSE_ROOT_ID. */
+#include "edge.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct node **bucket_of(const struct mount_edge *edge, uint64_t inode)
+{
+    return &edge->buckets[(inode * 0x9e3779b97f4a7c15u >> 32) & (edge->bucket_count - 1)];
+}
+
+static void grow(struct mount_edge *edge)
+{
+    unsigned old_count = edge->bucket_count;
+    struct node **old = edge->buckets, **bigger = calloc(old_count * 2, sizeof(*bigger));
+    if (bigger == NULL)
+        return; /* longer chains */
+    edge->buckets = bigger;
+    edge->bucket_count = old_count * 2;
+    for (unsigned i = 0; i < old_count; i++) {
+        for (struct node *node = old[i], *next; node != NULL; node = next) {
+            next = node->next;
+            struct node **bucket = bucket_of(edge, node->inode);
+            node->next = *bucket;
+            *bucket = node;
+        }
+    }
+    free(old);
+}
+
+bool nodes_open(struct mount_edge *edge)
+{
+    struct stat st;
+    edge->bucket_count = 1024;
+    edge->buckets = calloc(edge->bucket_count, sizeof(*edge->buckets));
+    if (edge->buckets == NULL || fstat(edge->root_fd, &st) != 0)
+        return false;
+    edge->dev = st.st_dev;
+    edge->root = (struct node){.inode = st.st_ino, .fd = edge->root_fd, .type = S_IFDIR};
+    pthread_mutex_init(&edge->root.lock, NULL);
+    return true;
+}
+
+static void node_free(struct node *node)
+{
+    close(node->fd);
+    pthread_mutex_destroy(&node->lock);
+    free(node);
+}
+
+void nodes_close(struct mount_edge *edge)
+{
+    for (unsigned i = 0; i < edge->bucket_count; i++) {
+        for (struct node *node = edge->buckets[i], *next; node != NULL; node = next) {
+            next = node->next;
+            nt_enter();
+            handles_close(node);
+            nt_leave();
+            node_free(node);
+        }
+    }
+    free(edge->buckets);
+    edge->buckets = NULL;
+    edge->bucket_count = 0;
+}
+
+struct node *node_of(struct mount_edge *edge, fuse_ino_t ino)
+{
+    return ino == FUSE_ROOT_ID ? &edge->root : (struct node *)(uintptr_t)ino;
+}
+
+const char *node_proc_path(const struct node *node, char text[40])
+{
+    snprintf(text, 40, "/proc/self/fd/%d", node->fd);
+    return text;
+}
+
+bool name_is_hidden(const struct mount_edge *edge, const struct node *parent, const char *name)
+{
+    return parent == &edge->root && strcmp(name, EDGE_STORE) == 0;
+}
+
+int node_attributes(struct mount_edge *edge, struct node *node, struct stat *st)
+{
+    if (fstat(node->fd, st) != 0)
+        return errno;
+    if (node == &edge->root)
+        st->st_ino = FUSE_ROOT_ID;
+    return 0;
+}
+
+/* The node of what the descriptor is, which is taken over. */
+static struct node *node_take(struct mount_edge *edge, int fd, const struct stat *st)
+{
+    pthread_mutex_lock(&edge->table);
+    struct node *node = *bucket_of(edge, st->st_ino);
+    while (node != NULL && node->inode != st->st_ino)
+        node = node->next;
+    if (node != NULL) {
+        node->lookups++;
+        /* The name that was just looked up exists; the one before may not. */
+        if (st->st_nlink > 1 && !S_ISDIR(st->st_mode))
+            dup3(fd, node->fd, O_CLOEXEC);
+        pthread_mutex_unlock(&edge->table);
+        close(fd);
+        return node;
+    }
+    node = calloc(1, sizeof(*node));
+    if (node == NULL) {
+        pthread_mutex_unlock(&edge->table);
+        close(fd);
+        return NULL;
+    }
+    if (edge->node_count++ > edge->bucket_count)
+        grow(edge);
+    struct node **bucket = bucket_of(edge, st->st_ino);
+    *node = (struct node){
+        .next = *bucket, .inode = st->st_ino, .fd = fd, .type = st->st_mode & S_IFMT, .lookups = 1};
+    pthread_mutex_init(&node->lock, NULL);
+    *bucket = node;
+    pthread_mutex_unlock(&edge->table);
+    return node;
+}
+
+int node_lookup(struct mount_edge *edge, struct node *parent, const char *name,
+                struct fuse_entry_param *entry)
+{
+    *entry = (struct fuse_entry_param){.attr_timeout = EDGE_TIMEOUT, .entry_timeout = EDGE_TIMEOUT};
+    if (name_is_hidden(edge, parent, name))
+        return ENOENT;
+    int fd = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    if (fstat(fd, &entry->attr) != 0 || entry->attr.st_dev != edge->dev) {
+        int error = entry->attr.st_dev != edge->dev ? EXDEV : errno;
+        close(fd);
+        return error;
+    }
+    if (entry->attr.st_ino == edge->root.inode) { /* never: a folder has one name */
+        close(fd);
+        return ELOOP;
+    }
+    struct node *node = node_take(edge, fd, &entry->attr);
+    if (node == NULL)
+        return ENOMEM;
+    entry->ino = (uintptr_t)node;
+    return 0;
+}
+
+void node_forget(struct mount_edge *edge, struct node *node, uint64_t count)
+{
+    if (node == &edge->root)
+        return;
+    pthread_mutex_lock(&edge->table);
+    node->lookups -= count;
+    bool last = node->lookups == 0;
+    if (last) {
+        struct node **at = bucket_of(edge, node->inode);
+        while (*at != node)
+            at = &(*at)->next;
+        *at = node->next;
+        edge->node_count--;
+    }
+    pthread_mutex_unlock(&edge->table);
+    if (last)
+        node_free(node);
+}
+
+void edge_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct fuse_entry_param entry;
+    int error = node_lookup(EDGE(req), node_of(EDGE(req), parent), name, &entry);
+    if (error != 0)
+        fuse_reply_err(req, error);
+    else
+        fuse_reply_entry(req, &entry);
+}
+
+void edge_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+    node_forget(EDGE(req), node_of(EDGE(req), ino), count);
+    fuse_reply_none(req);
+}
+
+void edge_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+    for (size_t i = 0; i < count; i++)
+        node_forget(EDGE(req), node_of(EDGE(req), forgets[i].ino), forgets[i].nlookup);
+    fuse_reply_none(req);
+}
