@@ -10,7 +10,7 @@ void edge_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct stat st;
     (void)fi;
-    int error = node_attributes(EDGE(req), node_of(EDGE(req), ino), &st);
+    int error = stat_of(EDGE(req), node_of(EDGE(req), ino), &st);
     if (error != 0)
         fuse_reply_err(req, error);
     else
@@ -53,6 +53,17 @@ static NTSTATUS set_times(PFILE_OBJECT file, const struct stat *wanted, int whic
         basic.LastWriteTime.QuadPart =
             nt_time(which & FUSE_SET_ATTR_MTIME_NOW ? &now : &wanted->st_mtim);
     return nt_set_information(file, FileBasicInformation, &basic, sizeof(basic));
+}
+
+/* On Linux the size that a file has already sets its times, too. */
+static NTSTATUS set_size(struct node *node, PFILE_OBJECT file, off_t size)
+{
+    struct stat st;
+    bool same = fstat(node->fd, &st) == 0 && st.st_size == size;
+    NTSTATUS status = nt_set_end_of_file(file, size);
+    if (NT_SUCCESS(status) && same)
+        status = set_times(file, &st, FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW);
+    return status;
 }
 
 static NTSTATUS set_owner_and_mode(struct node *node, PFILE_OBJECT file, const struct stat *wanted,
@@ -116,7 +127,7 @@ void edge_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *wanted, int which
     if (which & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_MODE))
         status = set_owner_and_mode(node, file, wanted, which);
     if (NT_SUCCESS(status) && sizes)
-        status = nt_set_end_of_file(file, wanted->st_size);
+        status = set_size(node, file, wanted->st_size);
     if (NT_SUCCESS(status) && kills_set_ids(edge))
         status = drop_set_ids(node, file);
     if (NT_SUCCESS(status) && which & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME))
@@ -127,7 +138,7 @@ void edge_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *wanted, int which
     if (status == STATUS_INVALID_PARAMETER && sizes)
         error = EFBIG;
     if (error == 0)
-        error = node_attributes(edge, node, &st);
+        error = stat_of(edge, node, &st);
     if (error != 0)
         fuse_reply_err(req, error);
     else

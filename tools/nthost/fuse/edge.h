@@ -68,7 +68,7 @@ struct handle {
     struct handle *next; /* of the node */
     struct node *node;
     PFILE_OBJECT file;
-    bool writable;
+    bool readable, writable;
     atomic_bool noticed; /* of a writable section */
 };
 
@@ -132,7 +132,7 @@ struct node *node_of(struct mount_edge *edge, fuse_ino_t ino);
 int node_lookup(struct mount_edge *edge, struct node *parent, const char *name,
                 struct fuse_entry_param *entry);
 void node_forget(struct mount_edge *edge, struct node *node, uint64_t count);
-int node_attributes(struct mount_edge *edge, struct node *node, struct stat *st);
+int stat_of(struct mount_edge *edge, struct node *node, struct stat *st);
 const char *node_proc_path(const struct node *node, char text[40]);
 bool name_is_hidden(const struct mount_edge *edge, const struct node *parent, const char *name);
 
@@ -144,6 +144,9 @@ struct nt_path {
 /* With `names` held: the full NT path of the node, or of a name in it. Errno; ESTALE: it has none.
  */
 int path_of(struct mount_edge *edge, struct node *node, const char *name, struct nt_path *path);
+/* An open handle's file object with at least these rights, duplicated; NULL: there is none. In
+ * driver context. */
+PFILE_OBJECT open_handle(struct node *node, bool readable, bool writable);
 /* In driver context. */
 NTSTATUS open_path(struct nt_path *path, ACCESS_MASK access, ULONG disposition, ULONG options,
                    const void *ea, ULONG ea_bytes, PFILE_OBJECT *file);

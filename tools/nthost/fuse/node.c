@@ -83,7 +83,7 @@ bool name_is_hidden(const struct mount_edge *edge, const struct node *parent, co
     return parent == &edge->root && strcmp(name, EDGE_STORE) == 0;
 }
 
-int node_attributes(struct mount_edge *edge, struct node *node, struct stat *st)
+int stat_of(struct mount_edge *edge, struct node *node, struct stat *st)
 {
     if (fstat(node->fd, st) != 0)
         return errno;

@@ -8,6 +8,16 @@ static struct handle *handle_of(const struct fuse_file_info *fi)
     return (struct handle *)(uintptr_t)fi->fh;
 }
 
+static bool reads(int flags)
+{
+    return (flags & O_ACCMODE) != O_WRONLY;
+}
+
+static bool writes(int flags)
+{
+    return (flags & O_ACCMODE) != O_RDONLY;
+}
+
 /* Every open may read and set attributes, so that fchmod and the like need no other open, and work
  * on a file that has no name any more. */
 static ACCESS_MASK access_of(int flags)
@@ -44,7 +54,7 @@ static struct handle *handle_make(struct node *node, PFILE_OBJECT file, struct f
     if (handle == NULL)
         return NULL;
     *handle = (struct handle){
-        .node = node, .file = file, .writable = (fi->flags & O_ACCMODE) != O_RDONLY};
+        .node = node, .file = file, .readable = reads(fi->flags), .writable = writes(fi->flags)};
     if (node->left && fstat(node->fd, &st) == 0)
         looks_same = st.st_size == node->left_size &&
                      st.st_mtim.tv_sec == node->left_mtime.tv_sec &&
@@ -58,28 +68,37 @@ static struct handle *handle_make(struct node *node, PFILE_OBJECT file, struct f
     return handle;
 }
 
+/* By its name; without one any more (by /proc/PID/fd) as somebody has it open already. */
+static int open_node(fuse_req_t req, struct node *node, int flags, PFILE_OBJECT *file)
+{
+    struct nt_path path;
+    int error = path_of(EDGE(req), node, NULL, &path);
+    if (error == 0)
+        error = errno_of(
+            open_path(&path, access_of(flags), FILE_OPEN, options_of(flags), NULL, 0, file));
+    if (error == ENOENT || error == ESTALE) {
+        *file = open_handle(node, reads(flags), writes(flags));
+        error = *file != NULL ? 0 : ESTALE;
+    }
+    return error;
+}
+
 void edge_open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct mount_edge *edge = EDGE(req);
     struct node *node = node_of(edge, ino);
-    struct nt_path path;
     PFILE_OBJECT file = NULL;
-    struct handle *handle = NULL;
     pthread_rwlock_rdlock(&edge->names);
-    int error = path_of(edge, node, NULL, &path);
-    if (error == 0) {
-        PEPROCESS before = begin_nt(req);
-        error = errno_of(open_path(&path, access_of(fi->flags), FILE_OPEN, options_of(fi->flags),
-                                   NULL, 0, &file));
-        if (error == 0 && (handle = handle_make(node, file, fi)) == NULL) {
-            nt_close(file);
-            error = ENOMEM;
-        }
-        end_nt(before);
+    PEPROCESS before = begin_nt(req);
+    int error = open_node(req, node, fi->flags, &file);
+    if (error == 0 && handle_make(node, file, fi) == NULL) {
+        nt_close(file);
+        error = ENOMEM;
     }
+    end_nt(before);
     pthread_rwlock_unlock(&edge->names);
     if (error != 0)
-        fuse_reply_err(req, error == ENOENT ? ESTALE : error);
+        fuse_reply_err(req, error);
     else if (fuse_reply_open(req, fi) != 0)
         edge_release(NULL, ino, fi); /* the program was killed meanwhile */
 }
@@ -128,15 +147,18 @@ void edge_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct node *node = handle->node;
     struct stat st;
     (void)ino;
+    /* Before it is closed: whoever finds it in the list may duplicate it. */
+    pthread_mutex_lock(&node->lock);
+    for (at = &node->handles; *at != handle; at = &(*at)->next)
+        ;
+    *at = handle->next;
+    pthread_mutex_unlock(&node->lock);
     PEPROCESS before = begin_nt(req);
     nt_close(handle->file);
     end_nt(before);
     bool known = fstat(node->fd, &st) == 0;
     pthread_mutex_lock(&node->lock);
-    for (at = &node->handles; *at != handle; at = &(*at)->next)
-        ;
-    *at = handle->next;
-    node->left = known;
+    node->left = known && node->handles == NULL;
     node->left_mtime = st.st_mtim;
     node->left_size = st.st_size;
     pthread_mutex_unlock(&node->lock);

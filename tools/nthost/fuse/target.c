@@ -83,13 +83,12 @@ NTSTATUS open_path(struct nt_path *path, ACCESS_MASK access, ULONG disposition, 
     return status;
 }
 
-/* An open handle, duplicated. */
-static PFILE_OBJECT open_handle(struct node *node, bool writable)
+PFILE_OBJECT open_handle(struct node *node, bool readable, bool writable)
 {
     PFILE_OBJECT file = NULL;
     pthread_mutex_lock(&node->lock);
     for (const struct handle *handle = node->handles; handle != NULL; handle = handle->next) {
-        if (handle->writable || !writable) {
+        if ((handle->writable || !writable) && (handle->readable || !readable)) {
             file = handle->file;
             nt_duplicate(file);
             break;
@@ -106,7 +105,7 @@ int target_open(fuse_req_t req, struct node *node, ACCESS_MASK access, bool data
     struct nt_path path;
     if (node->handles != NULL) {
         *before = begin_nt(req);
-        *file = open_handle(node, data);
+        *file = open_handle(node, false, data);
         if (*file != NULL)
             return 0;
         end_nt(*before);

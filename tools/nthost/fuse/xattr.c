@@ -28,7 +28,8 @@ static int set(fuse_req_t req, struct node *node, const char *name, const char *
     ea->EaNameLength = (UCHAR)length;
     ea->EaValueLength = (USHORT)bytes;
     memcpy(ea->EaName, name, length + 1);
-    memcpy(ea->EaName + length + 1, value, bytes);
+    if (bytes != 0)
+        memcpy(ea->EaName + length + 1, value, bytes);
     int error = target_open(req, node, FILE_READ_EA | FILE_WRITE_EA, false, &file, &before);
     if (error == 0) {
         ULONG list = (ULONG)(FIELD_OFFSET(FILE_FULL_EA_INFORMATION, EaName) + length + 1 + bytes);
