@@ -102,7 +102,7 @@ static struct node *node_take(struct mount_edge *edge, int fd, const struct stat
     if (node != NULL) {
         node->lookups++;
         /* The name that was just looked up exists; the one before may not. */
-        if (st->st_nlink > 1 && !S_ISDIR(st->st_mode))
+        if (!S_ISDIR(st->st_mode))
             dup3(fd, node->fd, O_CLOEXEC);
         pthread_mutex_unlock(&edge->table);
         close(fd);
