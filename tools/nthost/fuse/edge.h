@@ -18,7 +18,8 @@
  * anywhere else, so the answers are the same, and quick.
  *
  * A node holds an O_PATH descriptor of the backing inode. Where the inode is in the tree the
- * kernel knows best: /proc/self/fd tells the path at any moment, renames of folders above included.
+ * kernel knows best: /proc/self/fd tells the path at any moment, renames of folders above included
+ * (but for paths beyond PATH_MAX, for which nodes know their names).
  * Paths are found and used with `names` held shared; what removes or moves names holds it alone. A
  * node whose own name has gone has no path; then an open handle serves, else ESTALE makes the VFS
  * look the name up again, which renews the descriptor.
@@ -46,6 +47,7 @@
 
 #define EDGE_PAGE      4096
 #define EDGE_MAX_WRITE (1u << 20)
+#define EDGE_PATH      16384           /* bytes; programs get beyond PATH_MAX by relative paths */
 #define EDGE_TIMEOUT   1.0             /* s, of cached names and attributes */
 #define EDGE_STORE     ".ntfs-streams" /* at the root: hidden */
 #define EDGE_HIDDEN    "user.ntfs."    /* extended attributes of the file system's own */
@@ -56,7 +58,11 @@ struct node {
     uint64_t inode;
     int fd; /* O_PATH | O_NOFOLLOW */
     mode_t type;
-    uint64_t lookups; /* edge->table */
+    /* With edge->table: */
+    uint64_t lookups;
+    unsigned children; /* that call it parent */
+    struct node *parent;
+    char *name; /* in it, as it was looked up last; for paths that /proc cannot tell */
     pthread_mutex_t lock;
     struct handle *handles;
     struct timespec left_mtime; /* when the last handle was closed */
@@ -131,6 +137,10 @@ struct node *node_of(struct mount_edge *edge, fuse_ino_t ino);
 /* Errno. The node gets one more lookup. */
 int node_lookup(struct mount_edge *edge, struct node *parent, const char *name,
                 struct fuse_entry_param *entry);
+/* The path by the names that were looked up; "" for the root. Errno. */
+int node_chain(struct mount_edge *edge, struct node *node, char path[EDGE_PATH]);
+/* What has this name now is known by it. */
+void node_renamed(struct mount_edge *edge, struct node *parent, const char *name);
 void node_forget(struct mount_edge *edge, struct node *node, uint64_t count);
 int stat_of(struct mount_edge *edge, struct node *node, struct stat *st);
 const char *node_proc_path(const struct node *node, char text[40]);
@@ -139,7 +149,7 @@ bool name_is_hidden(const struct mount_edge *edge, const struct node *parent, co
 /* target.c */
 struct nt_path {
     UNICODE_STRING name;
-    WCHAR text[PATH_MAX + 64];
+    WCHAR text[EDGE_PATH + 64];
 };
 /* With `names` held: the full NT path of the node, or of a name in it. Errno; ESTALE: it has none.
  */

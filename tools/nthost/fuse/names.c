@@ -151,6 +151,8 @@ void edge_rename(fuse_req_t req, fuse_ino_t parent_ino, const char *name, fuse_i
             nt_close(file);
         }
         end_nt(before);
+        if (error == 0)
+            node_renamed(edge, to_parent, to_name);
     }
     pthread_rwlock_unlock(&edge->names);
     fuse_reply_err(req, error);

@@ -47,6 +47,7 @@ bool nodes_open(struct mount_edge *edge)
 static void node_free(struct node *node)
 {
     close(node->fd);
+    free(node->name);
     pthread_mutex_destroy(&node->lock);
     free(node);
 }
@@ -92,15 +93,61 @@ int stat_of(struct mount_edge *edge, struct node *node, struct stat *st)
     return 0;
 }
 
+/* The rest with edge->table held. */
+
+static struct node *find(const struct mount_edge *edge, uint64_t inode)
+{
+    struct node *node = *bucket_of(edge, inode);
+    while (node != NULL && node->inode != inode)
+        node = node->next;
+    return node;
+}
+
+/* Frees it, and the folders above, where nothing keeps them. */
+static void settle(struct mount_edge *edge, struct node *node)
+{
+    while (node != NULL && node != &edge->root && node->lookups == 0 && node->children == 0) {
+        struct node **at = bucket_of(edge, node->inode), *parent = node->parent;
+        while (*at != node)
+            at = &(*at)->next;
+        *at = node->next;
+        edge->node_count--;
+        node_free(node);
+        if (parent != NULL)
+            parent->children--;
+        node = parent;
+    }
+}
+
+/* Without memory the old name stays. */
+static void set_name(struct mount_edge *edge, struct node *node, struct node *parent,
+                     const char *name)
+{
+    struct node *before = node->parent;
+    if (before == parent && strcmp(node->name, name) == 0)
+        return;
+    char *copy = strdup(name);
+    if (copy == NULL)
+        return;
+    free(node->name);
+    node->name = copy;
+    node->parent = parent;
+    parent->children++;
+    if (before != NULL) {
+        before->children--;
+        settle(edge, before);
+    }
+}
+
 /* The node of what the descriptor is, which is taken over. */
-static struct node *node_take(struct mount_edge *edge, int fd, const struct stat *st)
+static struct node *node_take(struct mount_edge *edge, int fd, const struct stat *st,
+                              struct node *parent, const char *name)
 {
     pthread_mutex_lock(&edge->table);
-    struct node *node = *bucket_of(edge, st->st_ino);
-    while (node != NULL && node->inode != st->st_ino)
-        node = node->next;
+    struct node *node = find(edge, st->st_ino);
     if (node != NULL) {
         node->lookups++;
+        set_name(edge, node, parent, name);
         /* The name that was just looked up exists; the one before may not. */
         if (!S_ISDIR(st->st_mode))
             dup3(fd, node->fd, O_CLOEXEC);
@@ -121,8 +168,49 @@ static struct node *node_take(struct mount_edge *edge, int fd, const struct stat
         .next = *bucket, .inode = st->st_ino, .fd = fd, .type = st->st_mode & S_IFMT, .lookups = 1};
     pthread_mutex_init(&node->lock, NULL);
     *bucket = node;
+    set_name(edge, node, parent, name);
     pthread_mutex_unlock(&edge->table);
     return node;
+}
+
+void node_renamed(struct mount_edge *edge, struct node *parent, const char *name)
+{
+    struct stat st;
+    if (fstatat(parent->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    pthread_mutex_lock(&edge->table);
+    struct node *node = find(edge, st.st_ino);
+    if (node != NULL)
+        set_name(edge, node, parent, name);
+    pthread_mutex_unlock(&edge->table);
+}
+
+int node_chain(struct mount_edge *edge, struct node *node, char path[EDGE_PATH])
+{
+    size_t at = EDGE_PATH - 1; /* from behind */
+    int error = 0;
+    path[at] = 0;
+    pthread_mutex_lock(&edge->table);
+    for (; error == 0 && node != &edge->root; node = node->parent) {
+        if (node == NULL || node->name == NULL) {
+            error = ESTALE;
+            break;
+        }
+        size_t bytes = strlen(node->name);
+        bool last = path[at] == 0;
+        if (bytes + !last > at) {
+            error = ENAMETOOLONG;
+            break;
+        }
+        if (!last)
+            path[--at] = '/';
+        at -= bytes;
+        memcpy(path + at, node->name, bytes);
+    }
+    pthread_mutex_unlock(&edge->table);
+    if (error == 0)
+        memmove(path, path + at, EDGE_PATH - at);
+    return error;
 }
 
 int node_lookup(struct mount_edge *edge, struct node *parent, const char *name,
@@ -143,7 +231,7 @@ int node_lookup(struct mount_edge *edge, struct node *parent, const char *name,
         close(fd);
         return ELOOP;
     }
-    struct node *node = node_take(edge, fd, &entry->attr);
+    struct node *node = node_take(edge, fd, &entry->attr, parent, name);
     if (node == NULL)
         return ENOMEM;
     entry->ino = (uintptr_t)node;
@@ -156,17 +244,8 @@ void node_forget(struct mount_edge *edge, struct node *node, uint64_t count)
         return;
     pthread_mutex_lock(&edge->table);
     node->lookups -= count;
-    bool last = node->lookups == 0;
-    if (last) {
-        struct node **at = bucket_of(edge, node->inode);
-        while (*at != node)
-            at = &(*at)->next;
-        *at = node->next;
-        edge->node_count--;
-    }
+    settle(edge, node);
     pthread_mutex_unlock(&edge->table);
-    if (last)
-        node_free(node);
 }
 
 void edge_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

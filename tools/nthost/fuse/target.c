@@ -8,7 +8,7 @@
 #define DELETED " (deleted)"
 
 /* The path below the backing folder; "" for itself. */
-static int unix_path(struct mount_edge *edge, struct node *node, char path[PATH_MAX])
+static int unix_path(struct mount_edge *edge, struct node *node, char path[EDGE_PATH])
 {
     char text[40], whole[PATH_MAX];
     struct stat st;
@@ -18,10 +18,10 @@ static int unix_path(struct mount_edge *edge, struct node *node, char path[PATH_
         return 0;
     }
     ssize_t bytes = readlink(node_proc_path(node, text), whole, sizeof(whole));
+    if (bytes == sizeof(whole) || (bytes < 0 && errno == ENAMETOOLONG))
+        return node_chain(edge, node, path);
     if (bytes < 0)
         return errno;
-    if (bytes == sizeof(whole))
-        return ENAMETOOLONG;
     whole[bytes] = 0;
     if ((size_t)bytes <= prefix || memcmp(whole, edge->prefix, prefix) != 0 ||
         (whole[prefix] != '/' && prefix != 1))
@@ -37,7 +37,7 @@ static int unix_path(struct mount_edge *edge, struct node *node, char path[PATH_
 
 int path_of(struct mount_edge *edge, struct node *node, const char *name, struct nt_path *path)
 {
-    char below[PATH_MAX];
+    char below[EDGE_PATH];
     unsigned room = sizeof(path->text) / sizeof(WCHAR), at = edge->device_chars;
     int error = unix_path(edge, node, below);
     if (error != 0)
