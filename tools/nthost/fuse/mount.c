@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define WAKE_SIGNAL     SIGURG
@@ -26,8 +27,8 @@ static bool refuse(char *error, size_t size, const char *name, const char *why)
 /* A host that was killed leaves its mount behind, on which every call fails. */
 static void clear_dead(const char *mountpoint)
 {
-    struct stat st;
-    while (stat(mountpoint, &st) != 0 && (errno == ENOTCONN || errno == ECONNABORTED))
+    struct statfs fs; /* never answered from a cache */
+    while (statfs(mountpoint, &fs) != 0 && (errno == ENOTCONN || errno == ECONNABORTED))
         if (umount2(mountpoint, MNT_DETACH) != 0)
             break;
 }

@@ -1,0 +1,203 @@
+// A volume of the driver host as Linux programs see it: the same as the folder below it. And what becomes of the mount when the host
+// ends, in either way.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import t, { type Test } from 'tap';
+import { builtFile, root } from '../../tools/lab/built.js';
+import { MountMachine } from '../../tools/lab/mount.js';
+import { ended, until } from '../../tools/lab/process.js';
+
+const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
+const users = process.env.NTS_UNPRIVILEGED
+  ? { skip: 'posix-suite is root, and several users' }
+  : missing;
+
+t.setTimeout(0);
+
+async function machine(t: Test): Promise<MountMachine> {
+  const one = await MountMachine.create(t.testdir());
+  t.teardown(() => one.close());
+  return one;
+}
+
+/** The test points of a TAP document: name to outcome. */
+function points(tap: string): Map<string, boolean> {
+  const found = [...tap.matchAll(/^(?<not>not )?ok \d+ - (?<name>.*)$/gm)];
+  return new Map(found.map(({ groups }) => [groups?.name ?? '', groups?.not === undefined]));
+}
+
+t.test('posix-suite: the same on the mount as on the folder below', users, async (t) => {
+  const one = await machine(t);
+  const native = path.join(one.folder, 'native');
+  mkdirSync(native);
+  await one.start();
+  const suite = builtFile('bin/posix-suite');
+  const below = points(one.output(suite, native));
+  const told = one.output(suite, one.paths.mountpoint);
+  const above = points(told);
+  t.ok(below.size > 190, 'all tests ran');
+  t.same(above, below);
+  if ([...above.values()].includes(false)) t.comment(told.replace(/^ok .*\n/gm, ''));
+  t.ok(one.alive);
+  t.equal(await one.stop(), 0);
+});
+
+t.test('fsx: a file is what the operations on it made it', missing, async (t) => {
+  const one = await machine(t);
+  await one.start();
+  const told = one.output(builtFile('bin/fsx'), one.paths.mountpoint, '--seeds=5');
+  t.match(told, /^1\.\.5$/m);
+  t.notMatch(told, /not ok|not supported/, told);
+  t.equal(await one.stop(), 0);
+});
+
+t.test('programs work', missing, async (t) => {
+  const one = await machine(t);
+  const { backing, mountpoint } = one.paths;
+  await one.start();
+  t.test('tar: a tree goes in and comes out the same', (t) => {
+    one.sh(root, `tar -cf '${one.folder}/tree.tar' tools test docs`);
+    one.sh(mountpoint, `mkdir tree && tar -xf '${one.folder}/tree.tar' -C tree`);
+    t.equal(one.sh(mountpoint, `tar -df '${one.folder}/tree.tar' -C tree`), '');
+    t.equal(one.sh(backing, `tar -df '${one.folder}/tree.tar' -C tree`), '');
+    one.sh(mountpoint, 'cp -a tree copy && mv tree moved && diff -r copy moved && rm -rf copy');
+    t.notOk(existsSync(path.join(backing, 'copy')));
+    t.end();
+  });
+  t.test('git', (t) => {
+    const git = 'git -c user.name=lab -c user.email=lab@localhost -c init.defaultBranch=main';
+    one.sh(mountpoint, `cd moved && ${git} init -q && ${git} add . && ${git} commit -qm one`);
+    one.sh(mountpoint, `${git} clone -q moved clone && ${git} -C clone gc -q`);
+    t.equal(one.sh(mountpoint, `${git} -C clone status --porcelain`), '');
+    one.sh(mountpoint, `${git} -C clone fsck --strict`);
+    t.end();
+  });
+  t.test('cc: compiles and links, and the program runs', (t) => {
+    writeFileSync(
+      path.join(one.folder, 'hello.c'),
+      '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n',
+    );
+    one.sh(mountpoint, `cp '${one.folder}/hello.c' . && cc hello.c -o hello`);
+    t.equal(one.sh(mountpoint, './hello'), 'hello\n');
+    t.end();
+  });
+  for (const journal of ['DELETE', 'TRUNCATE', 'WAL'])
+    t.test(`SQLite, journal mode ${journal}`, (t) => {
+      const file = path.join(mountpoint, `${journal}.db`);
+      const script = `
+        const Database = require('better-sqlite3');
+        const db = new Database(${JSON.stringify(file)});
+        db.pragma('journal_mode = ${journal}');
+        db.pragma('mmap_size = 1048576');
+        db.exec('CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT)');
+        const insert = db.prepare('INSERT INTO t (text) VALUES (?)');
+        for (let i = 0; i < 50; i++)
+          db.transaction(() => { for (let j = 0; j < 20; j++) insert.run('x'.repeat(i * j)); })();
+        db.exec('DELETE FROM t WHERE n % 3 = 0; VACUUM');
+        const { rows } = db.prepare('SELECT count(*) AS rows FROM t').get();
+        process.stdout.write(rows + ' ' + db.pragma('integrity_check', { simple: true }));
+        db.close();`;
+      t.equal(
+        one.sh(root, `'${process.execPath}' -e '${script.replaceAll("'", `'\\''`)}'`),
+        '667 ok',
+      );
+      t.ok(existsSync(path.join(backing, `${journal}.db`)));
+      t.end();
+    });
+  t.equal(await one.stop(), 0);
+});
+
+t.test(
+  'SIGTERM: what was written is there, and the mount point is a folder again',
+  missing,
+  async (t) => {
+    const one = await machine(t);
+    const { backing, mountpoint } = one.paths;
+    await one.start();
+    t.ok(one.isMounted);
+    one.sh(mountpoint, 'mkdir d; echo kept > d/file');
+    t.equal(await one.stop(), 0);
+    t.notOk(one.isMounted);
+    t.equal(readFileSync(path.join(backing, 'd/file'), 'utf8'), 'kept\n');
+    t.equal(one.run('ls', '-A', mountpoint), '');
+  },
+);
+
+t.test('SIGTERM while a program is in it: detached', missing, async (t) => {
+  const one = await machine(t);
+  const { backing, mountpoint } = one.paths;
+  await one.start();
+  const user = await one.spawn(
+    'sh',
+    '-c',
+    `cd '${mountpoint}'; exec 3> open; echo in >&3; echo; cat`,
+  );
+  await new Promise((resolve) => user.child.stdout?.once('data', resolve));
+  t.equal(await one.stop(), 0);
+  t.match(one.messages, /in use/);
+  t.notOk(one.isMounted);
+  t.equal(readFileSync(path.join(backing, 'open'), 'utf8'), 'in\n');
+  user.child.stdin?.end();
+  await ended(user.child);
+});
+
+t.test('SIGKILL: the next start clears the dead mount away', missing, async (t) => {
+  const one = await machine(t);
+  const { backing, mountpoint } = one.paths;
+  await one.start();
+  one.sh(mountpoint, 'echo before > file; sync file');
+  await one.kill();
+  t.ok(one.isMounted, 'the mount is there still');
+  t.match(one.output('ls', mountpoint), /not connected/);
+  t.equal(readFileSync(path.join(backing, 'file'), 'utf8'), 'before\n');
+  await one.start();
+  t.equal(one.sh(mountpoint, 'cat file'), 'before\n');
+  one.sh(mountpoint, 'echo after > file');
+  t.equal(await one.stop(), 0);
+  t.notOk(one.isMounted);
+  t.equal(readFileSync(path.join(backing, 'file'), 'utf8'), 'after\n');
+});
+
+t.test('SIGKILL in the middle of writing: nothing that was written is lost', missing, async (t) => {
+  const one = await machine(t);
+  const { backing, mountpoint } = one.paths;
+  await one.start();
+  const writer = await one.spawn(
+    'sh',
+    '-c',
+    `cd '${mountpoint}'; i=0; while echo $i >> numbers; do i=$((i+1)); done 2> /dev/null`,
+  );
+  const numbers = path.join(backing, 'numbers');
+  await until('some numbers', () =>
+    existsSync(numbers) && readFileSync(numbers).length > 1000 ? true : undefined,
+  );
+  await one.kill();
+  await ended(writer.child);
+  const lines = readFileSync(numbers, 'utf8').trimEnd().split('\n');
+  t.same(
+    lines,
+    lines.map((_, index) => String(index)),
+  );
+});
+
+t.test('what cannot be mounted is refused by name', missing, async (t) => {
+  const one = await machine(t);
+  const { backing, mountpoint } = one.paths;
+  const refused = (mount: string, why: RegExp, code = 1) => {
+    const told = one.refusal(mount);
+    t.match(told, why);
+    t.match(told, new RegExp(`^exit ${code}$`, 'm'));
+  };
+  refused(`${one.folder}/none:${mountpoint}`, /none: No such file/);
+  refused(`${backing}:${one.folder}/none`, /none: No such file/);
+  writeFileSync(path.join(one.folder, 'file'), '');
+  refused(`${backing}:${one.folder}/file`, /file: Not a directory/);
+  refused(`${one.folder}/file:${mountpoint}`, /file: Not a directory/);
+  refused(`${backing}:/proc`, /\/proc: something is mounted there/);
+  mkdirSync(path.join(backing, 'in'));
+  refused(`${backing}:${backing}/in`, /must not contain each other/);
+  refused(`${one.folder}:${mountpoint}`, /must not contain each other/);
+  refused(backing, /--mount wants BACKING:MOUNTPOINT/, 2);
+  refused(`${backing}:${mountpoint}:C`, /--mount wants/, 2);
+  t.notOk(one.isMounted);
+});
