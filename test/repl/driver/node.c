@@ -1,7 +1,8 @@
 #include "node.h"
 
+#include "load.h"
+
 #include <nthost/loader.h>
-#include <nthost/registry.h>
 #include <nthost/utf.h>
 
 #include <ftw.h>
@@ -27,24 +28,6 @@ static bool make_folders(struct node *node)
     snprintf(node->backing, sizeof node->backing, "%s/volume", node->state_dir);
     snprintf(node->folder, sizeof node->folder, "%s/" NODE_FOLDER, node->backing);
     return ok(mkdir(node->backing, 0755) == 0) && ok(mkdir(node->folder, 0755) == 0);
-}
-
-/* Quicker than by setup, with the instance that the INF defines. */
-static bool start_driver(struct node *node)
-{
-    static const char key[] = REGISTRY_SERVICES "\\" NODE_SERVICE "\\Parameters\\Instances";
-    char error[512] = "";
-
-    nt_enter();
-    registry_set_string(key, "DefaultInstance", REG_SZ, "ntswift REPL");
-    registry_set_string(REGISTRY_SERVICES "\\" NODE_SERVICE "\\Parameters\\Instances\\ntswift REPL",
-                        "Altitude", REG_SZ, "305000");
-    registry_set_dword(REGISTRY_SERVICES "\\" NODE_SERVICE "\\Parameters\\Instances\\ntswift REPL",
-                       "Flags", 0);
-    NTSTATUS status =
-        driver_load(NODE_SERVICE, driver_path("repl"), &node->driver, error, sizeof error);
-    nt_leave();
-    return is_status(status, STATUS_SUCCESS, "%s", error);
 }
 
 static bool mount(struct node *node)
@@ -73,7 +56,10 @@ bool node_start(struct node *node, const struct node_options *options)
         return false;
     host.state_dir = node->state_dir;
     nt_start(&host);
-    if (!mount(node) || !start_driver(node))
+    if (!mount(node))
+        return false;
+    node->driver = repl_load();
+    if (!node->driver)
         return false;
     node->client = io_client_create(IO_TOKEN_ADMINISTRATOR, 4711);
     node->model = model_new();

@@ -12,9 +12,8 @@
 #include <nthost/nt.h>
 #include <nthost/sched.h>
 
-#define NODE_SERVICE "repl"
-#define NODE_SET     7
-#define NODE_FOLDER  "set" /* in the volume's root */
+#define NODE_SET    7
+#define NODE_FOLDER "set" /* in the volume's root */
 
 struct node_options {
     enum nt_scheduler scheduler;

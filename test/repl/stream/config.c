@@ -160,7 +160,8 @@ NT_TEST(every_defect_of_a_configuration_is_refused_and_changes_nothing)
     }
     tap_at(NULL);
     rig_config(&config, 1, two_sets, 2, 2);
-    is_status(rig_set_config(&rig, &config), STATUS_SUCCESS, "and the same without a defect is not");
+    is_status(rig_set_config(&rig, &config), STATUS_SUCCESS,
+              "and the same without a defect is not");
     is_int(rig_status(&rig).LastSequence, 1, "nor does it begin anew");
     rig_end(&rig);
 }

@@ -1,4 +1,5 @@
-/* Restarts: after a halt that was in order, after a crash at any moment, and what the numbers do. */
+/* Restarts: after a halt that was in order, after a crash at any moment, and what the numbers do.
+ */
 #include "reader.h"
 
 #include <stdlib.h>

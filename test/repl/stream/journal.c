@@ -137,8 +137,7 @@ static NTSTATUS take_dirty(struct rig *rig, REPL_DIRTY_FILE *file)
         REPL_DIRTY_FILE file;
         REPL_DIRTY_RANGE ranges[4];
     } output = {0};
-    NTSTATUS status =
-        rig_ioctl(rig, REPL_IOCTL_TAKE_DIRTY, NULL, 0, &output, sizeof output, NULL);
+    NTSTATUS status = rig_ioctl(rig, REPL_IOCTL_TAKE_DIRTY, NULL, 0, &output, sizeof output, NULL);
 
     *file = output.file;
     return status;

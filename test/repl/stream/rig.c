@@ -1,5 +1,7 @@
 #include "rig.h"
 
+#include "load.h"
+
 #include <nthost/loader.h>
 
 #include <ftw.h>
@@ -14,7 +16,6 @@ bool rig_boot(struct rig *rig, uint64_t seed)
 {
     struct nt_options options = {
         .scheduler = NT_DETERMINISTIC, .seed = seed, .processors = 2, .verifier = true};
-    char error[512];
 
     rig->driver = NULL;
     rig->client = NULL;
@@ -25,8 +26,8 @@ bool rig_boot(struct rig *rig, uint64_t seed)
     }
     options.state_dir = rig->state_dir;
     nt_start(&options);
-    if (!is_status(driver_load("NtsRepl", driver_path("repl"), &rig->driver, error, sizeof error),
-                   STATUS_SUCCESS, "%s", error)) {
+    rig->driver = repl_load();
+    if (!rig->driver) {
         nt_stop();
         return false;
     }

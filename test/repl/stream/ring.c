@@ -83,7 +83,7 @@ NT_TEST(a_ring_ends_by_cancel_too)
  * another is a ring that stays full. */
 NT_TEST(a_hostile_reader_harms_itself_alone)
 {
-    static const UINT64 tails[] = {1,         ~0ull,     1ull << 63, 0x7FFFFFFFFFFFFFFF,
+    static const UINT64 tails[] = {1,          ~0ull,    1ull << 63, 0x7FFFFFFFFFFFFFFF,
                                    0xFFFFFFF8, 1u << 30, 3,          7};
     struct rig rig = {0};
     struct reader reader = {0}, next = {0};

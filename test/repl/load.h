@@ -1,0 +1,9 @@
+/* The REPL driver in a test: loaded without setup, with the instance that its INF defines. */
+#pragma once
+#include "tap.h"
+#include <ntddk.h>
+
+#define REPL_SERVICE "NtsRepl"
+
+/* PASSIVE_LEVEL, in no driver context. NULL, and a failed assertion, if it cannot be loaded. */
+PDRIVER_OBJECT repl_load(void);
