@@ -5,7 +5,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
-import { type Device, openDevice } from '../../native/addon/ts/index.js';
+import { type Device, loadAcquire, openDevice, storeRelease } from '../../native/addon/ts/index.js';
 import { packageRoot } from '../../userland/common/paths.js';
 import { array, struct, u32, u64 } from '../../userland/common/struct.js';
 import { Nthost, drivers, missing, until, asUser, otherUsers } from './nthost.js';
@@ -25,6 +25,12 @@ const SIGNAL = code(8);
 const LATER = code(9);
 const STATS = code(10);
 const WHO = code(14);
+const METHOD_IN_DIRECT = 1;
+const METHOD_OUT_DIRECT = 2;
+const ECHO_IN = code(1) | METHOD_IN_DIRECT;
+const ECHO_OUT = code(2) | METHOD_OUT_DIRECT;
+const LEND = code(15) | METHOD_OUT_DIRECT;
+const POKE = code(16);
 
 const Stats = struct('IOTEST_STATS', 56, {
   creates: u32(0),
@@ -225,6 +231,65 @@ t.test('requests on a device', { skip }, async (t) => {
     t.equal((await device.ioctl(ECHO, Buffer.from('a'), 1)).toString(), 'b', 'the device is well');
   });
 
+  await t.test('memory that is lent', async (t) => {
+    const device = await open(t, host);
+    const observer = await open(t, host);
+    const { waiting } = await stats(observer);
+    const lends = async (count: number): Promise<void> => {
+      await until(async () => ((await stats(observer)).waiting === waiting + count ? true : null));
+    };
+    const poke = async (offset: number, value: bigint): Promise<bigint> => {
+      const told = Buffer.alloc(16);
+      told.writeBigUInt64LE(BigInt(offset), 0);
+      told.writeBigUInt64LE(value, 8);
+      return (await observer.ioctl(POKE, told, 8)).readBigUInt64LE(0);
+    };
+
+    const bytes = 1 << 20;
+    const lent = device.lend(LEND, null, bytes);
+    await lends(1);
+    t.equal(lent.memory.length, bytes);
+    for (let i = 1n; i <= 100n; i++) {
+      storeRelease(lent.memory, 64, i);
+      t.equal(await poke(64, i * 1000n), i, 'the driver sees what we stored');
+      t.equal(loadAcquire(lent.memory, 64), i * 1000n, 'and we what it did');
+    }
+    await poke(bytes - 8, 2n ** 64n - 1n);
+    t.equal(loadAcquire(lent.memory, bytes - 8), 2n ** 64n - 1n);
+    await observer.ioctl(SIGNAL, Buffer.from('given back'), 4);
+    t.equal(await lent.done, 10, 'Information');
+    t.equal(lent.memory.toString('latin1', 0, 10), 'given back');
+
+    const cancelled = device.lend(LEND, null, 4096);
+    await lends(1);
+    cancelled.cancel();
+    await t.rejects(cancelled.done, { code: 'NTS_ERR_CANCELLED', ntstatus: 0xc0000120 });
+    cancelled.memory.write('still ours');
+    t.equal(cancelled.memory.toString('latin1', 0, 10), 'still ours');
+
+    const echo = device.lend(ECHO_OUT, Buffer.from('HAL'), 4096);
+    t.equal(await echo.done, 3);
+    t.equal(echo.memory.toString('latin1', 0, 4), 'IBM\0');
+    const sum = device.lend(ECHO_IN, Buffer.from([1, 2]), 8192);
+    t.equal(await sum.done, 3, 'zeros, and the input');
+
+    for (const wrong of [0, 100, 4097, -4096, 2 ** 30 + 4096, 0.5]) {
+      t.throws(() => device.lend(LEND, null, wrong), RangeError, `${wrong} bytes`);
+    }
+    t.throws(() => device.lend(WAIT, null, 4096), RangeError, 'METHOD_BUFFERED');
+
+    // Nobody here holds the memory any more: the driver's view of it is the host's own.
+    const forgotten = device.lend(LEND, null, 4096).done.catch((error: unknown) => error);
+    await lends(1);
+    global.gc?.();
+    t.equal(await poke(0, 7n), 0n);
+    t.equal(await poke(0, 8n), 7n);
+    await device.close();
+    t.match(await forgotten, { code: 'NTS_ERR_CANCELLED' }, 'closing takes it back');
+    t.throws(() => device.lend(LEND, null, 4096), { code: 'NTS_ERR_CLOSED' });
+    await lends(0);
+  });
+
   await t.test('reads and writes', async (t) => {
     for (const name of ['\\Device\\IoTest', '\\Device\\IoTestDirect']) {
       const device = await open(t, host, name);
@@ -261,7 +326,8 @@ t.test('requests on a device', { skip }, async (t) => {
     const script = `
       const { openDevice } = await import(${JSON.stringify(path.join(packageRoot(), 'dist/native/addon/ts/index.js'))});
       const device = await openDevice(${JSON.stringify(DEVICE)}, { endpoint: ${JSON.stringify(host.endpoint)} });
-      for (let i = 0; i < 20; i++) device.ioctl(${WAIT}, null, 4).catch(() => {});
+      for (let i = 0; i < 18; i++) device.ioctl(${WAIT}, null, 4).catch(() => {});
+      for (let i = 0; i < 2; i++) device.lend(${LEND}, null, 65536).done.catch(() => {});
       process.stdout.write('waits');`;
     const program = [process.execPath, '--input-type=module', '-e', script];
     const [command = '', ...args] = 'skip' in otherUsers ? program : asUser(65534, program);
@@ -289,7 +355,8 @@ t.test('requests on a device', { skip }, async (t) => {
       const { workerData } = require('node:worker_threads');
       import(workerData.addon).then(async ({ openDevice }) => {
         const device = await openDevice(workerData.device, { endpoint: workerData.endpoint });
-        for (let i = 0; i < 20; i++) device.ioctl(${WAIT}, null, 4).catch(() => {});
+        for (let i = 0; i < 18; i++) device.ioctl(${WAIT}, null, 4).catch(() => {});
+        for (let i = 0; i < 2; i++) device.lend(${LEND}, null, 65536).done.catch(() => {});
       });`;
     const workerData = { addon, device: DEVICE, endpoint: host.endpoint };
     const worker = new Worker(source, { eval: true, workerData });

@@ -1,5 +1,6 @@
 /* The module: what ts/native.ts declares. */
 #include "mailbox.h"
+#include "memory.h"
 #ifdef _WIN32
 #include "windows_device.h"
 #else
@@ -9,6 +10,7 @@
 static Napi::Object initialize(Napi::Env env, Napi::Object exports)
 {
     nts::Mailbox::create(env);
+    nts::define_memory(env, exports);
 #ifdef _WIN32
     exports.Set("kind", "windows");
     exports.Set("WindowsDevice", nts::WindowsDevice::define(env));

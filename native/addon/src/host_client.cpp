@@ -53,7 +53,7 @@ HostClient::~HostClient()
 }
 
 void HostClient::send(RequestId id, uint32_t op, uint32_t handle, uint32_t arg0, uint32_t arg1,
-                      const uint8_t *payload, size_t bytes)
+                      const uint8_t *payload, size_t bytes, int descriptor)
 {
     const wire_request request = {static_cast<uint32_t>(bytes), op, id, handle, arg0, arg1, 0};
     std::vector<uint8_t> frame(sizeof request + bytes);
@@ -63,11 +63,13 @@ void HostClient::send(RequestId id, uint32_t op, uint32_t handle, uint32_t arg0,
 
     std::lock_guard guard(lock_);
     if (end_.failure) {
+        if (descriptor >= 0)
+            ::close(descriptor);
         mailbox_->post(id, Outcome(end_));
         return;
     }
     pending_.insert(id);
-    output_.push_back(std::move(frame));
+    output_.push_back({std::move(frame), descriptor});
     /* What cannot be written, for whatever reason, is the thread's to deal with. */
     if (!connected_ || output_.size() > 1 || !flush() || !output_.empty())
         wake();
@@ -171,20 +173,44 @@ bool HostClient::pump()
     return !waiting[0].revents || receive() != Received::end;
 }
 
+/* What is left of a frame, as far as the socket takes it, the descriptor with the first byte. */
+ssize_t HostClient::send_some(Frame &frame)
+{
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    iovec part = {frame.bytes.data() + written_, frame.bytes.size() - written_};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (frame.descriptor >= 0) {
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &frame.descriptor, sizeof(int));
+    }
+    ssize_t sent = sendmsg(socket_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0 && frame.descriptor >= 0) {
+        ::close(frame.descriptor);
+        frame.descriptor = -1;
+    }
+    return sent;
+}
+
 /* Under lock_. Writes until the socket is full. False: errno tells. */
 bool HostClient::flush()
 {
     while (!output_.empty()) {
-        const std::vector<uint8_t> &frame = output_.front();
-        ssize_t sent = ::send(socket_, frame.data() + written_, frame.size() - written_,
-                              MSG_DONTWAIT | MSG_NOSIGNAL);
+        Frame &frame = output_.front();
+        ssize_t sent = send_some(frame);
         if (sent < 0) {
             if (errno == EINTR)
                 continue;
             return would_block(errno);
         }
         written_ += static_cast<size_t>(sent);
-        if (written_ == frame.size()) {
+        if (written_ == frame.bytes.size()) {
             output_.pop_front();
             written_ = 0;
         }
@@ -260,6 +286,9 @@ void HostClient::fail(const char *kind, int system_error, std::string detail)
     for (RequestId id : pending_)
         mailbox_->post(id, Outcome(end_));
     pending_.clear();
+    for (const Frame &frame : output_)
+        if (frame.descriptor >= 0)
+            ::close(frame.descriptor);
     output_.clear();
     written_ = 0;
 }

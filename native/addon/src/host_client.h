@@ -28,13 +28,19 @@ class HostClient
     HostClient(const HostClient &) = delete;
     HostClient &operator=(const HostClient &) = delete;
 
-    /* The tag of the request is its id. */
+    /* The tag of the request is its id. descriptor: sent along with it and closed, also where it
+     * cannot be sent any more; -1: none. */
     void send(RequestId id, uint32_t op, uint32_t handle, uint32_t arg0, uint32_t arg1,
-              const uint8_t *payload, size_t bytes);
+              const uint8_t *payload, size_t bytes, int descriptor = -1);
     /* Ends the connection, as the end of a process does: requests in flight fail as "gone". */
     void close();
 
   private:
+    struct Frame {
+        std::vector<uint8_t> bytes;
+        int descriptor; /* goes with the first byte; -1: none, or gone */
+    };
+
     void run();
     bool connect();
     bool pump();
@@ -42,6 +48,7 @@ class HostClient
     Received receive();
     bool dispatch();
     bool flush();
+    ssize_t send_some(Frame &frame);
     void wake();
     void fail(const char *kind, int system_error, std::string detail);
 
@@ -55,7 +62,7 @@ class HostClient
     std::mutex lock_;
     bool connected_ = false;
     bool closing_ = false;
-    std::deque<std::vector<uint8_t>> output_;
+    std::deque<Frame> output_;
     size_t written_ = 0; /* of output_.front() */
     std::unordered_set<RequestId> pending_;
     Outcome end_; /* why the connection ended; end_.failure is null while it lives */

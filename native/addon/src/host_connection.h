@@ -17,6 +17,7 @@ class HostConnection final : public Napi::ObjectWrap<HostConnection>, private Re
 
   private:
     Napi::Value request(const Napi::CallbackInfo &info);
+    Napi::Value lend(const Napi::CallbackInfo &info);
     Napi::Value close(const Napi::CallbackInfo &info);
     void stop() override;
 

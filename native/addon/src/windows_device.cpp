@@ -87,6 +87,37 @@ Outcome outcome_of(uint32_t status, uint64_t information = 0)
 
 enum class Kind { ioctl, read, write };
 
+/* Whole pages of a driver's and of JavaScript's. */
+class LentMemory
+{
+  public:
+    explicit LentMemory(size_t bytes)
+        : data_(VirtualAlloc(nullptr, bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE)),
+          bytes_(bytes)
+    {
+    }
+    ~LentMemory()
+    {
+        if (data_)
+            VirtualFree(data_, 0, MEM_RELEASE);
+    }
+    LentMemory(const LentMemory &) = delete;
+    LentMemory &operator=(const LentMemory &) = delete;
+
+    void *data() const
+    {
+        return data_;
+    } /* null: there is no memory */
+    size_t bytes() const
+    {
+        return bytes_;
+    }
+
+  private:
+    void *const data_;
+    const size_t bytes_;
+};
+
 class WindowsDevice::Core : public std::enable_shared_from_this<WindowsDevice::Core>
 {
   public:
@@ -94,7 +125,7 @@ class WindowsDevice::Core : public std::enable_shared_from_this<WindowsDevice::C
 
     void open(RequestId id, std::wstring path, DWORD access);
     void start(Kind kind, RequestId id, DWORD code, uint64_t offset, std::vector<uint8_t> input,
-               DWORD output_bytes);
+               DWORD output_bytes, std::shared_ptr<LentMemory> lent = nullptr);
     void cancel(RequestId id);
     void close(RequestId id);
     void stop();
@@ -107,6 +138,7 @@ class WindowsDevice::Core : public std::enable_shared_from_this<WindowsDevice::C
         RequestId id;
         std::vector<uint8_t> input;
         std::vector<uint8_t> output;
+        std::shared_ptr<LentMemory> lent; /* the output, if it is not null */
         PTP_WAIT wait = nullptr;
 
         ~Operation()
@@ -174,7 +206,8 @@ void WindowsDevice::Core::open(RequestId id, std::wstring path, DWORD access)
 }
 
 void WindowsDevice::Core::start(Kind kind, RequestId id, DWORD code, uint64_t offset,
-                                std::vector<uint8_t> input, DWORD output_bytes)
+                                std::vector<uint8_t> input, DWORD output_bytes,
+                                std::shared_ptr<LentMemory> lent)
 {
     auto made = std::make_unique<Operation>();
     Operation &operation = *made;
@@ -183,6 +216,7 @@ void WindowsDevice::Core::start(Kind kind, RequestId id, DWORD code, uint64_t of
     operation.id = id;
     operation.input = std::move(input);
     operation.output.resize(output_bytes);
+    operation.lent = std::move(lent);
     operation.overlapped.Offset = static_cast<DWORD>(offset);
     operation.overlapped.OffsetHigh = static_cast<DWORD>(offset >> 32);
     operation.overlapped.hEvent = CreateEventW(nullptr, TRUE, FALSE, nullptr);
@@ -216,8 +250,11 @@ void WindowsDevice::Core::start(Kind kind, RequestId id, DWORD code, uint64_t of
 
 bool WindowsDevice::Core::begin(Operation &operation, DWORD code)
 {
-    auto &[overlapped, core, kind, id, input, output, wait] = operation;
+    auto &[overlapped, core, kind, id, input, output, lent, wait] = operation;
     const auto input_bytes = static_cast<DWORD>(input.size());
+    if (lent)
+        return DeviceIoControl(handle_, code, input.data(), input_bytes, lent->data(),
+                               static_cast<DWORD>(lent->bytes()), nullptr, &overlapped);
     const auto output_bytes = static_cast<DWORD>(output.size());
     switch (kind) {
     case Kind::ioctl:
@@ -322,6 +359,7 @@ Napi::Function WindowsDevice::define(Napi::Env env)
     return DefineClass(env, "WindowsDevice",
                        {InstanceMethod<&WindowsDevice::open>("open"),
                         InstanceMethod<&WindowsDevice::ioctl>("ioctl"),
+                        InstanceMethod<&WindowsDevice::lend>("lend"),
                         InstanceMethod<&WindowsDevice::read>("read"),
                         InstanceMethod<&WindowsDevice::write>("write"),
                         InstanceMethod<&WindowsDevice::cancel>("cancel"),
@@ -377,6 +415,24 @@ Napi::Value WindowsDevice::ioctl(const Napi::CallbackInfo &info)
     core_->start(Kind::ioctl, id, info[0].As<Napi::Number>().Uint32Value(), 0, copy_bytes(info[1]),
                  info[2].As<Napi::Number>().Uint32Value());
     return Napi::Number::New(info.Env(), static_cast<double>(id));
+}
+
+/* lend(code, input | null, bytes, done) -> {request, memory} */
+Napi::Value WindowsDevice::lend(const Napi::CallbackInfo &info)
+{
+    Napi::Env env = info.Env();
+    auto lent = std::make_shared<LentMemory>(info[2].As<Napi::Number>().Uint32Value());
+    if (!lent->data())
+        throw Napi::Error::New(env, "no memory to lend");
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("memory",
+               Napi::ArrayBuffer::New(env, lent->data(), lent->bytes(),
+                                      [lent](Napi::Env, void *) mutable { lent.reset(); }));
+    RequestId id = mailbox_->expect(info[3].As<Napi::Function>());
+    core_->start(Kind::ioctl, id, info[0].As<Napi::Number>().Uint32Value(), 0, copy_bytes(info[1]),
+                 0, std::move(lent));
+    result.Set("request", Napi::Number::New(env, static_cast<double>(id)));
+    return result;
 }
 
 /* read(offset, bytes, done) -> request */

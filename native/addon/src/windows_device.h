@@ -6,8 +6,9 @@
  * on the thread pool. A request is started on the JavaScript thread; the pool waits for its event.
  *
  * Invariants: operations_ and closing_ are guarded by lock_. An Operation is in operations_ from
- * its start until its outcome is posted; its buffers are the driver's until then. The handle is
- * closed when close was asked for and no operation is left, by whoever notices that, once.
+ * its start until its outcome is posted; its buffers are the driver's until then, and memory that
+ * it lends lives as long as the operation and JavaScript's ArrayBuffer. The handle is closed when
+ * close was asked for and no operation is left, by whoever notices that, once.
  */
 #pragma once
 #include "mailbox.h"
@@ -33,6 +34,7 @@ class WindowsDevice final : public Napi::ObjectWrap<WindowsDevice>, private Reso
 
     Napi::Value open(const Napi::CallbackInfo &info);
     Napi::Value ioctl(const Napi::CallbackInfo &info);
+    Napi::Value lend(const Napi::CallbackInfo &info);
     Napi::Value read(const Napi::CallbackInfo &info);
     Napi::Value write(const Napi::CallbackInfo &info);
     Napi::Value cancel(const Napi::CallbackInfo &info);

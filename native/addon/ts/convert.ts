@@ -85,6 +85,16 @@ export function request(
   });
 }
 
+/** As request(), for a call that gives more than a reply: its callback, and what that will be told. */
+export function expectReply(
+  what: string,
+  endpoint: string,
+): { reply: Promise<NativeReply>; done: NativeDone } {
+  let settle: NativeDone = () => undefined;
+  const reply = request((done) => (settle = done), what, endpoint);
+  return { reply, done: (failure, reply) => settle(failure, reply) };
+}
+
 /** The data of a reply; a failure becomes an error, with the data of a warning. */
 export function dataOf(reply: NativeReply, context: StatusContext): Buffer {
   if (!isFailure(reply.status)) return reply.payload;

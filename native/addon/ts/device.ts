@@ -15,6 +15,11 @@ import { WindowsDevice } from './windows-device.js';
 
 export type Access = 'none' | 'read' | 'write' | 'read-write';
 
+const METHOD_IN_DIRECT = 1;
+const METHOD_OUT_DIRECT = 2;
+const PAGE = 4096;
+const MAX_LENT = 2 ** 30;
+
 /** GENERIC_READ and GENERIC_WRITE, the same on both systems. */
 const ACCESS_MASK: Readonly<Record<Access, number>> = {
   none: 0,
@@ -34,6 +39,16 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | null;
 }
 
+/** Memory lent to a driver. */
+export interface Lent {
+  /** What the driver sees as the output buffer, as long as `done` is open; it stays ours afterwards. */
+  readonly memory: Buffer;
+  /** Resolves to Information when the driver gives the memory back. */
+  readonly done: Promise<number>;
+  /** Asks for it (CancelIoEx). */
+  cancel(): void;
+}
+
 export interface Device extends AsyncDisposable {
   readonly path: string;
   /** DeviceIoControl. Resolves to what the driver returned, at most outputBytes. */
@@ -43,6 +58,12 @@ export interface Device extends AsyncDisposable {
     outputBytes: number,
     options?: RequestOptions,
   ): Promise<Buffer>;
+  /**
+   * DeviceIoControl of METHOD_OUT_DIRECT or METHOD_IN_DIRECT whose output buffer is memory that the
+   * driver and the caller share until it completes. Bytes: a multiple of 4096, up to 1 GiB. Words that
+   * both use are read and written by loadAcquire and storeRelease.
+   */
+  lend(code: number, input: Uint8Array | null, bytes: number): Lent;
   read(offset: bigint, bytes: number, options?: RequestOptions): Promise<Buffer>;
   /** Resolves to the number of bytes written. */
   write(offset: bigint, data: Uint8Array, options?: RequestOptions): Promise<number>;
@@ -56,9 +77,14 @@ export interface Started {
   cancel(): void;
 }
 
+export interface StartedLent extends Started {
+  readonly memory: ArrayBuffer;
+}
+
 /** What a system brings to a device. */
 export interface Backend {
   ioctl(code: number, input: Uint8Array | null, outputBytes: number, what: string): Started;
+  lend(code: number, input: Uint8Array | null, bytes: number, what: string): StartedLent;
   read(offset: bigint, bytes: number, what: string): Started;
   write(offset: bigint, data: Uint8Array, what: string): Started;
   close(): Promise<void>;
@@ -92,6 +118,24 @@ class OpenDevice implements Device {
   ): Promise<Buffer> {
     const what = `${this.path}: control code 0x${code.toString(16)}`;
     return this.data(what, options, () => this.backend.ioctl(code, input, outputBytes, what));
+  }
+
+  lend(code: number, input: Uint8Array | null, bytes: number): Lent {
+    const what = `${this.path}: control code 0x${code.toString(16)}`;
+    if (this.closed) throw ntsError('NTS_ERR_CLOSED', { what });
+    if (!(Number.isInteger(bytes) && bytes > 0 && bytes % PAGE === 0 && bytes <= MAX_LENT)) {
+      throw new RangeError(`memory to lend is whole pages, up to 1 GiB: not ${bytes} bytes`);
+    }
+    const method = code & 3;
+    if (method !== METHOD_IN_DIRECT && method !== METHOD_OUT_DIRECT) {
+      throw new RangeError(`${what} is of no direct method`);
+    }
+    const started = this.backend.lend(code, input, bytes, what);
+    const done = started.reply.then((reply) => {
+      dataOf(reply, { what });
+      return reply.information;
+    });
+    return { memory: Buffer.from(started.memory), done, cancel: () => started.cancel() };
   }
 
   async read(offset: bigint, bytes: number, options: RequestOptions = {}): Promise<Buffer> {

@@ -1,6 +1,6 @@
 /** A device of the driver host. */
-import type { Backend, Started } from './device.js';
-import { isFailure, openError, request } from './convert.js';
+import type { Backend, Started, StartedLent } from './device.js';
+import { expectReply, isFailure, openError, request } from './convert.js';
 import { type HostLink, connectHost } from './host-link.js';
 import type { NativeBinding } from './native.js';
 
@@ -31,6 +31,13 @@ export class HostDevice implements Backend {
 
   ioctl(code: number, input: Uint8Array | null, outputBytes: number, what: string): Started {
     return this.start(this.link.wire.ioctl, code, outputBytes, input, what);
+  }
+
+  lend(code: number, input: Uint8Array | null, bytes: number, what: string): StartedLent {
+    const { link, handle } = this;
+    const { reply, done } = expectReply(what, link.endpoint);
+    const { request: tag, memory } = link.native.lend(handle, code, bytes, input, done);
+    return { reply, memory, cancel: () => this.cancel(tag) };
   }
 
   read(offset: bigint, bytes: number, what: string): Started {
@@ -69,15 +76,15 @@ export class HostDevice implements Backend {
       what,
       link.endpoint,
     );
-    return {
-      reply,
-      cancel() {
-        // The request's own reply tells what came of it; a connection that is gone has told already.
-        const ignore = (): void => undefined;
-        const low = tag % 2 ** 32;
-        link.native.request(link.wire.cancel, handle, low, (tag - low) / 2 ** 32, null, ignore);
-      },
-    };
+    return { reply, cancel: () => this.cancel(tag) };
+  }
+
+  private cancel(tag: number): void {
+    const { link, handle } = this;
+    // The request's own reply tells what came of it; a connection that is gone has told already.
+    const ignore = (): void => undefined;
+    const low = tag % 2 ** 32;
+    link.native.request(link.wire.cancel, handle, low, (tag - low) / 2 ** 32, null, ignore);
   }
 }
 

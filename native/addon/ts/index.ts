@@ -2,9 +2,11 @@
 export {
   type Access,
   type Device,
+  type Lent,
   type OpenOptions,
   type RequestOptions,
   openDevice,
 } from './device.js';
 export { type HostLink, connectHost } from './host-link.js';
+export { crc32c, loadAcquire, storeRelease } from './memory.js';
 export { loadNative } from './native.js';

@@ -30,6 +30,7 @@ export interface Wire {
   readonly magic: number;
   readonly version: number;
   readonly maxPayload: number;
+  readonly maxLent: number;
   readonly hello: number;
   readonly open: number;
   readonly close: number;
@@ -46,6 +47,13 @@ export interface Wire {
   readonly adapters: number;
 }
 
+/** A request whose output is memory that both sides see. */
+export interface NativeLent {
+  /** As of request and ioctl. */
+  readonly request: number;
+  readonly memory: ArrayBuffer;
+}
+
 /** A connection to the driver host. It begins to connect at once; requests wait for that. */
 export interface NativeHostConnection {
   /** Returns the request's tag. */
@@ -57,6 +65,14 @@ export interface NativeHostConnection {
     payload: Uint8Array | null,
     done: NativeDone,
   ): number;
+  /** A DeviceIoControl of a direct method. bytes: a multiple of 4096, up to maxLent. */
+  lend(
+    handle: number,
+    code: number,
+    bytes: number,
+    payload: Uint8Array | null,
+    done: NativeDone,
+  ): NativeLent;
   /** Requests in flight fail as "gone". */
   close(): void;
 }
@@ -66,6 +82,7 @@ export interface NativeWindowsDevice {
   open(path: string, access: number, done: NativeDone): void;
   /** Returns the request's number, as read and write do. */
   ioctl(code: number, input: Uint8Array | null, outputBytes: number, done: NativeDone): number;
+  lend(code: number, input: Uint8Array | null, bytes: number, done: NativeDone): NativeLent;
   read(offset: bigint, bytes: number, done: NativeDone): number;
   write(offset: bigint, data: Uint8Array, done: NativeDone): number;
   cancel(request: number): void;
@@ -73,13 +90,25 @@ export interface NativeWindowsDevice {
   close(done: NativeDone): void;
 }
 
-export type NativeBinding =
-  | {
-      readonly kind: 'host';
-      readonly wire: Wire;
-      readonly HostConnection: new (path: string) => NativeHostConnection;
-    }
-  | { readonly kind: 'windows'; readonly WindowsDevice: new () => NativeWindowsDevice };
+/** For memory that others read and write at the same time. */
+export interface NativeMemory {
+  /** The UINT64 at an offset, which is a multiple of 8: what was written before it was stored is seen. */
+  loadAcquire(memory: Uint8Array, offset: number): bigint;
+  /** Whoever sees the value sees all that was written before. */
+  storeRelease(memory: Uint8Array, offset: number, value: bigint): void;
+  /** CRC-32C (RFC 3720). seed: 0, or the result for the bytes before. */
+  crc32c(data: Uint8Array, seed: number): number;
+}
+
+export type NativeBinding = NativeMemory &
+  (
+    | {
+        readonly kind: 'host';
+        readonly wire: Wire;
+        readonly HostConnection: new (path: string) => NativeHostConnection;
+      }
+    | { readonly kind: 'windows'; readonly WindowsDevice: new () => NativeWindowsDevice }
+  );
 
 let binding: NativeBinding | null = null;
 

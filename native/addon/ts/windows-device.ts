@@ -1,6 +1,6 @@
 /** A device of Windows. */
-import type { Backend, Started } from './device.js';
-import { isFailure, openError, request } from './convert.js';
+import type { Backend, Started, StartedLent } from './device.js';
+import { expectReply, isFailure, openError, request } from './convert.js';
 import type { NativeBinding, NativeDone, NativeWindowsDevice } from './native.js';
 
 const SYSTEM = 'Windows';
@@ -21,6 +21,12 @@ export class WindowsDevice implements Backend {
 
   ioctl(code: number, input: Uint8Array | null, outputBytes: number, what: string): Started {
     return this.start((done) => this.native.ioctl(code, input, outputBytes, done), what);
+  }
+
+  lend(code: number, input: Uint8Array | null, bytes: number, what: string): StartedLent {
+    const { reply, done } = expectReply(what, SYSTEM);
+    const { request: id, memory } = this.native.lend(code, input, bytes, done);
+    return { reply, memory, cancel: () => this.native.cancel(id) };
   }
 
   read(offset: bigint, bytes: number, what: string): Started {
