@@ -206,8 +206,10 @@ NT_TEST(record_lengths_must_agree)
         REPL_RECORD *record = sample(ReplRecordDelete);
         ULONG all = record->Length;
 
-        if (lengths[i] == all)
+        if (lengths[i] == all) {
+            free(record);
             continue;
+        }
         record->Length = lengths[i];
         sample_seal(record);
         is_int(RplRecordCheck(record, all, &length), RplRecordLength, "%u", lengths[i]);

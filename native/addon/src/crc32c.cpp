@@ -1,12 +1,13 @@
 #include "crc32c.h"
 #include <array>
 #include <cstring>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define NTS_CRC_INSTRUCTION 1
 #include <nmmintrin.h>
 #ifdef _MSC_VER
 #include <intrin.h>
-#define WITH_CRC32
-#else
-#define WITH_CRC32 __attribute__((target("sse4.2")))
+#endif
 #endif
 
 namespace nts
@@ -15,103 +16,73 @@ namespace nts
 namespace
 {
 
-constexpr uint32_t POLYNOMIAL = 0x82f63b78; /* reflected */
+constexpr uint32_t polynomial = 0x82F63B78; /* 0x1EDC6F41, bits reversed */
 
-/* Bytes of each of three streams: the instruction takes three cycles, and one can begin in each. */
-constexpr size_t STREAM = 1360;
-
-using ByteTable = std::array<uint32_t, 256>;
-
-constexpr ByteTable make_bytes()
+constexpr std::array<uint32_t, 256> make_table()
 {
-    ByteTable table{};
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t crc = i;
+    std::array<uint32_t, 256> table{};
+    for (uint32_t value = 0; value < 256; value++) {
+        uint32_t crc = value;
         for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? POLYNOMIAL : 0);
-        table[i] = crc;
+            crc = crc >> 1 ^ (crc & 1 ? polynomial : 0);
+        table[value] = crc;
     }
     return table;
 }
 
-constexpr ByteTable BYTES = make_bytes();
+constexpr std::array<uint32_t, 256> table = make_table();
 
-/* What a stream of zeros does to each byte of the register; it is linear. */
-std::array<ByteTable, 4> make_shift()
+uint32_t by_table(uint32_t crc, const uint8_t *next, size_t bytes)
 {
-    std::array<uint32_t, 32> bits{};
-    std::array<ByteTable, 4> table{};
-    for (unsigned bit = 0; bit < 32; bit++) {
-        uint32_t crc = 1u << bit;
-        for (size_t i = 0; i < STREAM; i++)
-            crc = BYTES[crc & 0xff] ^ crc >> 8;
-        bits[bit] = crc;
-    }
-    for (unsigned byte = 0; byte < 4; byte++)
-        for (unsigned value = 0; value < 256; value++)
-            for (unsigned bit = 0; bit < 8; bit++)
-                table[byte][value] ^= value >> bit & 1 ? bits[8 * byte + bit] : 0;
-    return table;
+    for (; bytes > 0; bytes--)
+        crc = table[(crc ^ *next++) & 0xff] ^ crc >> 8;
+    return crc;
 }
+
+#ifdef NTS_CRC_INSTRUCTION
 
 bool has_instruction()
 {
 #ifdef _MSC_VER
     int registers[4];
     __cpuid(registers, 1);
-    return registers[2] >> 20 & 1;
+    return (registers[2] & 1 << 20) != 0;
 #else
     return __builtin_cpu_supports("sse4.2");
 #endif
 }
 
-uint32_t by_table(uint32_t crc, const uint8_t *data, size_t bytes)
+#ifndef _MSC_VER
+__attribute__((target("sse4.2")))
+#endif
+uint32_t
+by_instruction(uint32_t crc, const uint8_t *next, size_t bytes)
 {
+    uint64_t wide = crc;
+    for (; bytes >= 8; bytes -= 8, next += 8) {
+        uint64_t word;
+        std::memcpy(&word, next, 8);
+        wide = _mm_crc32_u64(wide, word);
+    }
+    crc = static_cast<uint32_t>(wide);
     for (; bytes > 0; bytes--)
-        crc = BYTES[(crc ^ *data++) & 0xff] ^ crc >> 8;
+        crc = _mm_crc32_u8(crc, *next++);
     return crc;
 }
 
-WITH_CRC32 uint64_t step(uint64_t crc, const uint8_t *data)
-{
-    uint64_t word;
-    memcpy(&word, data, sizeof word);
-    return _mm_crc32_u64(crc, word);
-}
-
-uint32_t shift(uint32_t crc)
-{
-    static const std::array<ByteTable, 4> table = make_shift();
-    return table[0][crc & 0xff] ^ table[1][crc >> 8 & 0xff] ^ table[2][crc >> 16 & 0xff] ^
-           table[3][crc >> 24];
-}
-
-WITH_CRC32 uint32_t by_instruction(uint32_t start, const uint8_t *data, size_t bytes)
-{
-    uint64_t crc = start;
-    for (; bytes >= 3 * STREAM; bytes -= 3 * STREAM, data += 3 * STREAM) {
-        uint64_t second = 0, third = 0;
-        for (size_t i = 0; i < STREAM; i += 8) {
-            crc = step(crc, data + i);
-            second = step(second, data + STREAM + i);
-            third = step(third, data + 2 * STREAM + i);
-        }
-        crc = shift(static_cast<uint32_t>(crc)) ^ second;
-        crc = shift(static_cast<uint32_t>(crc)) ^ third;
-    }
-    for (; bytes >= 8; bytes -= 8, data += 8)
-        crc = step(crc, data);
-    for (; bytes > 0; bytes--)
-        crc = _mm_crc32_u8(static_cast<uint32_t>(crc), *data++);
-    return static_cast<uint32_t>(crc);
-}
+#endif
 
 } // namespace
 
-uint32_t crc32c(uint32_t seed, const uint8_t *data, size_t bytes)
+uint32_t crc32c(uint32_t seed, const void *data, size_t bytes)
 {
+    const auto *next = static_cast<const uint8_t *>(data);
+#ifdef NTS_CRC_INSTRUCTION
     static const bool instruction = has_instruction();
-    return ~(instruction ? by_instruction(~seed, data, bytes) : by_table(~seed, data, bytes));
+    if (instruction)
+        return ~by_instruction(~seed, next, bytes);
+#endif
+    return ~by_table(~seed, next, bytes);
 }
 
 } // namespace nts

@@ -1,4 +1,4 @@
-/* CRC-32C, RFC 3720 appendix B.4: by the processor's instruction if it has it, else by a table. */
+/* CRC-32C (RFC 3720, appendix B.4) of bytes, going on from the CRC of what came before them. */
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -6,7 +6,7 @@
 namespace nts
 {
 
-/* seed: 0, or what the call for the bytes before gave. */
-uint32_t crc32c(uint32_t seed, const uint8_t *data, size_t bytes);
+/* seed: 0 for the first bytes. By the processor's instruction where it has one. */
+uint32_t crc32c(uint32_t seed, const void *data, size_t bytes);
 
 } // namespace nts
