@@ -113,6 +113,7 @@ NTSTATUS RplConfigureLoad(VOID)
     {
         /* Without one, what finds no room is dirty: better than not to capture. */
         status = RplDrainResize(configuration->Input->StagingBytes, 0, &reason);
+        RplDrainWant(configuration->Input->JournalBytes);
     }
     if (!NT_SUCCESS(status))
     {
@@ -203,9 +204,20 @@ static NTSTATUS RplConfigureUse(_Inout_ RPL_CALL *Call, _In_ const RPL_CONFIGURA
     InterlockedIncrement(&New->References);
     RplConfigurationPublish(New);
     below = RplRoleConfigured();
+    if (NT_SUCCESS(below))
+    {
+        RplConfigurationRelease(New);
+        RplDurableCancel();
+        return STATUS_SUCCESS;
+    }
+    /* The old one is in force again. On disk, too, or the next start of the driver takes the new
+     * one: it is valid, and nothing was promised to who asked for it. */
+    InterlockedIncrement(&((RPL_CONFIGURATION *)Old)->References);
+    RplConfigurationPublish((RPL_CONFIGURATION *)Old);
+    (VOID) RplDrainResize(Old->Input->StagingBytes, Old->Input->JournalBytes, &reason);
+    (VOID) RplConfigureStore(Old->Input);
     RplConfigurationRelease(New);
-    RplDurableCancel();
-    return NT_SUCCESS(below) ? STATUS_SUCCESS : RplRefuseAt(Call, ReplRefusalRole, 0, below, below);
+    return RplRefuseAt(Call, ReplRefusalRole, 0, below, below);
 }
 
 _Use_decl_annotations_ NTSTATUS RplSetConfig(RPL_CALL *Call)

@@ -29,7 +29,7 @@
 #include "walk.h"
 
 /* How long until something is tried again: room in the ring, a journal that failed. */
-#define RPL_DRAIN_RETRY (20 * RPL_MS)
+#define RPL_DRAIN_RETRY (100 * RPL_MS)
 
 /* Bytes of records that a ring gets from staging when it is lent: copied under the lock. */
 #define RPL_DRAIN_GREETING 65536
@@ -43,6 +43,7 @@ static struct
     UINT64 Cursor; /* in staging: behind the record CursorAfter */
     UINT64 CursorAfter;
     BOOLEAN Retry;
+    UINT64 Wanted; /* size of the journal, if it could be made */
 } Drain;
 
 static KSTART_ROUTINE RplDrainThread;
@@ -53,6 +54,7 @@ static VOID RplDrainTell(_In_ NTSTATUS Status)
     KIRQL irql;
 
     KeAcquireSpinLock(&Stream.Lock, &irql);
+    Stream.JournalBytes = Drain.Spool.Bytes;
     Stream.JournalUsed = RplJournalUsed(&Drain.Spool.Journal);
     Stream.JournalFirst = RplSpoolIsEmpty(&Drain.Spool) ? 0 : Drain.Spool.Journal.First;
     if (!NT_SUCCESS(Status))
@@ -170,6 +172,18 @@ static VOID RplDrainFree(VOID)
     KeAcquireSpinLock(&Stream.Lock, &irql);
     Stream.Staging.Tail = tail;
     KeReleaseSpinLock(&Stream.Lock, irql);
+}
+
+/* A journal that could not be made (its volume may not be there yet when the driver starts). */
+static VOID RplDrainMake(VOID)
+{
+    if (Drain.Wanted != Drain.Spool.Bytes && Drain.Spool.Bytes == 0)
+    {
+        NTSTATUS status = RplSpoolCreate(&Drain.Spool, Drain.Wanted);
+
+        RplDrainTell(status);
+        Drain.Retry |= !NT_SUCCESS(status);
+    }
 }
 
 /* Takes whole records of staging below End into a batch, from Tail on. FALSE: none, or the journal
@@ -507,6 +521,7 @@ _Use_decl_annotations_ static VOID RplDrainThread(PVOID StartContext)
         RplRoleRenew();
         (VOID) KeWaitForSingleObject(&Drain.Lock, Executive, KernelMode, FALSE, NULL);
         Drain.Retry = FALSE;
+        RplDrainMake();
         RplDrainFree();
         RplDrainRing();
         RplDrainGreet();
@@ -582,9 +597,11 @@ _Use_decl_annotations_ NTSTATUS RplDrainResize(ULONG StagingBytes, UINT64 Journa
         }
         KeReleaseSpinLock(&Stream.Lock, irql);
     }
-    KeAcquireSpinLock(&Stream.Lock, &irql);
-    Stream.JournalBytes = Drain.Spool.Bytes;
-    KeReleaseSpinLock(&Stream.Lock, irql);
+    if (NT_SUCCESS(status))
+    {
+        Drain.Wanted = JournalBytes;
+    }
+    RplDrainTell(status);
     (VOID) KeReleaseMutex(&Drain.Lock, FALSE);
     if (!NT_SUCCESS(status))
     {
@@ -597,39 +614,55 @@ _Use_decl_annotations_ NTSTATUS RplDrainResize(ULONG StagingBytes, UINT64 Journa
     return status;
 }
 
-NTSTATUS RplDrainReset(VOID)
+_Use_decl_annotations_ VOID RplDrainWant(UINT64 JournalBytes)
 {
-    NTSTATUS status = STATUS_DEVICE_BUSY;
+    (VOID) KeWaitForSingleObject(&Drain.Lock, Executive, KernelMode, FALSE, NULL);
+    Drain.Wanted = JournalBytes;
+    (VOID) KeReleaseMutex(&Drain.Lock, FALSE);
+    RplWake(RPL_WAKE_DRAIN);
+}
+
+BOOLEAN RplDrainIsQuiet(VOID)
+{
+    BOOLEAN quiet;
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    quiet = IsListEmpty(&Stream.InFlight) && Stream.Ring.Irp == NULL;
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    return quiet;
+}
+
+VOID RplDrainReset(VOID)
+{
+    NTSTATUS status;
     KIRQL irql;
 
     (VOID) KeWaitForSingleObject(&Drain.Lock, Executive, KernelMode, FALSE, NULL);
     KeAcquireSpinLock(&Stream.Lock, &irql);
-    if (IsListEmpty(&Stream.InFlight) && Stream.Ring.Irp == NULL)
-    {
-        Stream.Staging.Tail = Stream.Staging.End;
-        Stream.Staging.Head = Stream.Staging.End;
-        Stream.StagingLast = 0;
-        Stream.Last = 0;
-        Stream.Completed = 0;
-        Stream.Acknowledged = 0;
-        Stream.Discarded = 0;
-        Stream.BracketCount = 0;
-        Stream.Lost = FALSE;
-        Stream.UncleanStart = FALSE;
-        RtlZeroMemory(&Stream.Lag, sizeof(Stream.Lag));
-        RplLostForgetAll();
-        Drain.Cursor = 0;
-        Drain.CursorAfter = 0;
-        status = STATUS_SUCCESS;
-    }
+    Stream.Staging.Tail = Stream.Staging.End;
+    Stream.Staging.Head = Stream.Staging.End;
+    Stream.StagingLast = 0;
+    Stream.Last = 0;
+    Stream.Completed = 0;
+    Stream.Acknowledged = 0;
+    Stream.Discarded = 0;
+    Stream.BracketCount = 0;
+    Stream.Lost = FALSE;
+    Stream.UncleanStart = FALSE;
+    RtlZeroMemory(&Stream.Lag, sizeof(Stream.Lag));
+    RplLostForgetAll();
+    Drain.Cursor = 0;
+    Drain.CursorAfter = 0;
     KeReleaseSpinLock(&Stream.Lock, irql);
-    if (NT_SUCCESS(status))
+    status = RplSpoolReset(&Drain.Spool);
+    if (!NT_SUCCESS(status))
     {
-        status = RplSpoolReset(&Drain.Spool);
-        RplDrainTell(status);
+        /* What is in it is of another stream: rather none, until it can be made again. */
+        RplSpoolDestroy(&Drain.Spool);
     }
+    RplDrainTell(status);
     (VOID) KeReleaseMutex(&Drain.Lock, FALSE);
-    return status;
 }
 
 NTSTATUS RplDrainCreate(VOID)

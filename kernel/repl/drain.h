@@ -21,9 +21,15 @@ VOID RplDrainDestroy(VOID);
 NTSTATUS RplDrainResize(_In_ ULONG StagingBytes, _In_ UINT64 JournalBytes,
                         _Out_ REPL_REFUSAL_REASON *Reason);
 
-/* All records are forgotten. STATUS_DEVICE_BUSY: an operation is in flight, or a ring is lent.
- * Under ControlLock, PASSIVE_LEVEL, while nothing is captured. */
-NTSTATUS RplDrainReset(VOID);
+/* A journal of this size is made as soon as it can be. */
+VOID RplDrainWant(_In_ UINT64 JournalBytes);
+
+/* Is no operation in flight, and no ring lent? */
+BOOLEAN RplDrainIsQuiet(VOID);
+
+/* All records are forgotten, the numbers begin again. Only then, under ControlLock, PASSIVE_LEVEL,
+ * while nothing is captured. */
+VOID RplDrainReset(VOID);
 
 /* With the stream's lock held: a reader has come, who has all up to After. Bits for RplWake. */
 ULONG RplDrainBegin(_In_ UINT64 After);

@@ -47,6 +47,7 @@ static struct
     KMUTEX Lock; /* of State and the value */
     RPL_DURABLE_STATE State;
     volatile UINT32 Role;
+    BOOLEAN Started; /* RplRoleStart has been: the stream goes on from what is on disk */
     volatile BOOLEAN Rested; /* the state on disk is clean, and the stream still goes on */
     BOOLEAN Paused;          /* captured once in this life, and does not now */
 } Role;
@@ -262,23 +263,30 @@ BOOLEAN RplRoleAllowsStream(_In_ const UINT8 *StreamId)
     return RplSameStream(StreamId) || !Stream.Capturing;
 }
 
-/* A new stream: nothing of the old one counts. Under Role.Lock, and nothing is captured. */
-static NTSTATUS RplRoleNewStream(_Inout_ RPL_DURABLE_STATE *Next, _In_ const UINT8 *StreamId)
+/* A new stream: nothing of the old one counts. On disk first: numbers of the old one, which begin
+ * again here, must not be taken for its. Under Role.Lock, and nothing is captured. */
+static NTSTATUS RplRoleNewStream(_In_ const UINT8 *StreamId)
 {
-    NTSTATUS status = RplDrainReset();
+    RPL_DURABLE_STATE next = Role.State;
+    NTSTATUS status;
 
-    if (!NT_SUCCESS(status))
+    if (!RplDrainIsQuiet())
     {
-        return status;
+        return STATUS_DEVICE_BUSY;
     }
-    RtlCopyMemory(Next->StreamId, StreamId, sizeof(Next->StreamId));
-    Next->Lease = 0;
-    Next->Last = 0;
-    Next->Acknowledged = 0;
-    Next->Clean = 1;
-    Next->Captured = 0;
-    Role.Paused = FALSE;
-    return STATUS_SUCCESS;
+    RtlCopyMemory(next.StreamId, StreamId, sizeof(next.StreamId));
+    next.Lease = 0;
+    next.Last = 0;
+    next.Acknowledged = 0;
+    next.Clean = 1;
+    next.Captured = 0;
+    status = RplRoleWrite(&next);
+    if (NT_SUCCESS(status))
+    {
+        RplDrainReset();
+        Role.Paused = FALSE;
+    }
+    return status;
 }
 
 NTSTATUS RplRoleConfigured(VOID)
@@ -288,13 +296,13 @@ NTSTATUS RplRoleConfigured(VOID)
     NTSTATUS status = STATUS_SUCCESS;
 
     RplRoleLock();
-    next = Role.State;
     if (!RplSameStream(configuration->StreamId))
     {
-        status = RplRoleNewStream(&next, configuration->StreamId);
+        status = RplRoleNewStream(configuration->StreamId);
     }
     if (NT_SUCCESS(status))
     {
+        next = Role.State;
         /* Sets that were not there before: whoever added them synchronises them. */
         status = RplRoleApply(&next, 0, FALSE, Role.Paused);
     }
@@ -314,13 +322,13 @@ NTSTATUS RplRoleStart(VOID)
     KIRQL irql;
 
     RplRoleLock();
-    next = Role.State;
     if (!RplSameStream(configuration->StreamId))
     {
         /* Set just before the driver ended: what is durable of the stream is of the one before. */
-        status = RplRoleNewStream(&next, configuration->StreamId);
+        status = RplRoleNewStream(configuration->StreamId);
         unclean = FALSE;
     }
+    next = Role.State;
     if (unclean)
     {
         /* Whatever the role is now: who was primary then has what nobody else has. */
@@ -345,6 +353,7 @@ NTSTATUS RplRoleStart(VOID)
     {
         status = RplRoleApply(&next, 0, FALSE, unclean);
     }
+    Role.Started = NT_SUCCESS(status);
     RplRoleUnlock();
     RplConfigurationRelease(configuration);
     return status;
@@ -447,7 +456,7 @@ VOID RplRoleRest(VOID)
     BOOLEAN clean;
     KIRQL irql;
 
-    if (Role.Key == NULL)
+    if (!Role.Started)
     {
         return;
     }
