@@ -18,8 +18,8 @@ struct reader {
     UINT64 starts;
     UINT64 bracket; /* the last that was opened by one of both; 0: none */
     UINT64 from_journal;
-    bool keeps_tail; /* does not move Tail */
-    unsigned type;   /* of the last record */
+    bool among_threads; /* called on a thread of the host's, beside others: waits by giving way */
+    unsigned type;      /* of the last record */
     UINT16 flags;
 };
 

@@ -49,7 +49,7 @@ static bool begin(struct rig *rig, struct reader *reader)
 }
 
 /* A reader at work: more than the ring and staging take, all read, brackets, what is dirty. */
-static void work(struct rig *rig, struct reader *reader)
+static void work(struct rig *rig, struct reader *reader, unsigned records)
 {
     REPL_BRACKET_STATUS list[16];
     struct {
@@ -59,7 +59,7 @@ static void work(struct rig *rig, struct reader *reader)
     ULONG_PTR bytes = 0;
     UINT64 last = 0;
 
-    for (unsigned i = 0; i < 2500 && !tap_failing(); i++) {
+    for (unsigned i = 0; i < records && !tap_failing(); i++) {
         UINT64 sequence = rig_bookmark(rig, 500);
 
         if (!sequence)
@@ -74,8 +74,8 @@ static void work(struct rig *rig, struct reader *reader)
     (void)rig_status(rig);
     while (NT_SUCCESS(rig_ioctl(rig, REPL_IOCTL_TAKE_DIRTY, NULL, 0, &dirty, sizeof dirty, NULL)))
         ;
-    ok(TRY(NT_SUCCESS(
-        rig_ioctl(rig, REPL_IOCTL_LIST_BRACKETS, NULL, 0, list, sizeof list, &bytes))));
+    ok(TRY(
+        NT_SUCCESS(rig_ioctl(rig, REPL_IOCTL_LIST_BRACKETS, NULL, 0, list, sizeof list, &bytes))));
     for (unsigned i = 0; i < bytes / sizeof *list; i++)
         ok(TRY(NT_SUCCESS(rig_close_bracket(rig, list[i].Bracket))));
     reader_follow(reader, rig_status(rig).LastSequence);
@@ -103,7 +103,7 @@ static bool round_of_life(void)
         rig.client = io_client_create(IO_TOKEN_ADMINISTRATOR, 4711);
         if (ok(TRY(open_device(&rig))) && (life || ok(TRY(configure(&rig, 0)))) &&
             (life || ok(TRY(role(&rig)))) && ok(TRY(begin(&rig, &reader)))) {
-            work(&rig, &reader);
+            work(&rig, &reader, life ? 50 : 1400); /* beyond ring and staging */
             reader_die(&reader);
         }
         io_client_destroy(rig.client);
