@@ -111,6 +111,11 @@ _Use_decl_annotations_ NTSTATUS RplSpoolRead(RPL_SPOOL *Spool, UINT64 After, UCH
         status = RplJournalRead(&Spool->Journal, &Spool->Cursor, Spool->Read, RPL_JOURNAL_MAX_BATCH,
                                 &Spool->Records, &Spool->RecordBytes);
         Spool->ReadAfter = After;
+        if (status == STATUS_NOT_FOUND)
+        {
+            /* Acknowledged and forgotten meanwhile. */
+            status = RplJournalSeek(&Spool->Journal, After, &Spool->Cursor);
+        }
     }
     if (!NT_SUCCESS(status) && status != STATUS_BUFFER_TOO_SMALL)
     {
