@@ -21,6 +21,7 @@ struct fixture {
 bool fs_begin(struct fixture *f, enum nt_scheduler scheduler, uint64_t seed,
               const struct fs_mount_options *options);
 void fs_end(struct fixture *f);
+extern bool fs_in_memory; /* the next folders are in memory, where that does */
 /* Unmounts and mounts again. */
 bool fs_again(struct fixture *f, const struct fs_mount_options *options);
 

@@ -318,6 +318,7 @@ static void run(enum nt_scheduler scheduler, uint64_t seed, unsigned steps)
     struct fixture f;
     struct model *m = calloc(1, sizeof(*m));
     tap_at("seed %llu", (unsigned long long)seed);
+    fs_in_memory = true;
     if (fs_begin(&f, scheduler, seed, &cached)) {
         m->f = &f;
         m->random = seed;
@@ -330,6 +331,7 @@ static void run(enum nt_scheduler scheduler, uint64_t seed, unsigned steps)
         compare_all(m);
     }
     fs_end(&f);
+    fs_in_memory = false;
     for (unsigned i = 0; i < NAMES; i++)
         if (m->names[i] != NULL && --m->names[i]->links == 0)
             free(m->names[i]);

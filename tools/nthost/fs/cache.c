@@ -361,6 +361,8 @@ static bool is_due(const struct fs_volume *volume, const struct fs_cache *cache,
                    uint64_t now)
 {
     const struct fs_cache_options *o = &volume->cc.options;
+    if (cache->dirty_pages == 0 && cache->mapped_pages == 0)
+        return true; /* to be settled */
     return (kinds & CACHE_DIRTY && cache->dirty_pages != 0 &&
             cache->dirty_since + o->delay_ms * 10000ull <= now) ||
            (kinds & CACHE_MAPPED && cache->mapped_pages != 0 &&
@@ -423,7 +425,7 @@ uint64_t cache_next_due(struct fs_volume *volume, unsigned kinds)
         else if (kinds & CACHE_MAPPED && s->cache.mapped_pages != 0)
             due = s->cache.mapped_since + o->mapped_delay_ms * 10000ull;
         else if (s->cache.dirty_pages == 0 && s->cache.mapped_pages == 0 && kinds & CACHE_DIRTY)
-            due = now; /* to be settled */
+            due = now + LEAST_DELAY; /* to be settled; somebody may still be sending */
         pthread_mutex_unlock(&s->cache.mutex);
         if (due < next)
             next = due;

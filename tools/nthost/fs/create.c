@@ -550,6 +550,12 @@ static void conclude(struct creation *c, struct open *open)
     file->FsContext = stream;
     file->FsContext2 = open;
     file->Vpb = &c->volume->vpb;
+    file->ReadAccess = (c->access & READS) != 0; /* as IoCheckShareAccess says it */
+    file->WriteAccess = (c->access & WRITES) != 0;
+    file->DeleteAccess = (c->access & DELETE) != 0;
+    file->SharedRead = (open->share & FILE_SHARE_READ) != 0;
+    file->SharedWrite = (open->share & FILE_SHARE_WRITE) != 0;
+    file->SharedDelete = (open->share & FILE_SHARE_DELETE) != 0;
     if (!is_directory(stream->node) || stream->name[0] != 0) {
         file->SectionObjectPointer = &stream->sections;
         if (!(c->options & FILE_NO_INTERMEDIATE_BUFFERING))

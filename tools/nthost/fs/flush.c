@@ -53,18 +53,29 @@ NTSTATUS fs_flush(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
     }
     if (error != 0 || minor == IRP_MN_FLUSH_DATA_ONLY || minor == IRP_MN_FLUSH_DATA_SYNC_ONLY)
         return fs_status_of(error);
+    int folders[2] = {-1, -1};
     pthread_mutex_lock(&volume->names);
     struct link *link = open->link;
+    struct node *linked_in = stream->node->linked_in;
     if (link != NULL && link->name_is_new && !link->unlinked) {
-        folder = folder_fd(link->parent);
+        folders[0] = folder_fd(link->parent);
         link->name_is_new = false;
     }
-    pthread_mutex_unlock(&volume->names);
-    if (folder >= 0) {
-        error = sync_fd(folder, false);
-        close(folder);
-        if (error != 0)
-            link->name_is_new = true;
+    stream->node->linked_in = NULL;
+    if (linked_in != NULL) {
+        folders[1] = folder_fd(linked_in);
+        node_release(linked_in);
     }
+    pthread_mutex_unlock(&volume->names);
+    for (unsigned i = 0; i < 2; i++) {
+        if (folders[i] < 0)
+            continue;
+        int failed = sync_fd(folders[i], false);
+        close(folders[i]);
+        if (failed != 0)
+            error = failed;
+    }
+    if (error != 0 && link != NULL)
+        link->name_is_new = true;
     return fs_status_of(error);
 }

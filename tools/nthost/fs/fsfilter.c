@@ -7,50 +7,36 @@
 #include "fsp.h"
 #include "../io/device.h"
 #include <nthost/export.h>
+#include <string.h>
 
-#define MAX_DRIVERS 16
-#define MAX_STACK   16
+#define MAX_STACK 16
 
-static struct registration {
-    PDRIVER_OBJECT driver; /* NULL: free */
-    FS_FILTER_CALLBACKS callbacks;
-} registrations[MAX_DRIVERS];
-static pthread_mutex_t registrations_mutex = PTHREAD_MUTEX_INITIALIZER;
+static char extension_id; /* its address: of the driver object extension with the callbacks */
 
 NTSTATUS NTAPI FsRtlRegisterFileSystemFilterCallbacks(struct _DRIVER_OBJECT *FilterDriverObject,
                                                       PFS_FILTER_CALLBACKS Callbacks)
 {
-    NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
+    PVOID extension;
     VF_ENTRY(PASSIVE_LEVEL);
+    if (vf_fault(VfFaultIo))
+        return STATUS_INSUFFICIENT_RESOURCES;
     if (FilterDriverObject == NULL || Callbacks == NULL ||
         Callbacks->SizeOfFsFilterCallbacks > sizeof(*Callbacks))
         return STATUS_INVALID_PARAMETER;
-    pthread_mutex_lock(&registrations_mutex);
-    for (unsigned i = 0; i < MAX_DRIVERS; i++)
-        if (registrations[i].driver == NULL || registrations[i].driver == FilterDriverObject) {
-            registrations[i] = (struct registration){.driver = FilterDriverObject};
-            memcpy(&registrations[i].callbacks, Callbacks, Callbacks->SizeOfFsFilterCallbacks);
-            status = STATUS_SUCCESS;
-            break;
-        }
-    pthread_mutex_unlock(&registrations_mutex);
+    /* Kept with the driver object, so that it goes with it. */
+    NTSTATUS status = IoAllocateDriverObjectExtension(FilterDriverObject, &extension_id,
+                                                      sizeof(*Callbacks), &extension);
+    if (NT_SUCCESS(status)) {
+        memset(extension, 0, sizeof(*Callbacks));
+        memcpy(extension, Callbacks, Callbacks->SizeOfFsFilterCallbacks);
+    }
     return status;
 }
 NT_EXPORT(NTOSKRNL, FsRtlRegisterFileSystemFilterCallbacks);
 
-/* A driver object is going: io/driver.c's are found again by address, so they must not stay. */
-void fs_forget_filter(PDRIVER_OBJECT driver)
-{
-    pthread_mutex_lock(&registrations_mutex);
-    for (unsigned i = 0; i < MAX_DRIVERS; i++)
-        if (registrations[i].driver == driver)
-            registrations[i].driver = NULL;
-    pthread_mutex_unlock(&registrations_mutex);
-}
-
 struct level {
     PDEVICE_OBJECT device;
-    FS_FILTER_CALLBACKS callbacks;
+    const FS_FILTER_CALLBACKS *callbacks;
     PVOID context;
 };
 
@@ -64,13 +50,12 @@ static unsigned list_levels(PFILE_OBJECT file, struct level levels[MAX_STACK])
          device != NULL && depth < MAX_STACK; device = device->AttachedDevice)
         stack[depth++] = device;
     device_unlock();
-    pthread_mutex_lock(&registrations_mutex);
-    while (depth-- > 0)
-        for (unsigned i = 0; i < MAX_DRIVERS; i++)
-            if (registrations[i].driver != NULL &&
-                registrations[i].driver == stack[depth]->DriverObject)
-                levels[count++] = (struct level){stack[depth], registrations[i].callbacks, NULL};
-    pthread_mutex_unlock(&registrations_mutex);
+    while (depth-- > 0) {
+        const FS_FILTER_CALLBACKS *callbacks =
+            IoGetDriverObjectExtension(stack[depth]->DriverObject, &extension_id);
+        if (callbacks != NULL)
+            levels[count++] = (struct level){stack[depth], callbacks, NULL};
+    }
     return count;
 }
 
@@ -115,7 +100,7 @@ static NTSTATUS call_levels(PFILE_OBJECT file, enum fs_sync kind, bool acquire,
     FS_FILTER_CALLBACK_DATA data = {
         .SizeOfFsFilterCallbackData = sizeof(data), .FileObject = file, .Parameters = *parameters};
     for (; entered < count && status == STATUS_SUCCESS; entered++) {
-        struct pair pair = pair_of(&levels[entered].callbacks, kind, acquire);
+        struct pair pair = pair_of(levels[entered].callbacks, kind, acquire);
         data.Operation = pair.operation;
         data.DeviceObject = levels[entered].device;
         if (pair.pre != NULL) {
@@ -127,7 +112,7 @@ static NTSTATUS call_levels(PFILE_OBJECT file, enum fs_sync kind, bool acquire,
             break;
     }
     while (entered-- > 0) {
-        struct pair pair = pair_of(&levels[entered].callbacks, kind, acquire);
+        struct pair pair = pair_of(levels[entered].callbacks, kind, acquire);
         data.DeviceObject = levels[entered].device;
         if (pair.post != NULL) {
             struct vf_call call = vf_call_begin_of("an FsFilter callback", pair.post);

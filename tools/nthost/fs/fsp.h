@@ -73,6 +73,7 @@ struct node {
     struct fs_info info;
     struct link *links;
     struct stream *streams;
+    struct node *linked_in; /* referenced: a folder with a hard link that is not yet durable */
 };
 
 struct link {

@@ -110,6 +110,8 @@ static struct file_contexts *contexts_of(PVOID *pointer, bool make)
 NTSTATUS NTAPI FsRtlInsertPerFileContext(PVOID *PerFileContextPointer, PFSRTL_PER_FILE_CONTEXT Ptr)
 {
     VF_ENTRY(APC_LEVEL);
+    if (vf_fault(VfFaultPool))
+        return STATUS_INSUFFICIENT_RESOURCES;
     if (PerFileContextPointer == NULL)
         return STATUS_INVALID_DEVICE_REQUEST;
     struct file_contexts *contexts = contexts_of(PerFileContextPointer, true);

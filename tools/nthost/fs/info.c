@@ -425,22 +425,29 @@ NTSTATUS fs_query(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
 /* The full name, from the root of the volume. */
 WCHAR *fs_open_name(const struct open *open, unsigned *chars)
 {
-    const struct link *chain[256];
     unsigned depth = 0, at = 0;
     const char *stream = open->stream->name;
-    for (const struct link *link = open->link; link != NULL && depth < 256; link = link->up)
-        chain[depth++] = link;
+    for (const struct link *link = open->link; link != NULL; link = link->up)
+        depth++;
+    const struct link **chain = malloc((depth + 1) * sizeof(const struct link *));
     WCHAR *name = malloc((depth * (FS_NAME_MAX + 1) + FS_NAME_MAX + 2) * sizeof(WCHAR));
-    if (name == NULL)
+    if (name == NULL || chain == NULL) {
+        free(chain);
+        free(name);
         return NULL;
+    }
     if (depth == 0 && !open->is_volume)
         name[at++] = '\\';
+    depth = 0;
+    for (const struct link *link = open->link; link != NULL; link = link->up)
+        chain[depth++] = link;
     while (depth-- > 0) {
         const char *text = chain[depth]->name;
         name[at++] = '\\';
         int n = nt_name_from_unix(text, strlen(text), false, name + at, FS_NAME_MAX);
         at += n > 0 ? (unsigned)n : 0;
     }
+    free(chain);
     if (stream[0] != 0 && !open->is_volume) {
         name[at++] = ':';
         int n = nt_name_from_unix(stream, strlen(stream), false, name + at, FS_NAME_MAX);

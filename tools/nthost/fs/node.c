@@ -143,9 +143,12 @@ void node_release(struct node *node)
         return;
     if (node->gone && (is_directory(node) || (fstat(node->fd, &st) == 0 && st.st_nlink == 0)))
         streams_remove_all(node);
+    struct node *folder = node->linked_in;
     table_remove(&node->volume->nodes, node, hash_node);
     close(node->fd);
     free(node);
+    if (folder != NULL)
+        node_release(folder);
 }
 
 NTSTATUS node_replace(struct node *node, int fd)

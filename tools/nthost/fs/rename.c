@@ -115,6 +115,9 @@ static void forget_target(struct move *m)
         return;
     link_unhash(m->target);
     node->gone = is_directory(node) || (fstat(node->fd, &st) == 0 && st.st_nlink == 0);
+    for (struct stream *stream = node->streams; node->gone && stream != NULL; stream = stream->next)
+        if (stream->handles == 0)
+            cache_truncate(stream, 0); /* nobody will read what is dirty */
 }
 
 static NTSTATUS do_rename(struct move *m)
@@ -160,7 +163,17 @@ static NTSTATUS do_link(struct move *m)
         }
         forget_target(m);
     }
-    link->name_is_new = true; /* a flush makes the folder durable; of the new name, see flush.c */
+    /* The next flush makes the folder of the new name durable; there is room for one. */
+    if (node->linked_in != NULL && node->linked_in != m->parent) {
+        int folder = openat(m->parent->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (folder >= 0) {
+            fsync(folder);
+            close(folder);
+        }
+    } else if (node->linked_in == NULL) {
+        node_reference(m->parent);
+        node->linked_in = m->parent;
+    }
     return STATUS_SUCCESS;
 }
 

@@ -70,7 +70,9 @@ static void run_writer(struct fs_volume *volume, unsigned kinds, PKEVENT wake)
                 due = LEAST_WAIT; /* a failure is not repeated at once */
             wait.QuadPart = -(LONGLONG)(due ? due : 1);
         }
-        if (due != 0)
+        if (due == 0)
+            sched_point();
+        else
             KeWaitForSingleObject(wake, Executive, KernelMode, FALSE,
                                   due == UINT64_MAX ? NULL : &wait);
         if (volume->cc.stopping)

@@ -158,12 +158,16 @@ static PDEVICE_OBJECT top_of(PDEVICE_OBJECT device)
     return device;
 }
 
+/* Without the lock, since each request comes by: an attachment is published after its device is
+ * made, and goes before it. */
 PDEVICE_OBJECT device_top(PDEVICE_OBJECT device)
 {
-    device_lock();
-    device = top_of(device);
-    device_unlock();
-    return device;
+    for (;;) {
+        PDEVICE_OBJECT above = __atomic_load_n(&device->AttachedDevice, __ATOMIC_ACQUIRE);
+        if (above == NULL)
+            return device;
+        device = above;
+    }
 }
 
 void driver_destroy_devices(struct driver *driver)
@@ -261,7 +265,7 @@ NTSTATUS NTAPI IoAttachDeviceToDeviceStackSafe(PDEVICE_OBJECT SourceDevice,
         SourceDevice->AlignmentRequirement = top->AlignmentRequirement;
         SourceDevice->SectorSize = top->SectorSize;
         SourceDevice->DeviceObjectExtension->AttachedTo = top;
-        top->AttachedDevice = SourceDevice;
+        __atomic_store_n(&top->AttachedDevice, SourceDevice, __ATOMIC_RELEASE);
         status = STATUS_SUCCESS;
     }
     device_unlock();
@@ -285,7 +289,7 @@ VOID NTAPI IoDetachDevice(PDEVICE_OBJECT TargetDevice)
     VF_ENTRY(DISPATCH_LEVEL);
     device_lock();
     PDEVICE_OBJECT source = TargetDevice->AttachedDevice;
-    TargetDevice->AttachedDevice = NULL;
+    __atomic_store_n(&TargetDevice->AttachedDevice, NULL, __ATOMIC_RELEASE);
     if (source != NULL)
         source->DeviceObjectExtension->AttachedTo = NULL;
     struct driver *driver = driver_of(TargetDevice->DriverObject);

@@ -22,6 +22,7 @@ extern const struct vf_fault_point __stop_nt_fault_points[] __attribute__((visib
 
 /* clang-format off */
 static const char fallible[] =
+    "FsRtlInsertPerFileContext FsRtlRegisterFileSystemFilterCallbacks "
     "ExAllocateCacheAwareRundownProtection ExAllocatePool2 ExAllocatePool3 "
     "ExAllocatePoolWithTag ExAllocatePoolWithTagPriority ExAllocateTimer ExCreateCallback "
     "ExInitializeLookasideListEx ExRegisterCallback ExUuidCreate "
@@ -59,6 +60,9 @@ static const char fallible[] =
     "ZwSetInformationFile ZwSetValueKey ZwWriteFile";
 
 static const char never_fails[] =
+    "FsRtlInsertPerStreamContext FsRtlLookupPerFileContext FsRtlLookupPerStreamContextInternal "
+    "FsRtlRemovePerFileContext FsRtlRemovePerStreamContext FsRtlTeardownPerFileContexts "
+    "FsRtlTeardownPerStreamContexts MmDoesFileHaveUserWritableReferences "
     "DbgBreakPoint DbgPrint DbgPrintEx ExAcquireFastMutex ExAcquireFastMutexUnsafe "
     "ExAcquirePushLockExclusiveEx ExAcquirePushLockSharedEx ExAcquireResourceExclusiveLite "
     "ExAcquireResourceSharedLite ExAcquireRundownProtection "
