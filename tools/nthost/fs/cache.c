@@ -397,6 +397,7 @@ bool cache_pass(struct fs_volume *volume, unsigned kinds, bool due_only, bool *a
     unsigned count;
     bool good = true;
     PFILE_OBJECT file;
+    atomic_fetch_add(&volume->cc.passes, 1);
     struct visit *visits = list_visits(volume, kinds, due_only, &count);
     *any = count != 0;
     for (unsigned i = 0; i < count; i++) {
@@ -408,6 +409,7 @@ bool cache_pass(struct fs_volume *volume, unsigned kinds, bool due_only, bool *a
         ob_dereference(visits[i].file);
     }
     free(visits);
+    atomic_fetch_sub(&volume->cc.passes, 1);
     return good;
 }
 

@@ -168,7 +168,7 @@ struct cache_manager {
     KEVENT wake_mapped;
     bool stopping;
     _Atomic bool needs_wake;
-    _Atomic unsigned scans; /* of a stream, under way */
+    _Atomic unsigned passes; /* of writers, under way: they hold file objects */
 };
 
 struct counters {

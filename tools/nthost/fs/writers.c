@@ -149,7 +149,7 @@ void fs_cache_drain(struct fs_volume *volume)
         pthread_mutex_lock(&volume->cc.mutex);
         bool empty = volume->cc.streams == NULL;
         pthread_mutex_unlock(&volume->cc.mutex);
-        if (empty)
+        if (empty && atomic_load(&volume->cc.passes) == 0)
             return;
         KeDelayExecutionThread(KernelMode, FALSE,
                                &pause); /* a writer is at it, or a filter failed */
