@@ -33,6 +33,8 @@ static NTSTATUS NTAPI spy_dispatch(PDEVICE_OBJECT device, PIRP irp)
         }
         note_write(spy, irp, stack);
     }
+    if (stack->MajorFunction == IRP_MJ_CREATE)
+        spy->creator = IoGetRequestorProcessId(irp);
     spy->cleanups += stack->MajorFunction == IRP_MJ_CLEANUP;
     spy->closes += stack->MajorFunction == IRP_MJ_CLOSE;
     IoSkipCurrentIrpStackLocation(irp);

@@ -18,6 +18,7 @@ struct spy {
     size_t image_bytes;
     NTSTATUS fail; /* paging writes fail with this, if it is not success */
     bool fast;     /* lets fast I/O pass */
+    ULONG creator; /* process ID of the last create */
 };
 bool spy_attach(struct spy *spy, struct fixture *f);
 void spy_detach(struct spy *spy);

@@ -79,7 +79,10 @@ static bool scan_add(struct scan *scan, unsigned *room, const char *name)
         *room = more;
     }
     scan->names[scan->count] = strdup(name);
-    return scan->names[scan->count] != NULL && ++scan->count != 0;
+    if (scan->names[scan->count] == NULL)
+        return false;
+    scan->count++;
+    return true;
 }
 
 static NTSTATUS scan_begin(struct open *open, const UNICODE_STRING *pattern)
@@ -236,6 +239,8 @@ static void write_entry(UCHAR *at, FILE_INFORMATION_CLASS class, ULONG head,
     case FileIdExtdBothDirectoryInformation:
         ((FILE_ID_EXTD_BOTH_DIR_INFORMATION *)at)->ReparsePointTag = entry->tag;
         ((FILE_ID_EXTD_BOTH_DIR_INFORMATION *)at)->FileId = entry->id;
+        break;
+    default:
         break;
     }
     memcpy(at + head, entry->name, name_bytes);

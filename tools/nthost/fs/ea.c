@@ -214,7 +214,7 @@ static char *list_names(struct node *node, size_t *bytes)
 /* The value, or -1 and errno. */
 static ssize_t get_value(struct node *node, const char *name, UCHAR *value, size_t room)
 {
-    struct stat st;
+    struct stat st = {0};
     char path[32];
     uint32_t words[2] = {0};
     size_t bytes = 4;
