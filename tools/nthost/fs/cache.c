@@ -37,68 +37,6 @@ void cache_destroy(struct fs_cache *cache)
     pthread_mutex_destroy(&cache->mutex);
 }
 
-/* Words, with cache->mutex */
-
-static struct page_word *find_word(const struct fs_cache *cache, uint64_t number)
-{
-    if (cache->capacity == 0)
-        return NULL;
-    unsigned at = (unsigned)(number * 0x9e3779b97f4a7c15ull >> 40);
-    for (;; at++) {
-        struct page_word *word = &cache->words[at & (cache->capacity - 1)];
-        if (word->number == number)
-            return word;
-        if (word->number == 0)
-            return NULL;
-    }
-}
-
-static struct page_word *empty_word(struct fs_cache *cache, uint64_t number)
-{
-    unsigned at = (unsigned)(number * 0x9e3779b97f4a7c15ull >> 40);
-    for (;; at++) {
-        struct page_word *word = &cache->words[at & (cache->capacity - 1)];
-        if (word->number == 0)
-            return word;
-    }
-}
-
-/* Words without bits are dropped whenever the table is rebuilt. */
-static bool make_room(struct fs_cache *cache)
-{
-    struct fs_cache old = *cache;
-    unsigned live = 0;
-    for (unsigned i = 0; i < old.capacity; i++)
-        live += (old.words[i].dirty | old.words[i].mapped) != 0;
-    unsigned capacity = 8;
-    while (capacity < live * 2 + 2)
-        capacity *= 2;
-    struct page_word *words = calloc(capacity, sizeof(*words));
-    if (words == NULL)
-        return false;
-    cache->words = words;
-    cache->capacity = capacity;
-    cache->used = live;
-    for (unsigned i = 0; i < old.capacity; i++)
-        if ((old.words[i].dirty | old.words[i].mapped) != 0)
-            *empty_word(cache, old.words[i].number) = old.words[i];
-    free(old.words);
-    return true;
-}
-
-static struct page_word *get_word(struct fs_cache *cache, uint64_t number)
-{
-    struct page_word *word = find_word(cache, number);
-    if (word != NULL)
-        return word;
-    if ((cache->used + 1) * 4 > cache->capacity * 3 && !make_room(cache))
-        return NULL;
-    word = empty_word(cache, number);
-    word->number = number;
-    cache->used++;
-    return word;
-}
-
 static void count_pages(struct stream *stream, int dirty, int mapped)
 {
     struct counters *counters = &stream->volume->counters;
@@ -120,7 +58,7 @@ static bool set_bits(struct stream *stream, uint64_t first, uint64_t last, bool 
         uint64_t from = number == first / 64 ? first % 64 : 0;
         uint64_t to = number == last / 64 ? last % 64 : 63;
         uint64_t mask = (UINT64_MAX >> (63 - (to - from))) << from;
-        struct page_word *word = get_word(cache, number + 1);
+        struct page_word *word = pages_get(cache, number + 1);
         if (word == NULL) {
             done = false;
         } else {
@@ -272,7 +210,7 @@ static bool take_run(struct stream *stream, uint64_t number, unsigned kind, uint
         most = DEFAULT_RUN;
     pthread_mutex_lock(&cache->mutex);
     for (uint64_t page = *at; page <= last && run->pages < most; page++) {
-        struct page_word *word = find_word(cache, page / 64 + 1);
+        struct page_word *word = pages_find(cache, page / 64 + 1);
         uint64_t *bits = word == NULL ? NULL : mapped ? &word->mapped : &word->dirty;
         bool set = bits != NULL && (*bits >> page % 64 & 1);
         if (!set && run->pages != 0)

@@ -18,5 +18,9 @@ NTSTATUS cache_write_out(struct stream *stream, unsigned kinds, LONGLONG offset,
 bool cache_pass(struct fs_volume *volume, unsigned kinds, bool due_only, bool *any);
 uint64_t cache_next_due(struct fs_volume *volume, unsigned kinds);
 
+/* pages.c: NULL: there is none; no memory. */
+struct page_word *pages_find(const struct fs_cache *cache, uint64_t number);
+struct page_word *pages_get(struct fs_cache *cache, uint64_t number);
+
 /* writers.c */
 NTSTATUS cache_send(struct stream *stream, const struct cache_run *run, bool synchronous);

@@ -23,6 +23,8 @@ struct creation {
 };
 
 NTSTATUS create_take_stream(struct creation *c, int fd);
+/* createnew.c */
+NTSTATUS create_new(struct creation *c);
 /* byid.c: link (or node, referenced by something that is open) and stream_name of an identity. */
 NTSTATUS create_find_by_id(struct creation *c);
 

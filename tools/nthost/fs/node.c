@@ -2,7 +2,7 @@
  * Nodes, links and streams: what of the backing folder is in use; see fsp.h. All with
  * volume->names held.
  */
-#include "fsp.h"
+#include "table.h"
 #include <nthost/utf.h>
 #include <dirent.h>
 #include <errno.h>
@@ -13,76 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Tables: chained, doubled when full. `next` is the offset of an entry's hash_next, which is its
- * first member; a failure to grow only makes chains longer. */
-
-static unsigned hash_node(const void *entry)
-{
-    uint64_t inode = ((const struct node *)entry)->inode;
-    return (unsigned)(inode ^ inode >> 17) * 2654435761u;
-}
-
-static unsigned hash_name(const struct node *parent, const char *name)
-{
-    unsigned hash = 2166136261u ^ (unsigned)((uintptr_t)parent >> 5);
-    for (; *name != 0; name++)
-        hash = (hash ^ (unsigned char)*name) * 16777619u;
-    return hash ^ hash >> 15;
-}
-
-static unsigned hash_link(const void *entry)
-{
-    const struct link *link = entry;
-    return hash_name(link->parent, link->name);
-}
-
-static void **slot_of(const struct table *table, unsigned hash)
-{
-    return &table->buckets[hash & (table->size - 1)];
-}
-
-static void table_grow(struct table *table, unsigned (*hash)(const void *))
-{
-    unsigned size = table->size ? table->size * 2 : 64;
-    void **buckets = calloc(size, sizeof(*buckets));
-    if (buckets == NULL)
-        return;
-    struct table bigger = {buckets, size, table->count};
-    for (unsigned i = 0; i < table->size; i++) {
-        void *entry = table->buckets[i];
-        while (entry != NULL) {
-            void *next = *(void **)entry, **slot = slot_of(&bigger, hash(entry));
-            *(void **)entry = *slot;
-            *slot = entry;
-            entry = next;
-        }
-    }
-    free(table->buckets);
-    *table = bigger;
-}
-
-static bool table_insert(struct table *table, void *entry, unsigned (*hash)(const void *))
-{
-    if (table->count >= table->size)
-        table_grow(table, hash);
-    if (table->size == 0)
-        return false;
-    void **slot = slot_of(table, hash(entry));
-    *(void **)entry = *slot;
-    *slot = entry;
-    table->count++;
-    return true;
-}
-
-static void table_remove(struct table *table, void *entry, unsigned (*hash)(const void *))
-{
-    void **slot = slot_of(table, hash(entry));
-    while (*slot != entry)
-        slot = *slot;
-    *slot = *(void **)entry;
-    table->count--;
-}
-
 /* Nodes */
 
 struct node *node_find(struct fs_volume *volume, uint64_t inode)
@@ -90,7 +20,7 @@ struct node *node_find(struct fs_volume *volume, uint64_t inode)
     struct node key = {.inode = inode};
     if (volume->nodes.size == 0)
         return NULL;
-    struct node *node = *slot_of(&volume->nodes, hash_node(&key));
+    struct node *node = *table_slot(&volume->nodes, hash_node(&key));
     while (node != NULL && node->inode != inode)
         node = node->hash_next;
     return node;
@@ -173,7 +103,7 @@ struct link *link_find(struct node *parent, const char *name)
     const struct table *links = &parent->volume->links;
     if (links->size == 0)
         return NULL;
-    struct link *link = *slot_of(links, hash_name(parent, name));
+    struct link *link = *table_slot(links, hash_name(parent, name));
     while (link != NULL && (link->parent != parent || strcmp(link->name, name) != 0))
         link = link->hash_next;
     return link;
