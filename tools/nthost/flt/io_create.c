@@ -64,12 +64,15 @@ static NTSTATUS create(PFLT_INSTANCE instance, struct create *c, ULONG flags)
 static NTSTATUS create_file(PFLT_FILTER filter, PFLT_INSTANCE instance, struct create *c,
                             PLARGE_INTEGER allocation, PVOID ea, ULONG ea_bytes, ULONG flags)
 {
-    UNREFERENCED_PARAMETER(allocation);
     flt_check(filter, FLT_TYPE_FILTER, "FltCreateFile");
     if (instance != NULL)
         flt_check(instance, FLT_TYPE_INSTANCE, "FltCreateFile");
-    if (ea != NULL || ea_bytes != 0)
-        return STATUS_EAS_NOT_SUPPORTED;
+    c->open.ea = ea;
+    c->open.ea_bytes = ea ? ea_bytes : 0;
+    c->open.allocation = allocation ? allocation->QuadPart : 0;
+    c->open.descriptor = c->attributes->SecurityDescriptor;
+    if (!(c->attributes->Attributes & OBJ_CASE_INSENSITIVE))
+        c->open.stack_flags |= SL_CASE_SENSITIVE;
     return create(instance, c, flags);
 }
 

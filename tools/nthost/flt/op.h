@@ -100,6 +100,8 @@ struct flt_op {
     KEVENT event;
     /* queues, work items and cancellation */
     PFLT_COMPLETE_CANCELED_CALLBACK cancelled;
+    PFLT_CALLBACK_DATA_QUEUE queue;
+    PFLT_CALLBACK_DATA_QUEUE_IO_CONTEXT queue_context;
     PFLT_COMPLETED_ASYNC_IO_CALLBACK async;
     PVOID async_context;
     PMDL own_mdl;  /* of a generated one: the caller's, not to be freed */

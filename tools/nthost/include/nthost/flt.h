@@ -25,3 +25,24 @@ NTSTATUS flt_attach(const char *filter, const char *volume, const char *instance
 NTSTATUS flt_detach(const char *filter, const char *volume, const char *instance);
 /* Asks the filter, which may refuse (STATUS_FLT_DO_NOT_DETACH), and unloads its driver. */
 NTSTATUS flt_unload(const char *filter);
+
+/*
+ * Communication ports, as user mode's FilterConnectCommunicationPort and its kin use them. The
+ * caller's process (its token) must be granted FLT_PORT_CONNECT by the port's security descriptor.
+ * name: the port's, "\\NtsPort". PASSIVE_LEVEL, driver context.
+ */
+struct flt_client;
+NTSTATUS flt_client_connect(const char *name, const void *context, USHORT context_bytes,
+                            struct flt_client **client);
+/* Tells the filter; what waits for messages ends with STATUS_PORT_DISCONNECTED. */
+void flt_client_disconnect(struct flt_client *client);
+/* FilterSendMessage: the filter's answer in `output`. */
+NTSTATUS flt_client_send(struct flt_client *client, const void *input, ULONG input_bytes,
+                         void *output, ULONG output_bytes, ULONG *returned);
+/* FilterGetMessage: waits for the next one. *id: for flt_client_reply, *reply_bytes: the room that
+ * the filter has for it, 0: it waits for none. timeout NULL: without end. */
+NTSTATUS flt_client_get(struct flt_client *client, void *message, ULONG message_bytes,
+                        ULONG *returned, ULONGLONG *id, ULONG *reply_bytes, PLARGE_INTEGER timeout);
+/* FilterReplyMessage. STATUS_FLT_NO_WAITER_FOR_REPLY: it has gone. */
+NTSTATUS flt_client_reply(struct flt_client *client, ULONGLONG id, const void *reply,
+                          ULONG reply_bytes);
