@@ -9,6 +9,12 @@
 #include <string.h>
 
 static struct vf_case *cases;
+static const struct vf_case *running;
+
+const char *vf_case_driver(void)
+{
+    return running->driver;
+}
 
 static void run(const struct vf_case *test, const char *twin)
 {
@@ -18,10 +24,12 @@ static void run(const struct vf_case *test, const char *twin)
         .processors = 2,
         .verifier = true,
         .special_pool = test->special_pool,
+        .state_dir = test->state_dir ? test->state_dir() : NULL,
     };
     char service[128], error[512] = "";
     PDRIVER_OBJECT driver;
     snprintf(service, sizeof service, "%s-%s", test->driver, twin);
+    running = test;
     nt_start(&options);
     if (test->before)
         test->before();
@@ -33,6 +41,8 @@ static void run(const struct vf_case *test, const char *twin)
     if (test->after)
         test->after();
     nt_stop();
+    if (test->stopped)
+        test->stopped();
 }
 
 static void run_bad(void *argument)

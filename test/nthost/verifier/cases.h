@@ -17,12 +17,15 @@ struct vf_case {
     bool special_pool;
     bool realtime;
     bool pe_only;                            /* about what ELF modules do not have */
+    const char *(*state_dir)(void);          /* NULL: memory only */
     void (*before)(void);                    /* the host runs, the driver is not loaded */
     void (*exercise)(PDRIVER_OBJECT driver); /* loaded */
     void (*after)(void);                     /* unloaded */
+    void (*stopped)(void);                   /* the host does not run any more */
     struct vf_case *next;
 };
 void vf_case_register(struct vf_case *test);
+const char *vf_case_driver(void); /* of the case that runs */
 
 #define VF_CASE(named_rule, named_driver, ...)                                                     \
     __attribute__((constructor)) static void vf_case_register_##named_driver(void)                 \
