@@ -251,6 +251,7 @@ FLT_PREOP_CALLBACK_STATUS NTAPI ProbePreOperation(_Inout_ PFLT_CALLBACK_DATA Dat
     if (rule->Action == ProbePendHold) {
         Probe.Shared->Resume = (UINT64)(ULONG_PTR)ProbeResumeHeld;
         Probe.Held = Data;
+        Probe.Shared->HeldData = (UINT64)(ULONG_PTR)Data;
         Probe.Shared->Held++;
         return FLT_PREOP_PENDING;
     }

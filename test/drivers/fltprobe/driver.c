@@ -65,7 +65,7 @@ static VOID NTAPI ProbeInstanceTeardownStart(_In_ PCFLT_RELATED_OBJECTS FltObjec
 
     UNREFERENCED_PARAMETER(FltObjects);
     ProbeLog(ProbeTeardownStart, 0)->CallFlags = Reason;
-    if (held != NULL) {
+    if (held != NULL && Probe.Shared->HeldData != 0) {
         held->IoStatus.Status = STATUS_CANCELLED;
         held->IoStatus.Information = 0;
         FltCompletePendedPreOperation(held, FLT_PREOP_COMPLETE, NULL);

@@ -98,6 +98,7 @@ typedef struct PROBE_SHARED {
     INT32 Held;       /* pended by ProbePendHold */
     INT32 Contexts;   /* allocated, not cleaned up */
     UINT64 Resume;    /* void (*)(void), NTAPI: completes what is held; of the last that held */
+    UINT64 HeldData;  /* PFLT_CALLBACK_DATA of the last that was held; 0: the test completes it */
     UINT64 Filter[2]; /* PFLT_FILTER */
     UINT64 Instance[2];
     PROBE_EVENT Events[PROBE_EVENTS];
