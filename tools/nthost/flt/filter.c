@@ -129,9 +129,11 @@ NTSTATUS NTAPI FltRegisterFilter(PDRIVER_OBJECT Driver, const FLT_REGISTRATION *
         flt_release(filter);
         return status;
     }
+    flt_gate_enter();
     flt_lock();
     InsertTailList(&flt_filters, &filter->link);
     flt_unlock();
+    flt_gate_leave();
     if (Registration->FilterUnloadCallback != NULL &&
         !(Registration->Flags & FLTFL_REGISTRATION_DO_NOT_SUPPORT_SERVICE_STOP))
         Driver->DriverUnload = unload_driver;
@@ -187,9 +189,11 @@ VOID NTAPI FltUnregisterFilter(PFLT_FILTER Filter)
     if (vf_enabled && Filter->names != 0)
         vf_violation(VfFltName, "%s unregisters and has %ld FLT_FILE_NAME_INFORMATION(s) left",
                      Filter->image, (long)Filter->names);
+    flt_gate_enter();
     flt_lock();
     RemoveEntryList(&Filter->link);
     flt_unlock();
+    flt_gate_leave();
     flt_release(Filter);
 }
 NT_EXPORT(FLTMGR, FltUnregisterFilter);

@@ -116,6 +116,20 @@ static unsigned without_stream_type(const WCHAR *text, unsigned chars)
     return text[chars - 1] == ':' ? chars - 1 : chars;
 }
 
+struct flt_name *flt_name_join(PFLT_VOLUME volume, PCUNICODE_STRING folder, PCUNICODE_STRING last)
+{
+    unsigned head = folder->Length / sizeof(WCHAR), chars = last->Length / sizeof(WCHAR);
+    struct flt_name *name = flt_name_create(volume, head + 1 + chars);
+    if (name == NULL)
+        return NULL;
+    flt_name_append(name, folder->Buffer, head);
+    if (head == 0 || folder->Buffer[head - 1] != '\\')
+        flt_name_append(name, L"\\", 1);
+    flt_name_append(name, last->Buffer, without_stream_type(last->Buffer, chars));
+    name->info.Format = FLT_FILE_NAME_NORMALIZED;
+    return name;
+}
+
 NTSTATUS flt_name_normalize(PFLT_VOLUME volume, PFLT_INSTANCE instance, PCUNICODE_STRING path,
                             struct flt_name **out)
 {
@@ -128,29 +142,25 @@ NTSTATUS flt_name_normalize(PFLT_VOLUME volume, PFLT_INSTANCE instance, PCUNICOD
     slash = chars;
     while (slash != 0 && text[slash - 1] != '\\')
         slash--;
-    /* text[0 .. slash - 1] is the folder with its backslash; the root needs no asking. */
-    unsigned last = chars - slash, head = slash ? slash - 1 : 0;
-    if (head != 0) {
-        UNICODE_STRING parent = {(USHORT)(head * sizeof(WCHAR)), (USHORT)(head * sizeof(WCHAR)),
-                                 (PWCH)text};
+    if (slash == 0) { /* the volume itself */
+        *out = flt_name_create(volume, 0);
+        if (*out != NULL)
+            (*out)->info.Format = FLT_FILE_NAME_NORMALIZED;
+        return *out ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+    }
+    /* In the root there is nothing to ask for. */
+    UNICODE_STRING parent = {(USHORT)((slash - 1) * sizeof(WCHAR)), 0, (PWCH)text};
+    UNICODE_STRING last = {(USHORT)((chars - slash) * sizeof(WCHAR)), 0, (PWCH)text + slash};
+    if (parent.Length != 0) {
         NTSTATUS status = folder_name(volume, instance, &parent, &folder);
         if (!NT_SUCCESS(status))
             return status;
+        parent = folder->info.Name;
+        parent.Buffer += folder->info.Volume.Length / sizeof(WCHAR);
+        parent.Length = (USHORT)(parent.Length - folder->info.Volume.Length);
     }
-    unsigned folder_chars =
-        folder ? (folder->info.Name.Length - folder->info.Volume.Length) / sizeof(WCHAR) : 0;
-    struct flt_name *name = flt_name_create(volume, folder_chars + 1 + last);
-    if (name != NULL) {
-        if (folder != NULL)
-            flt_name_append(name, folder->text + folder->info.Volume.Length / sizeof(WCHAR),
-                            folder_chars);
-        if (slash != 0)
-            flt_name_append(name, L"\\", 1);
-        flt_name_append(name, text + slash, without_stream_type(text + slash, last));
-        name->info.Format = FLT_FILE_NAME_NORMALIZED;
-        *out = name;
-    }
+    *out = flt_name_join(volume, &parent, &last);
     if (folder != NULL)
         flt_name_release(folder);
-    return name ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+    return *out ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }

@@ -42,6 +42,27 @@ static NTSTATUS hand_out(struct flt_name *name, PFLT_INSTANCE instance,
     return name ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }
 
+/* Of an open file: the cache, and the file system where it may be asked now. */
+static NTSTATUS name_of_open(PFLT_VOLUME volume, PFILE_OBJECT file, FLT_FILE_NAME_OPTIONS options,
+                             bool safe, struct flt_name **out)
+{
+    unsigned format = FltGetFileNameFormat(options), method = METHOD_OF(options);
+    bool may_look = method != FLT_FILE_NAME_QUERY_FILESYSTEM_ONLY &&
+                    (safe || method != FLT_FILE_NAME_QUERY_DEFAULT);
+    *out = may_look ? flt_names_find(volume, file, format) : NULL;
+    if (*out != NULL)
+        return STATUS_SUCCESS;
+    if (method == FLT_FILE_NAME_QUERY_CACHE_ONLY)
+        return STATUS_FLT_NAME_CACHE_MISS;
+    if (!safe)
+        return STATUS_FLT_INVALID_NAME_REQUEST;
+    struct flt_generation generation = flt_names_generation(volume, file);
+    NTSTATUS status = flt_name_query(volume, file, format, out);
+    if (NT_SUCCESS(status) && !(options & FLT_FILE_NAME_DO_NOT_CACHE))
+        flt_names_keep(volume, file, format, *out, generation);
+    return status;
+}
+
 /* The path behind the volume that a file object is to be opened by; RtlFreeUnicodeString-like: free
  * its Buffer. */
 static NTSTATUS opened_path(PFLT_VOLUME volume, PFILE_OBJECT file, bool parent, UNICODE_STRING *out)
@@ -49,7 +70,8 @@ static NTSTATUS opened_path(PFLT_VOLUME volume, PFILE_OBJECT file, bool parent, 
     struct flt_name *base = NULL;
     NTSTATUS status = STATUS_SUCCESS;
     if (file->RelatedFileObject != NULL)
-        status = flt_name_query(volume, file->RelatedFileObject, FLT_FILE_NAME_OPENED, &base);
+        status = name_of_open(volume, file->RelatedFileObject,
+                              FLT_FILE_NAME_OPENED | FLT_FILE_NAME_QUERY_DEFAULT, true, &base);
     if (!NT_SUCCESS(status))
         return status;
     const UNICODE_STRING *tail = &file->FileName;
@@ -81,6 +103,32 @@ static NTSTATUS opened_path(PFLT_VOLUME volume, PFILE_OBJECT file, bool parent, 
     return STATUS_SUCCESS;
 }
 
+/* A component in a folder that is open: that one's name is known. */
+static NTSTATUS name_in_folder(struct flt_op *op, struct flt_name **out)
+{
+    PFILE_OBJECT file = flt_iopb(op)->TargetFileObject;
+    struct flt_name *folder;
+    NTSTATUS status =
+        name_of_open(op->volume, file->RelatedFileObject,
+                     FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT, true, &folder);
+    if (!NT_SUCCESS(status))
+        return status;
+    UNICODE_STRING path = folder->info.Name;
+    path.Buffer += folder->info.Volume.Length / sizeof(WCHAR);
+    path.Length = (USHORT)(path.Length - folder->info.Volume.Length);
+    *out = flt_name_join(op->volume, &path, &file->FileName);
+    flt_name_release(folder);
+    return *out ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
+}
+
+static bool is_component(PCUNICODE_STRING text)
+{
+    for (unsigned i = 0; i < text->Length / sizeof(WCHAR); i++)
+        if (text->Buffer[i] == '\\')
+            return false;
+    return text->Length != 0 && text->Buffer[0] != ':';
+}
+
 static NTSTATUS name_before_create(struct flt_op *op, PFLT_INSTANCE instance, unsigned format,
                                    struct flt_name **out)
 {
@@ -89,6 +137,10 @@ static NTSTATUS name_before_create(struct flt_op *op, PFLT_INSTANCE instance, un
     *out = NULL;
     if (format == FLT_FILE_NAME_SHORT || iopb->Parameters.Create.Options & FILE_OPEN_BY_FILE_ID)
         return STATUS_FLT_INVALID_NAME_REQUEST;
+    if (format == FLT_FILE_NAME_NORMALIZED && iopb->TargetFileObject->RelatedFileObject != NULL &&
+        !(iopb->OperationFlags & SL_OPEN_TARGET_DIRECTORY) &&
+        is_component(&iopb->TargetFileObject->FileName))
+        return name_in_folder(op, out);
     NTSTATUS status = opened_path(op->volume, iopb->TargetFileObject,
                                   iopb->OperationFlags & SL_OPEN_TARGET_DIRECTORY, &path);
     if (!NT_SUCCESS(status))
@@ -104,27 +156,6 @@ static NTSTATUS name_before_create(struct flt_op *op, PFLT_INSTANCE instance, un
         }
     }
     free(path.Buffer);
-    return status;
-}
-
-/* Of an open file: the cache, and the file system where it may be asked now. */
-static NTSTATUS name_of_open(PFLT_VOLUME volume, PFILE_OBJECT file, FLT_FILE_NAME_OPTIONS options,
-                             bool safe, struct flt_name **out)
-{
-    unsigned format = FltGetFileNameFormat(options), method = METHOD_OF(options);
-    bool may_look = method != FLT_FILE_NAME_QUERY_FILESYSTEM_ONLY &&
-                    (safe || method != FLT_FILE_NAME_QUERY_DEFAULT);
-    *out = may_look ? flt_names_find(volume, file, format) : NULL;
-    if (*out != NULL)
-        return STATUS_SUCCESS;
-    if (method == FLT_FILE_NAME_QUERY_CACHE_ONLY)
-        return STATUS_FLT_NAME_CACHE_MISS;
-    if (!safe)
-        return STATUS_FLT_INVALID_NAME_REQUEST;
-    struct flt_generation generation = flt_names_generation(volume, file);
-    NTSTATUS status = flt_name_query(volume, file, format, out);
-    if (NT_SUCCESS(status) && !(options & FLT_FILE_NAME_DO_NOT_CACHE))
-        flt_names_keep(volume, file, format, *out, generation);
     return status;
 }
 

@@ -56,5 +56,8 @@ NTSTATUS flt_name_query(PFLT_VOLUME volume, PFILE_OBJECT file, unsigned format,
 NTSTATUS flt_name_normalize(PFLT_VOLUME volume, PFLT_INSTANCE instance, PCUNICODE_STRING path,
                             struct flt_name **out);
 
+/* `last` in the folder at `folder` (behind the volume, as the file system calls it), normalized. */
+struct flt_name *flt_name_join(PFLT_VOLUME volume, PCUNICODE_STRING folder, PCUNICODE_STRING last);
+
 /* An operation that changes names; name_change.c */
 enum flt_rename { FltRenameNone, FltRenameFile, FltRenameFolder };

@@ -14,16 +14,15 @@ static bool is_skipped(const struct flt_callback *call, const FLT_IO_PARAMETER_B
     if (__builtin_expect(flags == 0, 1))
         return false;
     bool transfers = iopb->MajorFunction == IRP_MJ_READ || iopb->MajorFunction == IRP_MJ_WRITE;
-    bool paging = iopb->IrpFlags & (IRP_PAGING_IO | IRP_SYNCHRONOUS_PAGING_IO) && transfers;
-    bool uncached = (iopb->IrpFlags & IRP_NOCACHE) != 0;
+    bool paging = (iopb->IrpFlags & IRP_PAGING_IO) != 0;
+    bool cached = !(iopb->IrpFlags & IRP_NOCACHE);
     const FILE_OBJECT *file = iopb->TargetFileObject;
-    if (flags & FLTFL_OPERATION_REGISTRATION_SKIP_PAGING_IO && paging &&
-        iopb->IrpFlags & IRP_PAGING_IO)
+    if (flags & FLTFL_OPERATION_REGISTRATION_SKIP_PAGING_IO && transfers && paging)
         return true;
-    if (flags & FLTFL_OPERATION_REGISTRATION_SKIP_CACHED_IO && transfers && !uncached)
+    if (flags & FLTFL_OPERATION_REGISTRATION_SKIP_CACHED_IO && transfers && cached)
         return true;
     if (flags & FLTFL_OPERATION_REGISTRATION_SKIP_NON_CACHED_NON_PAGING_IO && transfers &&
-        uncached && !(iopb->IrpFlags & IRP_PAGING_IO))
+        !cached && !paging)
         return true;
     return flags & FLTFL_OPERATION_REGISTRATION_SKIP_NON_DASD_IO &&
            (file == NULL || !(file->Flags & FO_VOLUME_OPEN));
