@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
+import { openDevice } from '../../native/addon/ts/index.js';
 import { builtFile, root } from '../../tools/lab/built.js';
 import { MountMachine } from '../../tools/lab/mount.js';
 import { ended, until } from '../../tools/lab/process.js';
@@ -106,6 +107,43 @@ t.test('programs work', missing, async (t) => {
     });
   t.equal(await one.stop(), 0);
 });
+
+t.test(
+  'what NT clients of the volume change is seen, also in a file that is open and cached',
+  missing,
+  async (t) => {
+    const one = await machine(t);
+    const { backing, mountpoint } = one.paths;
+    await one.start('F');
+    const size = 3 * 4096;
+    one.sh(mountpoint, `head -c ${size} /dev/zero > file`);
+    // Has the file open all the time, and says its size and how it begins when asked.
+    const script = `
+      const fs = require('node:fs'), fd = fs.openSync(${JSON.stringify(`${mountpoint}/file`)});
+      process.stdin.on('data', () => {
+        const bytes = Buffer.alloc(5);
+        fs.readSync(fd, bytes, 0, 5, 0);
+        console.log(fs.fstatSync(fd).size + ' ' + bytes.toString('hex'));
+      });`;
+    const reader = await one.spawn(process.execPath, '-e', script);
+    const ask = () =>
+      new Promise<string>((resolve) => {
+        reader.child.stdout?.once('data', (data: Buffer) => resolve(data.toString().trim()));
+        reader.child.stdin?.write('\n');
+      });
+    t.equal(await ask(), `${size} 0000000000`);
+    const file = await openDevice('\\\\.\\F:\\file', { endpoint: one.endpoint });
+    await file.write(0n, Buffer.from('hello'));
+    await until('the new bytes', async () => (await ask()) === `${size} 68656c6c6f` || undefined);
+    await file.write(BigInt(size), Buffer.from('more'));
+    await until('the new size', async () => (await ask()).startsWith(`${size + 4} `) || undefined);
+    await file.close();
+    t.equal(readFileSync(path.join(backing, 'file'), 'latin1').slice(-4), 'more');
+    reader.child.stdin?.end();
+    await ended(reader.child);
+    t.equal(await one.stop(), 0);
+  },
+);
 
 t.test(
   'SIGTERM: what was written is there, and the mount point is a folder again',

@@ -35,19 +35,30 @@ export class MountMachine {
     return new MountMachine(await Namespace.create('machine'), folder, paths);
   }
 
-  private hostArguments(mount: string): string[] {
-    const socket = path.join(this.sockets, 'host.sock');
-    // A host that was killed leaves it behind.
-    rmSync(socket, { force: true });
-    return ['--socket', socket, '--state', path.join(this.folder, 'state'), '--mount', mount];
+  /** Where clients of the host connect. */
+  get endpoint(): string {
+    return path.join(this.sockets, 'host.sock');
   }
 
-  /** Starts the host; its mount works when this returns. */
-  async start(): Promise<void> {
+  private hostArguments(mount: string): string[] {
+    // A host that was killed leaves it behind.
+    rmSync(this.endpoint, { force: true });
+    return [
+      '--socket',
+      this.endpoint,
+      '--state',
+      path.join(this.folder, 'state'),
+      '--mount',
+      mount,
+    ];
+  }
+
+  /** Starts the host; its mount works when this returns. The drive letter is the volume's, "F". */
+  async start(drive = ''): Promise<void> {
     const { backing, mountpoint } = this.paths;
     const host = await this.namespace.spawn(
       builtFile('bin/nthost'),
-      this.hostArguments(`${backing}:${mountpoint}`),
+      this.hostArguments(`${backing}:${mountpoint}${drive && `:${drive}`}`),
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const log = createWriteStream(path.join(this.folder, 'host.log'), { flags: 'a' });

@@ -237,7 +237,7 @@ static NTSTATUS paging_write(struct fs_volume *volume, struct stream *stream, PI
     pthread_rwlock_unlock(&stream->io);
     if (!NT_SUCCESS(status))
         irp->IoStatus.Information = 0;
-    atomic_store_explicit(&stream->modified, true, memory_order_relaxed);
+    stream_modified(stream);
     return status;
 }
 
@@ -280,7 +280,7 @@ NTSTATUS fs_write(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
     if (!NT_SUCCESS(status))
         return status;
     file->Flags |= FO_FILE_MODIFIED;
-    atomic_store_explicit(&open->stream->modified, true, memory_order_relaxed);
+    stream_modified(open->stream);
     atomic_fetch_add_explicit(&volume->counters.writes, 1, memory_order_relaxed);
     if (file->Flags & FO_WRITE_THROUGH || stack->Flags & SL_WRITE_THROUGH) {
         if (w.cached)
@@ -309,7 +309,7 @@ NTSTATUS stream_set_size(struct stream *stream, LONGLONG size)
         }
     }
     pthread_rwlock_unlock(&stream->io);
-    atomic_store_explicit(&stream->modified, true, memory_order_relaxed);
+    stream_modified(stream);
     return fs_status_of(error);
 }
 
@@ -379,7 +379,7 @@ static BOOLEAN NTAPI fast_write(PFILE_OBJECT FileObject, PLARGE_INTEGER FileOffs
         if (FileObject->Flags & FO_SYNCHRONOUS_IO)
             FileObject->CurrentByteOffset.QuadPart = w.offset + Length;
         FileObject->Flags |= FO_FILE_MODIFIED;
-        atomic_store_explicit(&open->stream->modified, true, memory_order_relaxed);
+        stream_modified(open->stream);
         atomic_fetch_add_explicit(&volume->counters.writes, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&volume->counters.fast_writes, 1, memory_order_relaxed);
     }

@@ -79,7 +79,7 @@ static NTSTATUS zero_data(struct control *c)
                                     to - from) != 0)
         status = fs_status_of(errno);
     pthread_rwlock_unlock(&stream->io);
-    atomic_store(&stream->modified, true);
+    stream_modified(stream);
     return status;
 }
 
@@ -177,7 +177,7 @@ static NTSTATUS duplicate(struct control *c, HANDLE handle, LONGLONG from, LONGL
         else
             status = copy_range(source, from, target, to, bytes);
         pthread_rwlock_unlock(&target->io);
-        atomic_store(&target->modified, true);
+        stream_modified(target);
     }
     ob_dereference(file);
     return status;

@@ -196,6 +196,8 @@ struct fs_volume {
     bool dismounted;
     struct cache_manager cc;
     struct counters counters;
+    void (*changed)(void *context, uint64_t inode); /* fs_watch */
+    void *changed_context;
 };
 
 extern PDRIVER_OBJECT fs_driver;
@@ -285,6 +287,14 @@ fs_handler fs_create, fs_cleanup, fs_close, fs_read, fs_write, fs_query, fs_set,
     fs_query_security, fs_set_security;
 void fs_data_fast_io(PFAST_IO_DISPATCH dispatch);
 void fs_query_fast_io(PFAST_IO_DISPATCH dispatch);
+
+/* Its data or its size changed. */
+static inline void stream_modified(struct stream *stream)
+{
+    atomic_store_explicit(&stream->modified, true, memory_order_relaxed);
+    if (stream->volume->changed != NULL && stream->name[0] == 0)
+        stream->volume->changed(stream->volume->changed_context, stream->node->inode);
+}
 
 /* create.c */
 struct fs_path {

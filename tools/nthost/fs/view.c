@@ -82,6 +82,7 @@ void nt_view_store(struct nt_view *view, LONGLONG offset, const void *data, size
 {
     memcpy(view->bytes + offset, data, bytes);
     cache_mark(view->stream, view->file, offset, bytes, true);
+    stream_modified(view->stream);
     cache_poke(view->stream->volume);
     sched_point();
 }

@@ -300,6 +300,13 @@ void fs_unlisten(struct fs_listener *listener)
     pthread_mutex_unlock(&volumes_mutex);
 }
 
+void fs_watch(struct fs_volume *volume, void (*changed)(void *context, uint64_t inode),
+              void *context)
+{
+    volume->changed_context = context;
+    volume->changed = changed;
+}
+
 PDEVICE_OBJECT fs_device(const struct fs_volume *volume)
 {
     return volume->device;

@@ -110,6 +110,7 @@ void edge_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *wanted, int which
     struct stat st;
     bool sizes = which & FUSE_SET_ATTR_SIZE;
     int error = 0;
+    worker->changes_inode = node->inode;
     ACCESS_MASK access = FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES | FILE_WRITE_EA;
     if (sizes)
         access |= FILE_WRITE_DATA;

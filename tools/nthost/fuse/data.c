@@ -60,6 +60,7 @@ void edge_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t bytes, 
     NTSTATUS status;
     uint32_t flags = write_flags();
     (void)ino;
+    worker->changes_inode = handle->node->inode;
     PEPROCESS before = begin_nt(flags & FUSE_WRITE_CACHE ? NULL : req);
     if (flags & FUSE_WRITE_CACHE) {
         status = write_pages(handle, data, bytes, offset, &done);

@@ -10,6 +10,7 @@
  *   data.c     reading, writing, flushing
  *   space.c    allocation, holes, copying
  *   attribute.c, xattr.c, names.c, folder.c
+ *   invalidate.c  what NT's side has changed
  *   status.c   NTSTATUS to errno
  *
  * What changes names, attributes or data, and what reads or writes data, goes to the top of the
@@ -27,7 +28,7 @@
  * The kernel caches pages for reads and mappings, and writes them through at once. Stores through a
  * shared mapping come back as FUSE_WRITE_CACHE; those are paging writes, after the notice of a
  * section. Attributes and names are cached for a second, so that what is changed at the NT side
- * alone is seen then; a file's pages are dropped when it is opened after such a change.
+ * alone is seen then. A file's pages are dropped when its data were changed there.
  *
  * Locks: `names`, before the virtual processor is taken (begin_nt); node->lock and edge->table
  * are leaves.
@@ -88,6 +89,7 @@ struct worker {
     pid_t pid;
     PEPROCESS process;
     uint64_t process_until; /* coarse clock, ns */
+    uint64_t changes_inode; /* of the file that the request may change; 0: none */
 };
 extern __thread struct worker *worker;
 
@@ -111,6 +113,7 @@ struct mount_edge {
     struct node **buckets;
     unsigned bucket_count, node_count;
     struct node root;
+    struct changes *changes; /* invalidate.c */
 };
 
 extern const struct fuse_lowlevel_ops edge_operations;
@@ -145,6 +148,17 @@ void node_forget(struct mount_edge *edge, struct node *node, uint64_t count);
 int stat_of(struct mount_edge *edge, struct node *node, struct stat *st);
 const char *node_proc_path(const struct node *node, char text[40]);
 bool name_is_hidden(const struct mount_edge *edge, const struct node *parent, const char *name);
+
+/* The node of an inode, with one more lookup; NULL: the kernel does not know it. */
+struct node *node_reference_of(struct mount_edge *edge, uint64_t inode);
+/* Each node, with one more lookup that the visit gives back. */
+void nodes_visit(struct mount_edge *edge,
+                 void (*visit)(struct mount_edge *edge, struct node *node));
+
+/* invalidate.c */
+bool changes_open(struct mount_edge *edge);
+void changes_stop(struct mount_edge *edge);
+void changes_free(struct mount_edge *edge); /* after the volume has gone */
 
 /* target.c */
 struct nt_path {

@@ -98,6 +98,11 @@ static bool open_volume(struct mount_edge *edge, const struct mount_options *opt
     return true;
 }
 
+static bool watch(struct mount_edge *edge, char *error, size_t size)
+{
+    return changes_open(edge) || refuse(error, size, edge->mountpoint, strerror(ENOMEM));
+}
+
 static bool open_mount(struct mount_edge *edge, char *error, size_t size)
 {
     char options[256];
@@ -161,7 +166,8 @@ struct mount_edge *mount_open(const struct mount_options *options, char *error, 
     pthread_rwlock_init(&edge->names, NULL);
     pthread_mutex_init(&edge->table, NULL);
     if (open_folders(edge, options, error, error_size) &&
-        open_volume(edge, options, error, error_size) && open_mount(edge, error, error_size) &&
+        open_volume(edge, options, error, error_size) && watch(edge, error, error_size) &&
+        open_mount(edge, error, error_size) &&
         start_workers(edge, options->workers != 0 ? options->workers : DEFAULT_WORKERS, error,
                       error_size) &&
         first_use(edge, error, error_size))
@@ -203,21 +209,26 @@ void mount_close(struct mount_edge *edge)
 {
     if (edge->mounted)
         unmount(edge);
+    changes_stop(edge);
     stop_workers(edge);
     if (edge->session != NULL)
         fuse_session_destroy(edge->session);
     else if (edge->fuse_fd >= 0)
         close(edge->fuse_fd);
     nodes_close(edge);
+    NTSTATUS status = STATUS_SUCCESS;
     nt_enter();
     if (edge->volume != NULL) {
         fs_cache_drain(edge->volume);
-        NTSTATUS status = fs_unmount(edge->volume);
-        if (!NT_SUCCESS(status))
-            fprintf(stderr, "nthost: %s: the volume is in use (0x%08x)\n", edge->mountpoint,
-                    (unsigned)status);
+        status = fs_unmount(edge->volume);
     }
     nt_leave();
+    if (!NT_SUCCESS(status)) { /* it still has the watch */
+        fprintf(stderr, "nthost: %s: the volume is in use (0x%08x)\n", edge->mountpoint,
+                (unsigned)status);
+        return;
+    }
+    changes_free(edge);
     if (edge->root_fd >= 0)
         close(edge->root_fd);
     free(edge->mountpoint);

@@ -185,6 +185,31 @@ void node_renamed(struct mount_edge *edge, struct node *parent, const char *name
     pthread_mutex_unlock(&edge->table);
 }
 
+struct node *node_reference_of(struct mount_edge *edge, uint64_t inode)
+{
+    pthread_mutex_lock(&edge->table);
+    struct node *node = find(edge, inode);
+    if (node != NULL)
+        node->lookups++;
+    pthread_mutex_unlock(&edge->table);
+    return node;
+}
+
+/* By their numbers as they are now: a visit may change the table. */
+void nodes_visit(struct mount_edge *edge, void (*visit)(struct mount_edge *edge, struct node *node))
+{
+    unsigned count = 0;
+    pthread_mutex_lock(&edge->table);
+    uint64_t *inodes = calloc(edge->node_count + 1, sizeof(*inodes));
+    for (unsigned i = 0; inodes != NULL && i < edge->bucket_count; i++)
+        for (const struct node *node = edge->buckets[i]; node != NULL; node = node->next)
+            inodes[count++] = node->inode;
+    pthread_mutex_unlock(&edge->table);
+    for (unsigned i = 0; i < count; i++)
+        visit(edge, node_reference_of(edge, inodes[i]));
+    free(inodes);
+}
+
 int node_chain(struct mount_edge *edge, struct node *node, char path[EDGE_PATH])
 {
     size_t at = EDGE_PATH - 1; /* from behind */

@@ -46,6 +46,7 @@ void edge_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_
         return;
     }
     off_t within = end < st.st_size ? end : st.st_size;
+    worker->changes_inode = handle->node->inode;
     PEPROCESS before = begin_nt(req);
     switch (mode & ~FALLOC_FL_KEEP_SIZE) {
     case 0:
@@ -137,6 +138,7 @@ void edge_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset, struct fuse_f
     }
     if (bytes > EDGE_MAX_WRITE)
         bytes = EDGE_MAX_WRITE;
+    worker->changes_inode = handle_of(to_fi)->node->inode;
     PEPROCESS before = begin_nt(req);
     NTSTATUS status = nt_read(handle_of(from_fi)->file, worker->reply, (ULONG)bytes, &in, &got);
     if (status == STATUS_END_OF_FILE)

@@ -69,6 +69,7 @@ static bool serve_one(struct worker *self)
     const struct fuse_in_header *head = (const void *)self->request;
     if (head->opcode == FUSE_INIT)
         edge->init_unique = head->unique;
+    self->changes_inode = 0;
     struct fuse_buf buffer = {.mem = self->request, .size = (size_t)bytes};
     fuse_session_process_buf(edge->session, &buffer);
     return true;
