@@ -5,19 +5,30 @@ import { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { type TLSSocket, createServer } from 'node:tls';
 import t, { type Test } from 'tap';
+import { z } from 'zod';
 import { Authority } from '../../../userland/node/authority.js';
 import { MINUTE } from '../../../userland/node/clock.js';
 import { NodeFolder } from '../../../userland/node/identity.js';
 import { initCluster } from '../../../userland/node/init.js';
 import {
+  JOIN_ANSWER_LIMIT,
   JOIN_REQUEST_LIMIT,
   JOIN_SERVICE,
   joinRequestSchema,
+  transcriptOf,
 } from '../../../userland/node/join-protocol.js';
 import { joinCluster } from '../../../userland/node/join.js';
+import { newKey, publicKeyOf, signWith } from '../../../userland/node/keys.js';
 import { LocalNode } from '../../../userland/node/local-node.js';
 import { readMessage, writeMessage } from '../../../userland/node/message.js';
-import { formatToken, newSecret, parseToken } from '../../../userland/node/token.js';
+import {
+  formatToken,
+  newSecret,
+  parseToken,
+  tokenId,
+  tokenMac,
+  tokenVerifier,
+} from '../../../userland/node/token.js';
 import { temporaryFolder } from '../../native/temporary.js';
 import {
   type TestNode,
@@ -251,4 +262,29 @@ t.test('what a node says to an impostor is of no use to that', async (t) => {
   t.same(await names(a), ['a', 'b']);
   await joinCluster(state, addressOf(a), options);
   t.same(await names(a), ['a', 'b', 'c'], 'and the token is still good');
+});
+
+t.test('who knows the name of a token, but not its secret', async (t) => {
+  const a = await startCluster(t);
+  const token = await tokenOf(a);
+  const { secret } = parseToken(token);
+  const key = newKey();
+  const publicKey = publicKeyOf(key);
+  const ask = async (verifier: Buffer): Promise<string> => {
+    const socket = await connectAsStranger(addressOf(a), JOIN_SERVICE);
+    const request = { name: 'x', address: '127.0.0.1:1', publicKey };
+    const transcript = transcriptOf(socket, request);
+    await writeMessage(socket, {
+      ...{ join: 1, ...request, publicKey: publicKey.toString('base64'), time: Date.now() },
+      token: tokenId(secret).toString('base64'),
+      mac: tokenMac(verifier, transcript).toString('base64'),
+      proof: signWith(key, 'ntswift possession 1', transcript).toString('base64'),
+    });
+    const schema = z.object({ refused: z.string().optional() });
+    return (await readMessage(socket, schema, JOIN_ANSWER_LIMIT)).refused ?? 'joined';
+  };
+  t.equal(await ask(tokenId(secret)), 'NTS_ERR_TOKEN_UNKNOWN');
+  t.equal(await ask(newSecret()), 'NTS_ERR_TOKEN_UNKNOWN');
+  t.same(await names(a), ['a']);
+  t.equal(await ask(tokenVerifier(secret)), 'joined');
 });

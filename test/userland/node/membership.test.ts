@@ -1,13 +1,18 @@
 /** The list of nodes among nodes, certificates over time, and the CA's key on several nodes. */
+import type { KeyObject } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
+import { z } from 'zod';
 import { exchangeWithAll, isRenewalDue, renewCertificate } from '../../../userland/node/agent.js';
 import { Authority } from '../../../userland/node/authority.js';
 import { dropCaKey, readCaKey, writeCaKey } from '../../../userland/node/ca-transfer.js';
 import { connect } from '../../../userland/node/channel.js';
 import { DAY, MINUTE } from '../../../userland/node/clock.js';
+import { newKey, publicKeyOf, signWith } from '../../../userland/node/keys.js';
 import { LocalNode } from '../../../userland/node/local-node.js';
+import { readMessage, writeMessage } from '../../../userland/node/message.js';
+import { NodeClient } from '../../../userland/node/node-client.js';
 import type { Service } from '../../../userland/node/service.js';
 import { temporaryFolder } from '../../native/temporary.js';
 import {
@@ -238,4 +243,31 @@ t.test('of two nodes by one name the later one goes', async (t) => {
   t.equal(membership.byName('twin')?.id, twins[0]!.id);
   for (const twin of twins) twin.close();
   t.ok(existsSync(path.join(states[1]!, 'cluster/node.json')));
+});
+
+t.test('a certificate only for a key that the node has', async (t) => {
+  const a = await startCluster(t);
+  const b = await joinAndStart(t, a, 'b');
+  const mine = newKey();
+  const publicKey = publicKeyOf(mine).toString('base64');
+  const serial = Buffer.from(b.local.identity.serial, 'hex');
+  const ask = async (key: KeyObject, data: Buffer): Promise<string> => {
+    const { stream } = await connect(b.local, 'a', 'ntswift-node/1');
+    const proof = signWith(key, 'ntswift possession 1', data).toString('base64');
+    await writeMessage(stream, { ask: 'renew', publicKey, proof });
+    const schema = z.object({ refused: z.string().optional() });
+    return (await readMessage(stream, schema, 65536)).refused ?? 'renewed';
+  };
+  t.equal(await ask(newKey(), serial), 'NTS_ERR_PEER_PROTOCOL');
+  t.equal(await ask(mine, Buffer.from(a.local.identity.serial, 'hex')), 'NTS_ERR_PEER_PROTOCOL');
+  t.equal(await ask(mine, serial), 'renewed');
+});
+
+t.test('a node speaks for itself alone', async (t) => {
+  const a = await startCluster(t);
+  const b = await joinAndStart(t, a, 'b');
+  const before = a.local.address;
+  await NodeClient.with(b.local, 'a', (client) => client.setAddress('127.0.0.1:9'));
+  t.equal(a.local.membership.byName('b')?.address, '127.0.0.1:9');
+  t.equal(a.local.membership.byName('a')?.address, before);
 });
