@@ -143,6 +143,33 @@ t.test('the store commits what succeeded, and nothing else', async (t) => {
   again.close();
 });
 
+t.test('a transaction is part of the one around it', async (t) => {
+  const store = Store.open(t.testdir({}));
+  const set = (name: string): void =>
+    store.execute("INSERT OR REPLACE INTO setting VALUES (?, '')", name);
+  const has = (name: string): boolean =>
+    store.get('SELECT 1 FROM setting WHERE name = ?', name) !== null;
+  t.equal(
+    store.transaction(() => {
+      set('a');
+      store.transaction(() => set('b'));
+      return 7;
+    }),
+    7,
+  );
+  t.ok(has('a') && has('b'));
+  const outer = (): void =>
+    store.transaction(() => {
+      store.transaction(() => set('c'));
+      throw new Error('refused');
+    });
+  t.throws(outer, /refused/);
+  t.notOk(has('c'));
+  await store.exclusively(() => store.transaction(() => set('d')));
+  t.ok(has('d'));
+  store.close();
+});
+
 t.test('two processes take turns', async (t) => {
   const folder = t.testdir({});
   const store = Store.open(folder);

@@ -106,7 +106,7 @@ t.test('a certificate is renewed when a third of its life is left', async (t) =>
   const clock = testClock();
   const b = await joinAndStart(t, a, 'b', { clock: clock.read });
   const { serial, notAfter } = b.local.identity;
-  t.equal(notAfter, Math.floor((Date.now() + 30 * DAY) / 1000) * 1000);
+  t.ok(Math.abs(notAfter - Date.now() - 30 * DAY) < DAY);
   clock.now += 19 * DAY;
   t.notOk(isRenewalDue(b.local));
   clock.now += 2 * DAY;
