@@ -145,6 +145,21 @@ const registry = {
     ExitCode.refused,
     ({ file, why }) => `${file}: ${why}`,
   ),
+  /** A record is malformed; facts: fault. */
+  NTS_ERR_REPL_RECORD: user<What>(ExitCode.refused, ({ what }) => what),
+  /** What is stored of the stream is damaged, or not what it should be. */
+  NTS_ERR_REPL_LOG: user<{ file: string; why: string }>(
+    ExitCode.file,
+    ({ file, why }) => `${file}: ${why}`,
+  ),
+  /** Records are missing between what is there and what came; facts: expected, got. */
+  NTS_ERR_REPL_GAP: user<What>(ExitCode.refused, ({ what }) => what),
+  /** Records of an epoch that is over; facts: epoch, highest. */
+  NTS_ERR_REPL_EPOCH: user<What>(ExitCode.refused, ({ what }) => what),
+  /** A record says something that the backup's tree contradicts; facts: sequence. */
+  NTS_ERR_REPL_APPLY: user<What>(ExitCode.refused, ({ what }) => what),
+  /** A moment that the window does not cover. */
+  NTS_ERR_REPL_WINDOW: user<What>(ExitCode.refused, ({ what }) => what),
   NTS_ERR_CODEC: internal<What>(({ what }) => what),
   NTS_ERR_ADDON: user<{ tried: string; why: string }>(
     ExitCode.unreachable,

@@ -9,4 +9,4 @@ export {
 } from './device.js';
 export { type HostLink, connectHost } from './host-link.js';
 export { crc32c, loadAcquire, storeRelease } from './memory.js';
-export { loadNative } from './native.js';
+export { type NativeFiles, type NativeRecords, loadNative } from './native.js';

@@ -100,15 +100,97 @@ export interface NativeMemory {
   crc32c(data: Uint8Array, seed: number): number;
 }
 
-export type NativeBinding = NativeMemory &
-  (
-    | {
-        readonly kind: 'host';
-        readonly wire: Wire;
-        readonly HostConnection: new (path: string) => NativeHostConnection;
-      }
-    | { readonly kind: 'windows'; readonly WindowsDevice: new () => NativeWindowsDevice }
-  );
+/** Records of the REPL driver. */
+export interface NativeRecords {
+  /** CRC-32C; `seed` is that of the bytes before these. */
+  crc32c(bytes: Uint8Array, seed?: number): number;
+  /**
+   * Checks the frames and checksums of the records in `bytes`, and fills a row of `table` for each;
+   * pads are left out. Returns the number of rows, how many bytes are in order, and why it stopped.
+   */
+  scan(bytes: Uint8Array, table: Float64Array): [rows: number, bytes: number, stop: number];
+  /** Columns of a row. */
+  readonly stride: number;
+}
+
+/**
+ * Calls relative to open folders. None follows a symbolic link. Each returns its result, 0 or more,
+ * or -errno. `name` is one name in the folder, never "." or "..".
+ */
+export interface NativeFiles {
+  /** A path below the folder; what would lead out of it is refused. */
+  openBeneath(folder: number, path: Uint8Array | string, flags: number, mode: number): number;
+  makeFolder(folder: number, name: Uint8Array | string, mode: number): number;
+  unlink(folder: number, name: Uint8Array | string, isFolder: boolean): number;
+  /** flags: those of renameat2(2). */
+  rename(
+    fromFolder: number,
+    from: Uint8Array | string,
+    toFolder: number,
+    to: Uint8Array | string,
+    flags: number,
+  ): number;
+  link(
+    fromFolder: number,
+    from: Uint8Array | string,
+    toFolder: number,
+    to: Uint8Array | string,
+  ): number;
+  symlink(target: Uint8Array | string, folder: number, name: Uint8Array | string): number;
+  mknod(
+    folder: number,
+    name: Uint8Array | string,
+    mode: number,
+    major: number,
+    minor: number,
+  ): number;
+  /** null: what the descriptor itself is. Fills 14 of `out`, see userland/repl/files.ts. */
+  stat(folder: number, name: Uint8Array | string | null, out: Float64Array): number;
+  readlink(folder: number, name: Uint8Array | string): Buffer | number;
+  chown(folder: number, name: Uint8Array | string, user: number, group: number): number;
+  chmod(folder: number, name: Uint8Array | string, mode: number): number;
+  utimes(
+    folder: number,
+    name: Uint8Array | string,
+    accessSeconds: number,
+    accessNanoseconds: number,
+    writeSeconds: number,
+    writeNanoseconds: number,
+  ): number;
+  /** null removes it. */
+  setXattr(
+    folder: number,
+    name: Uint8Array | string,
+    attribute: string | Uint8Array,
+    value: Uint8Array | null,
+  ): number;
+  getXattr(
+    folder: number,
+    name: Uint8Array | string,
+    attribute: string | Uint8Array,
+  ): Buffer | number;
+  listXattr(folder: number, name: Uint8Array | string): Buffer | number;
+  /** A hole where the file system can make one; the size stays. */
+  zero(fd: number, offset: number, length: number): number;
+  /** Room on the disk; the size stays. */
+  reserve(fd: number, bytes: number): number;
+  seekData(fd: number, offset: number): number;
+  seekHole(fd: number, offset: number): number;
+  syncfs(fd: number): number;
+  /** By reference where the file system can. */
+  copy(from: number, to: number, size: number): number;
+}
+
+export type NativeBinding = NativeMemory & { readonly records: NativeRecords } & NativeSystem;
+
+type NativeSystem =
+  | {
+      readonly kind: 'host';
+      readonly files: NativeFiles;
+      readonly wire: Wire;
+      readonly HostConnection: new (path: string) => NativeHostConnection;
+    }
+  | { readonly kind: 'windows'; readonly WindowsDevice: new () => NativeWindowsDevice };
 
 let binding: NativeBinding | null = null;
 
