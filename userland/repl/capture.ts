@@ -87,7 +87,10 @@ export class Capture {
   private range(batch: Batch, row: number, from: number, to: number): void {
     const file = this.map.byKey(batch.set(row), batch.fileKey(row));
     if (!file) return;
-    if ((batch.flags(row) & REPL_FLAG_STREAM) === 0) return this.node(file, from, to);
+    if ((batch.flags(row) & REPL_FLAG_STREAM) === 0) {
+      this.node(file, from, to);
+      return;
+    }
     const stream = this.map.get(this.map.child(file.id, keepable(batch.name(row))));
     if (stream) this.node(stream, from, to);
   }

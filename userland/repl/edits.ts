@@ -74,7 +74,10 @@ export class Edits {
 
   /** The name, and with the last one the node; what a folder holds first. */
   destroy(node: Node, place: Place): void {
-    if (this.map.names(node).length > 1) return this.unlink(node, place);
+    if (this.map.names(node).length > 1) {
+      this.unlink(node, place);
+      return;
+    }
     for (const { name, node: id } of this.map.children(node.id)) {
       this.destroy(this.map.get(id)!, { parent: node.id, name });
     }

@@ -56,23 +56,21 @@ export class FileMap {
     readonly file: string,
     private readonly database: Database.Database,
   ) {
-    const one = <P extends unknown[]>(text: string) => database.prepare<P>(text);
+    const one = (text: string) => database.prepare(text);
     this.sql = {
-      getMeta: one<[string]>('SELECT value FROM meta WHERE key = ?').pluck(),
-      setMeta: one<[string, string]>('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
-      node: one<[number]>('SELECT row FROM node WHERE id = ?').pluck(),
-      byKey: one<[number, Buffer]>('SELECT id FROM node WHERE set_id = ? AND file_id = ?').pluck(),
-      save: one<[number, number, Buffer | null, Buffer]>(
-        'INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?)',
-      ),
-      remove: one<[number]>('DELETE FROM node WHERE id = ?'),
-      child: one<[number, string]>('SELECT node FROM name WHERE parent = ? AND name = ?').pluck(),
-      children: one<[number]>('SELECT name, node FROM name WHERE parent = ?'),
-      names: one<[number]>('SELECT parent, name FROM name WHERE node = ?'),
-      bind: one<[number, string, number]>('INSERT INTO name VALUES (?, ?, ?)'),
-      unbind: one<[number, string]>('DELETE FROM name WHERE parent = ? AND name = ?'),
-      ids: one<[number]>('SELECT id FROM node WHERE id > ? ORDER BY id LIMIT 1000').pluck(),
-      count: one<[]>('SELECT count(*) FROM node').pluck(),
+      getMeta: one('SELECT value FROM meta WHERE key = ?').pluck(),
+      setMeta: one('INSERT OR REPLACE INTO meta VALUES (?, ?)'),
+      node: one('SELECT row FROM node WHERE id = ?').pluck(),
+      byKey: one('SELECT id FROM node WHERE set_id = ? AND file_id = ?').pluck(),
+      save: one('INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?)'),
+      remove: one('DELETE FROM node WHERE id = ?'),
+      child: one('SELECT node FROM name WHERE parent = ? AND name = ?').pluck(),
+      children: one('SELECT name, node FROM name WHERE parent = ?'),
+      names: one('SELECT parent, name FROM name WHERE node = ?'),
+      bind: one('INSERT INTO name VALUES (?, ?, ?)'),
+      unbind: one('DELETE FROM name WHERE parent = ? AND name = ?'),
+      ids: one('SELECT id FROM node WHERE id > ? ORDER BY id LIMIT 1000').pluck(),
+      count: one('SELECT count(*) FROM node').pluck(),
     };
     this.next = Number(this.meta('next') ?? FIRST_NODE);
   }

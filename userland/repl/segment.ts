@@ -13,8 +13,7 @@
  *
  * Beside a complete segment lies an index (JSON), which can be made again from it.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { constants } from 'node:fs';
+import { constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isNtsError, ntsError } from '../common/errors.js';
 import { type StreamEvent, eventOf } from './brackets.js';
 import { type Files, isCode } from './files.js';
@@ -295,6 +294,24 @@ export class Segment {
     this.files.datasync(this.fd);
     this.complete = true;
     this.storeIndex();
+  }
+
+  /** Removes the records after `sequence`; others may follow again. Open it anew afterwards. */
+  cutAfter(sequence: number): void {
+    let end = this.seek(sequence);
+    for (let at = end; at < this.index.bytes;) {
+      const { batch, bytes } = this.scanAt(at, this.index.bytes);
+      for (let row = 0; row < batch.count && batch.sequence(row) <= sequence; row++) {
+        end = at + batch.end(row);
+      }
+      if (batch.last > sequence || bytes === 0) break;
+      at += bytes;
+    }
+    rmSync(`${this.path}.idx`, { force: true });
+    this.mark(end, Math.min(sequence, this.index.last), false);
+    this.files.datasync(this.fd);
+    this.files.truncate(this.fd, HEADER_BYTES + end);
+    this.files.datasync(this.fd);
   }
 
   private storeIndex(): void {
