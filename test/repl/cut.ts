@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Log } from '../../userland/repl/log.js';
 import { Replay, type ReplayOptions } from '../../userland/repl/replay.js';
+import { FileMap } from '../../userland/repl/map.js';
+import { restore } from '../../userland/repl/restore.js';
 import type { Difference } from '../../userland/repl/verify.js';
 import { dumpTree } from './dump.js';
 import { Ended, Faults } from './faults.js';
@@ -39,6 +41,7 @@ export interface CutCounts {
   boundaries: number;
   ends: number;
   rewinds: number;
+  restores: number;
   calls: number;
 }
 
@@ -58,7 +61,14 @@ export async function cut(seed: number, options: CutOptions): Promise<CutCounts>
 }
 
 class CutTest {
-  readonly counts: CutCounts = { records: 0, boundaries: 0, ends: 0, rewinds: 0, calls: 0 };
+  readonly counts: CutCounts = {
+    records: 0,
+    boundaries: 0,
+    ends: 0,
+    rewinds: 0,
+    restores: 0,
+    calls: 0,
+  };
   doing = 'start';
   private readonly random: Random;
   private readonly work: Workload;
@@ -126,9 +136,12 @@ class CutTest {
 
   private compare(replay: Replay, sequence: number): void {
     const { tree, state } = replay.tree.paths;
+    this.expect(sequence, dumpTree(tree, state, replay.map));
+  }
+
+  private expect(sequence: number, actual: readonly string[]): void {
     const expected = this.work.points.get(sequence);
     if (!expected) throw new Error(`the tree is at ${sequence}, which is no consistent point`);
-    const actual = dumpTree(tree, state, replay.map);
     const missing = expected.filter((line) => !actual.includes(line));
     const extra = actual.filter((line) => !expected.includes(line));
     if (missing.length === 0 && extra.length === 0) return;
@@ -177,6 +190,7 @@ class CutTest {
     const points = [...this.work.points.keys()];
     for (let i = 0; i < this.options.rewinds; i++) {
       const wanted = i % 2 === 0 ? this.random.pick(points) : this.bookmark(points);
+      this.restore(replay, wanted);
       this.doing = `rewind to ${wanted}`;
       const reached = replay.rewind(wanted);
       if (reached !== wanted) throw new Error(`reached ${reached}`);
@@ -189,6 +203,28 @@ class CutTest {
       }
       this.counts.rewinds += 1;
     }
+  }
+
+  /** Into a new folder, while the tree stays as it is. */
+  private restore(replay: Replay, wanted: number): void {
+    this.doing = `restore ${wanted}`;
+    const target = path.join(this.folder, `restored${wanted}`);
+    const { tree, state } = replay.tree.paths;
+    const options = { log: this.log!, tree, state, streamId: STREAM_ID, files: replay.tree.files };
+    const before = dumpTree(tree, state, replay.map);
+    const reached = restore(replay, options, wanted, target);
+    if (reached !== wanted) throw new Error(`reached ${reached}`);
+    const map = FileMap.open(path.join(`${target}.state`, 'map.db'));
+    try {
+      this.expect(wanted, dumpTree(target, `${target}.state`, map));
+    } finally {
+      map.close();
+    }
+    if (dumpTree(tree, state, replay.map).join() !== before.join()) {
+      throw new Error('restoring changed the tree');
+    }
+    for (const folder of [target, `${target}.state`]) rmSync(folder, { recursive: true });
+    this.counts.restores += 1;
   }
 
   private bookmark(points: readonly number[]): number {

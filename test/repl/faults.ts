@@ -97,7 +97,10 @@ export class Faults extends Files {
 
   override unlink(folder: number, name: Name): void {
     this.change();
-    if (!this.power) { super.unlink(folder, name); return; }
+    if (!this.power) {
+      super.unlink(folder, name);
+      return;
+    }
     const kept = this.keep(folder, name)!;
     super.unlink(folder, name);
     const own = this.own(folder);
@@ -106,7 +109,10 @@ export class Faults extends Files {
 
   override removeFolder(folder: number, name: Name): void {
     this.change();
-    if (!this.power) { super.removeFolder(folder, name); return; }
+    if (!this.power) {
+      super.removeFolder(folder, name);
+      return;
+    }
     // Its inode comes back, too.
     const kept = `folder${(this.spooled += 1)}`;
     const own = this.own(folder);
@@ -116,7 +122,10 @@ export class Faults extends Files {
 
   override rename(from: number, name: Name, to: number, newName: Name, flags = 0): void {
     this.change();
-    if (!this.power) { super.rename(from, name, to, newName, flags); return; }
+    if (!this.power) {
+      super.rename(from, name, to, newName, flags);
+      return;
+    }
     const [a, b] = [this.own(from), this.own(to)];
     if (flags !== 0) {
       super.rename(from, name, to, newName, flags);

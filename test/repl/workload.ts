@@ -590,7 +590,10 @@ export class Workload {
   private initial(set: number): void {
     const shadow = new Model();
     const isNew = this.model.root(set).entries.size === 0;
-    if (!isNew) { this.resync(ReplBracketReason.resync); return; }
+    if (!isNew) {
+      this.resync(ReplBracketReason.resync);
+      return;
+    }
     this.silent = true;
     for (let i = 0; i < 12; i++) this.operations[this.random.below(7)]![1](set);
     this.silent = false;

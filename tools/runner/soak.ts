@@ -5,6 +5,7 @@
 //   npm run soak -- --only=failover,partition,healthy,fuzz --runs=20 --minutes=10 --fuzz=60 --inputs=10000000
 //   npm run soak -- --only=flows,flood --syns=1000000
 //   npm run soak -- --only=storm,change,schedules --steps=1000 --changes=10000 --schedules=100000
+//   npm run soak -- --only=repl-cut --workloads=10000
 
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
@@ -22,6 +23,7 @@ import { fuzzers } from './ctests.js';
 import { runFuzzer } from './fuzz.js';
 import { equal, runLong } from './long.js';
 import { closingLine } from './outcome.js';
+import { runReplCut } from './repl-cut.js';
 
 const parts = [
   'failover',
@@ -33,6 +35,7 @@ const parts = [
   'storm',
   'change',
   'schedules',
+  'repl-cut',
 ] as const;
 type Part = (typeof parts)[number];
 
@@ -47,6 +50,8 @@ const argv = yargs(hideBin(process.argv))
   .option('steps', { type: 'number', default: 1000, describe: 'of the storm' })
   .option('changes', { type: 'number', default: 10_000, describe: 'under load' })
   .option('schedules', { type: 'number', default: 100_000 })
+  .option('workloads', { type: 'number', default: 10_000, describe: 'of the cut test of REPL' })
+  .option('seed', { type: 'number', default: 100_000, describe: 'the first of the cut test' })
   .option('image', { choices: ['elf', 'pe'] as const, default: 'elf' as const })
   .strict()
   .parseSync();
@@ -200,6 +205,8 @@ const runs: Record<Part, () => Promise<void>> = {
       },
       check,
     ),
+
+  'repl-cut': () => runReplCut(argv.workloads, argv.seed, check),
 };
 
 for (const part of parts) {

@@ -307,6 +307,18 @@ export class FileMap {
     }
   }
 
+  /** The tree was copied: each inode has become another. */
+  exchangeInos(twins: ReadonlyMap<number, number>): void {
+    for (const node of this.all()) {
+      const ino = twins.get(node.ino);
+      if (ino === undefined) continue;
+      node.ino = ino;
+      const key = node.key === '' ? null : Buffer.from(node.key, 'latin1');
+      this.sql.save.run(node.id, node.set, key, node.encode());
+    }
+    this.forget();
+  }
+
   count(): number {
     return this.sql.count.get() as number;
   }

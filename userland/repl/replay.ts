@@ -24,7 +24,7 @@ import type { Batch } from './record.js';
 import { type Before, Rollback } from './rollback.js';
 import { damaged } from './segment.js';
 import { Tree } from './tree.js';
-import { Frame, UndoWriter } from './undo.js';
+import { Frame, type UndoFrame, UndoWriter } from './undo.js';
 import type { Difference } from './verify.js';
 
 export interface ReplayOptions {
@@ -443,7 +443,8 @@ export class Replay {
   }
 }
 
-export function readBefore(frames: ReturnType<import('./undo.js').UndoReader['frames']>): Before {
+/** Names and nodes of a complete interval. */
+export function readBefore(frames: Iterable<UndoFrame>): Before {
   const names: NameBefore[] = [];
   const nodes = new Map<number, Buffer | null>();
   for (const frame of frames) {

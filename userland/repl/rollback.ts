@@ -66,17 +66,16 @@ export class Rollback {
     } finally {
       this.closeFolders();
     }
-    if (undo) this.data(undo);
-    for (const [id, row] of this.before.nodes) {
-      const node = row ? this.map.get(id) : null;
-      if (!node) continue;
-      const ino = this.inos.get(id)!;
+    const nodes = [...this.inos].map(([id, ino]) => {
+      const node = this.map.get(id)!;
       if (node.ino !== ino) {
         this.map.change(node);
         node.ino = ino;
       }
-      this.tree.dress(node, { owner: true, times: true, attributes: true });
-    }
+      return node;
+    });
+    if (undo) this.data(undo);
+    for (const node of nodes) this.tree.dress(node, { owner: true, times: true, attributes: true });
     this.tree.closeAll();
   }
 
@@ -255,7 +254,7 @@ export class Rollback {
       if (frame.type === Frame.size) sizes.set(frame.node, frame.size);
       else if (frame.type === Frame.data) {
         const node = find(frame.node);
-        const fd = node ? this.open(node) : null;
+        const fd = node ? this.tree.file(node) : null;
         if (fd === null) continue;
         if (frame.bytes) this.files.write(fd, frame.bytes, frame.offset);
         else this.zero(fd, frame.offset, frame.length);
@@ -263,7 +262,7 @@ export class Rollback {
     }
     for (const [id, size] of sizes) {
       const node = find(id);
-      const fd = node ? this.open(node) : null;
+      const fd = node ? this.tree.file(node) : null;
       if (fd !== null) this.files.truncate(fd, size);
     }
   }
@@ -273,14 +272,5 @@ export class Rollback {
     const { size } = this.files.stat(fd, null)!;
     if (size < offset + length) this.files.truncate(fd, offset + length);
     this.files.zero(fd, offset, length);
-  }
-
-  private open(node: Node): number | null {
-    const ino = this.inos.get(node.id);
-    if (ino !== undefined && node.ino !== ino) {
-      this.map.change(node);
-      node.ino = ino;
-    }
-    return this.tree.file(node);
   }
 }
