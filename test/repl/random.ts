@@ -29,13 +29,10 @@ export class Random {
 
   bytes(length: number): Buffer {
     const bytes = Buffer.alloc(length);
-    for (let i = 0; i < length; i += 4) {
-      bytes.writeUInt32LE(Math.floor(this.next() * 2 ** 32), Math.min(i, Math.max(0, length - 4)));
-      if (length < 4) {
-        bytes.fill(this.below(256));
-        break;
-      }
+    for (let at = 0; at + 4 <= length; at += 4) {
+      bytes.writeUInt32LE(Math.floor(this.next() * 2 ** 32), at);
     }
+    for (let at = length & ~3; at < length; at++) bytes[at] = this.below(256);
     return bytes;
   }
 }

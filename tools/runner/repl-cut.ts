@@ -17,7 +17,10 @@ export async function runReplCut(
   const seeds = Array.from({ length: workloads }, (_, i) => firstSeed + i).values();
   const sum = { workloads: 0, ends: 0, failures: 0 };
   const thread = async (): Promise<void> => {
-    const worker = new Worker(path.join(root, 'dist/test/repl/cut-worker.js'));
+    const worker = new Worker(path.join(root, 'dist/test/repl/cut-worker.js'), {
+      // The addon opens descriptors that Node knows nothing of.
+      trackUnmanagedFds: false,
+    });
     for (const seed of seeds) {
       const order: CutOrder = { seed, options: { operations, ends: 10, rewinds: 3 } };
       worker.postMessage(order);
