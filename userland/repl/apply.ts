@@ -198,12 +198,14 @@ export class Applier extends Resolver {
   private rename(batch: Batch, row: number): void {
     const flags = batch.flags(row);
     if ((flags & REPL_FLAG_LEFT) !== 0) {
-      this.leave(batch, row);
+      this.leave(batch, row, false);
       return;
     }
     const to = this.place(batch, row, batch.data(row).toString('utf16le'));
     if (!to) {
       this.contradiction(batch, row, 'its new folder is not there');
+      // It has gone from here in any case; where to, that folder's listing will tell.
+      if ((flags & REPL_FLAG_ENTERED) === 0) this.leave(batch, row, true);
       return;
     }
     if ((flags & REPL_FLAG_ENTERED) !== 0) {
@@ -246,14 +248,14 @@ export class Applier extends Resolver {
     else this.edits.create(batch.set(row), key, kind, to);
   }
 
-  private leave(batch: Batch, row: number): void {
+  private leave(batch: Batch, row: number, mayLive: boolean): void {
     const node = this.known(batch, row);
     if (!node) {
       this.contradiction(batch, row, 'the file is not known');
       return;
     }
     const place = this.ownName(batch, row, node);
-    if (place) this.unname(node, place, false);
+    if (place) this.unname(node, place, mayLive);
   }
 
   private link(batch: Batch, row: number): void {
