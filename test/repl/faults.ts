@@ -248,6 +248,15 @@ export class Faults extends Files {
     super.syncAll(fd);
   }
 
+  override writeLater(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void> {
+    const bytes = Buffer.concat(buffers);
+    return Promise.resolve().then(() => this.write(fd, bytes, position));
+  }
+
+  override datasyncLater(fd: number): Promise<void> {
+    return Promise.resolve().then(() => this.datasync(fd));
+  }
+
   /** After the end: what was not synced is lost, by chance. */
   powerCut(): void {
     for (const { undo, fd } of this.unsynced.values()) {
