@@ -1,4 +1,4 @@
-// `npm run bench -- oneip|path|driver`
+// `npm run bench -- oneip|path|driver|repl-backup`
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { armNames } from './arms.js';
@@ -6,6 +6,7 @@ import { benchDriver } from './driver.js';
 import { loadNames } from './loads.js';
 import { benchOneip } from './oneip.js';
 import { benchPath } from './path.js';
+import { benchBackup } from './repl/backup.js';
 
 /** "a,b" as one of the names each; all of them if nothing is said. */
 function chosen<T extends string>(names: readonly T[]) {
@@ -74,6 +75,17 @@ await yargs(hideBin(process.argv))
         .option('rounds', { type: 'number', default: 3, describe: 'of the timing' })
         .option('profile', { type: 'boolean', default: false, describe: 'by function' }),
     (argv) => benchDriver({ ...argv, images: argv.images ?? [...images] }),
+  )
+  .command(
+    'repl-backup',
+    'records a second that the log and the replay of a backup take',
+    (y) =>
+      y
+        .option('folder', { type: 'string', default: 'build', describe: 'on the disk to measure' })
+        .option('rounds', { type: 'number', default: 3 })
+        .option('megabytes', { type: 'number', default: 200, describe: 'of writes in a round' })
+        .option('files', { type: 'number', default: 60_000, describe: 'created in a burst' }),
+    (argv) => benchBackup(argv),
   )
   .demandCommand(1, 1)
   .strict()
