@@ -18,7 +18,7 @@ import { Capture } from './capture.js';
 import { ReplRecordType } from './codec.js';
 import { Files, isCode } from './files.js';
 import { Intervals } from './intervals.js';
-import type { Log } from './log.js';
+import type { LogView } from './log-view.js';
 import { FileMap, type NameBefore } from './map.js';
 import type { Batch } from './record.js';
 import { type Before, Rollback } from './rollback.js';
@@ -28,7 +28,7 @@ import { Frame, type UndoFrame, UndoWriter } from './undo.js';
 import type { Difference } from './verify.js';
 
 export interface ReplayOptions {
-  readonly log: Log;
+  readonly log: LogView;
   /** The folder that becomes what the primary has: one folder in it for each set. */
   readonly tree: string;
   /** The map, the undo log, what is deleted: in the same file system as `tree`, not below it. */
@@ -61,7 +61,7 @@ export interface Fault {
 export class Replay {
   private readonly files: Files;
   private readonly options: Required<Omit<ReplayOptions, 'files'>>;
-  private readonly log: Log;
+  private readonly log: LogView;
   readonly map: FileMap;
   readonly tree: Tree;
   readonly intervals: Intervals;

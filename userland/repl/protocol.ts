@@ -1,0 +1,217 @@
+/**
+ * What pump and backup say to each other on a channel of service ntswift-repl/1.
+ *
+ * The first message of a channel (node/message.ts) says what it is for. "push" is answered by what the
+ * backup has on disk; from there on both sides send frames: four bytes of length, little endian, four of
+ * the kind, and the payload: records as they came from the driver, or JSON. Acknowledgements and answers
+ * come in between, in any order.
+ *
+ * "control" is one request and one answer, with progress messages before it.
+ */
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import { isNtsError, messageOf, ntsError } from '../common/errors.js';
+import { readExactly } from '../node/message.js';
+
+export const REPL_SERVICE = 'ntswift-repl/1';
+
+export const REPL_MESSAGE_LIMIT = 1 << 20;
+
+export const FrameKind = { records: 1, json: 2 } as const;
+export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
+
+/** A read of the journal, and some. */
+const FRAME_LIMIT = 16 << 20;
+
+const HEADER = 8;
+
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly bytes: Buffer;
+}
+
+export async function readFrame(stream: Duplex): Promise<Frame> {
+  const header = await readExactly(stream, HEADER);
+  const length = header.readUInt32LE(0);
+  const kind = header.readUInt32LE(4);
+  if (length > FRAME_LIMIT || (kind !== FrameKind.records && kind !== FrameKind.json)) {
+    const what = `a frame of kind ${kind} and ${length} bytes came`;
+    throw ntsError('NTS_ERR_PEER_PROTOCOL', { what });
+  }
+  return { kind, bytes: await readExactly(stream, length) };
+}
+
+/** Resolves when the stream takes more. The bytes must stay as they are until the other side has them. */
+export async function writeFrame(stream: Duplex, kind: FrameKind, bytes: Buffer): Promise<void> {
+  const header = Buffer.alloc(HEADER);
+  header.writeUInt32LE(bytes.length, 0);
+  header.writeUInt32LE(kind, 4);
+  stream.cork();
+  stream.write(header);
+  const more = stream.write(bytes);
+  stream.uncork();
+  if (!more) await drained(stream);
+}
+
+export function encodeJson(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+export function decodeJson<T>(bytes: Buffer, schema: z.ZodType<T>): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    throw ntsError('NTS_ERR_PEER_PROTOCOL', { what: 'a frame is no JSON' }, { cause: error });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { path = [], message = '' } = parsed.error.issues[0] ?? {};
+  const what = `a frame is not as expected: ${path.join('.')} ${message}`;
+  throw ntsError('NTS_ERR_PEER_PROTOCOL', { what });
+}
+
+function drained(stream: Duplex): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const clear = (): void => {
+      stream.off('drain', done).off('close', closed).off('error', closed);
+    };
+    const done = (): void => {
+      clear();
+      resolve();
+    };
+    const closed = (): void => {
+      clear();
+      reject(gone(stream.errored));
+    };
+    if (stream.destroyed) reject(gone(stream.errored));
+    else stream.on('drain', done).on('close', closed).on('error', closed);
+  });
+}
+
+export function gone(error: unknown): Error {
+  if (isNtsError(error)) return error;
+  const why = error ? `: ${messageOf(error)}` : '';
+  const what = `the other node closed the connection${why}`;
+  return ntsError('NTS_ERR_PEER_UNREACHABLE', { what }, { cause: error });
+}
+
+const sequenceSchema = z.int().nonnegative();
+const setIdSchema = z.int().min(1).max(0xffff_fffe);
+const hex16 = z.string().regex(/^[0-9a-f]{32}$/);
+const pathSchema = z.string().min(1).max(4096);
+/** Shown on terminals. */
+const words = z.string().regex(/^[^\p{Cc}]{0,2000}$/u);
+export const setNameSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
+
+export const pushSchema = z.strictObject({
+  ask: z.literal('push'),
+  stream: hex16,
+  epoch: z.int().positive(),
+  /** Where the backup keeps the sets: one folder in it for each. */
+  folder: pathSchema,
+  sets: z.array(z.strictObject({ id: setIdSchema, name: setNameSchema })).max(64),
+});
+export type Push = z.infer<typeof pushSchema>;
+
+export const controlSchema = z.strictObject({
+  ask: z.literal('control'),
+  command: z.string().max(32),
+  arguments: z.record(z.string().max(32), z.unknown()),
+});
+export type Control = z.infer<typeof controlSchema>;
+
+export const askSchema = z.discriminatedUnion('ask', [pushSchema, controlSchema]);
+
+export const refusedSchema = z.strictObject({ refused: z.string().max(64), why: words });
+
+export const pushAnswerSchema = z.union([
+  z.strictObject({
+    /** All up to here is on disk. */
+    durable: sequenceSchema,
+    applied: sequenceSchema,
+    /** The highest epoch it has seen. */
+    epoch: sequenceSchema,
+    /** It has never had anything of the stream. */
+    fresh: z.boolean(),
+  }),
+  refusedSchema,
+]);
+
+/** Pump to backup, beside records. */
+const fileSchema = z.union([
+  z.strictObject({ set: setIdSchema, file: hex16 }),
+  /** By path below the set's root. */
+  z.strictObject({ set: setIdSchema, path: z.string().max(32_767) }),
+]);
+export type FileName = z.infer<typeof fileSchema>;
+
+export const requestSchema = z.discriminatedUnion('ask', [
+  z.strictObject({ ask: z.literal('files'), id: sequenceSchema, files: z.array(fileSchema).max(4096) }),
+  z.strictObject({
+    ask: z.literal('hash'),
+    id: sequenceSchema,
+    file: fileSchema,
+    /** Where hashed ranges begin; each has `length` bytes, in blocks of `block`. */
+    offsets: z.array(sequenceSchema).max(4096),
+    length: z.int().min(1).max(16 << 20),
+    block: z.int().min(4096).max(1 << 20),
+  }),
+  z.strictObject({
+    ask: z.literal('names'),
+    id: sequenceSchema,
+    set: setIdSchema,
+    path: z.string().max(32_767),
+  }),
+  z.strictObject({ ask: z.literal('checkpoint'), id: sequenceSchema }),
+]);
+export type BackupRequest = z.infer<typeof requestSchema>;
+
+/** What a backup knows of a file; null: it has none with that FileId. */
+export const knownSchema = z
+  .strictObject({
+    size: sequenceSchema,
+    folder: z.boolean(),
+    /** FILETIME. */
+    write: z.string().regex(/^\d{1,20}$/),
+    change: z.string().regex(/^\d{1,20}$/),
+  })
+  .nullable();
+export type Known = z.infer<typeof knownSchema>;
+
+const differenceSchema = z.strictObject({
+  sequence: sequenceSchema,
+  setId: z.int().nonnegative(),
+  path: z.string().max(32_767),
+  blocks: z.array(z.strictObject({ offset: sequenceSchema, length: sequenceSchema })),
+});
+export type BlockDifference = z.infer<typeof differenceSchema>;
+
+/** Backup to pump. */
+export const replySchema = z.union([
+  z.strictObject({
+    durable: sequenceSchema,
+    applied: sequenceSchema,
+    /** Why nothing is written, or applied, just now; null: all is well. */
+    stalled: words.nullable(),
+    fault: words.nullable(),
+  }),
+  z.strictObject({ id: sequenceSchema, files: z.array(knownSchema) }),
+  /** Hashes of all ranges, one behind the other, in base64; null: there is no such file. */
+  z.strictObject({ id: sequenceSchema, hashes: z.string().nullable() }),
+  /** Names in a folder; null: there is no such folder. */
+  z.strictObject({ id: sequenceSchema, names: z.array(z.string()).nullable() }),
+  z.strictObject({ id: sequenceSchema, applied: sequenceSchema }),
+  z.strictObject({ id: sequenceSchema, failed: words }),
+  z.strictObject({ difference: differenceSchema }),
+  refusedSchema,
+]);
+export type Reply = z.infer<typeof replySchema>;
+
+/** Bytes of a hash on the wire. */
+export const HASH_BYTES = 16;
+
+/** For terminals and logs of others. */
+export function plainWords(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ').slice(0, 2000);
+}

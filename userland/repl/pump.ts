@@ -1,0 +1,273 @@
+/**
+ * The pump: the driver's stream goes to every backup, and what all of them have on disk is acknowledged to
+ * the driver.
+ *
+ * The ring is lent once a backup has said what it has. Records after the driver's Acknowledged are in ring
+ * or journal; a backup that has less than that lacks what nobody has any more: the ring is lent anew from
+ * there on, and the driver begins with ReplRecordLost, whose bracket the synchronisation closes.
+ */
+import { EventEmitter } from 'node:events';
+import { isNtsError, messageOf } from '../common/errors.js';
+import type { Log } from '../node/log.js';
+import { type ReplDriver } from './client.js';
+import { REPL_FLAG_OPEN, REPL_FLAG_SYNC, ReplRecordType } from './codec.js';
+import type { Greeting, Link, Places } from './link.js';
+import type { BlockDifference } from './protocol.js';
+import { isRefusal } from './refusal.js';
+import { type Chunk, type Cursor, Source, type SourceOptions } from './source.js';
+
+/** A record that a SYNC IOCTL made, as the synchronisation wants to see it. */
+export interface SyncRecord {
+  readonly sequence: number;
+  readonly type: number;
+  readonly setId: number;
+  readonly fileId: Buffer;
+  readonly path: string;
+  readonly data: Buffer;
+}
+
+interface Events {
+  /** A bracket opens in the stream. */
+  bracket: [];
+  /** A link has begun to stream. */
+  connected: [link: Link, greeting: Greeting];
+  difference: [link: Link, difference: BlockDifference];
+  change: [];
+  /** The driver has ended the loan. */
+  broken: [error: unknown];
+}
+
+export interface PumpOptions extends SourceOptions {
+  /** Opens brackets for a backup that has nothing; gives the first's number, null: there is no set. */
+  readonly begin?: () => Promise<number | null>;
+}
+
+export class Pump extends EventEmitter<Events> implements Places {
+  private readonly links = new Map<Link, Cursor | null>();
+  private source: Source | null = null;
+  private lending: Promise<Source> | null = null;
+  /** What the driver was told. */
+  private acknowledged = 0;
+  private acknowledging = false;
+  private readonly stopping = new AbortController();
+  private readonly running = new Map<Link, Promise<void>>();
+  private readonly aborts = new Map<Link, AbortController>();
+  private readonly records = new Map<number, SyncRecord>();
+  private readonly awaited = new Map<number, (record: SyncRecord) => void>();
+  private observed = 0;
+  private observers = 0;
+
+  constructor(
+    private readonly driver: ReplDriver,
+    private readonly log: Log,
+    private readonly options: PumpOptions = {},
+  ) {
+    super();
+    this.setMaxListeners(0);
+  }
+
+  async start(): Promise<void> {
+    this.acknowledged = Number((await this.driver.status()).acknowledged);
+  }
+
+  get all(): Link[] {
+    return [...this.links.keys()];
+  }
+
+  get streaming(): Link[] {
+    return this.all.filter((link) => link.isStreaming);
+  }
+
+  get ringUsed(): number {
+    return this.source?.used ?? 0;
+  }
+
+  add(link: Link): void {
+    this.links.set(link, null);
+    const abort = new AbortController();
+    this.aborts.set(link, abort);
+    link.on('durable', () => this.acknowledge());
+    link.on('chunk', (chunk) => this.observe(chunk));
+    link.on('change', () => this.emit('change'));
+    link.on('difference', (difference) => this.emit('difference', link, difference));
+    // It holds its place from the beginning, so that nothing goes that it may still need.
+    if (this.source) this.links.set(link, this.source.cursor(this.acknowledged));
+    const signal = AbortSignal.any([this.stopping.signal, abort.signal]);
+    this.running.set(link, link.run(this, signal));
+  }
+
+  async remove(link: Link): Promise<void> {
+    this.aborts.get(link)?.abort();
+    await this.running.get(link);
+    this.running.delete(link);
+    this.aborts.delete(link);
+    const cursor = this.links.get(link);
+    this.links.delete(link);
+    if (cursor) this.source?.remove(cursor);
+    link.removeAllListeners();
+    this.acknowledge();
+  }
+
+  /** A link is connected and wants its place in the stream. */
+  async attach(link: Link, greeting: Greeting): Promise<{ source: Source; cursor: Cursor }> {
+    const { durable, fresh } = greeting;
+    let source = await this.lend(fresh ? Infinity : durable);
+    if (!fresh && durable < this.acknowledged && this.links.size > 0) {
+      // It lacks what the driver has not kept: from here on the driver says what was lost.
+      this.log.warn({ peer: link.node, durable, acknowledged: this.acknowledged }, 'lacks records');
+      source = await this.lendAnew(durable);
+    }
+    const old = this.links.get(link);
+    // Who has nothing of the stream begins with a bracket, in which he is told the rest.
+    const after = fresh ? await this.beginFresh() : durable;
+    const cursor = source.cursor(after);
+    if (old && source.has(old)) {
+      cursor.position = cursor.released = old.released;
+      source.remove(old);
+    }
+    this.links.set(link, cursor);
+    this.emit('connected', link, greeting);
+    return { source, cursor };
+  }
+
+  /** Opens the brackets of a first synchronisation; the number before them. */
+  private async beginFresh(): Promise<number> {
+    const first = await this.options.begin?.();
+    return first === undefined || first === null ? this.acknowledged : first - 1;
+  }
+
+  private async lend(durable: number): Promise<Source> {
+    if (this.source && !this.source.ended.aborted) return this.source;
+    this.lending ??= this.open(Math.min(durable, this.acknowledged)).finally(() => {
+      this.lending = null;
+    });
+    return this.lending;
+  }
+
+  private async open(after: number): Promise<Source> {
+    const source = await Source.open(this.driver, after, this.options);
+    this.source = source;
+    // Places of those that are not connected.
+    for (const link of this.links.keys()) {
+      this.links.set(link, source.cursor(Math.min(link.durable ?? after, after)));
+    }
+    source.ended.addEventListener(
+      'abort',
+      () => {
+        if (this.source !== source) return;
+        this.source = null;
+        if (this.stopping.signal.aborted) return;
+        this.log.warn({ why: messageOf(source.ended.reason) }, 'the ring is no longer lent');
+        for (const link of this.links.keys()) link.restart();
+        this.emit('broken', source.ended.reason);
+      },
+      { once: true },
+    );
+    return source;
+  }
+
+  private async lendAnew(after: number): Promise<Source> {
+    const old = this.source;
+    this.source = null;
+    await old?.close();
+    for (const link of this.links.keys()) if (link.isStreaming) link.restart();
+    this.acknowledged = Math.min(this.acknowledged, after);
+    return this.lend(after);
+  }
+
+  /** Of all backups, those that are not connected included. */
+  private get reached(): number {
+    let least = Infinity;
+    for (const link of this.links.keys()) least = Math.min(least, link.durable ?? 0);
+    return least;
+  }
+
+  private acknowledge(): void {
+    if (this.acknowledging) return;
+    this.acknowledging = true;
+    void this.acknowledgeAll().finally(() => {
+      this.acknowledging = false;
+    });
+  }
+
+  private async acknowledgeAll(): Promise<void> {
+    for (let to = this.reached; to > this.acknowledged && to !== Infinity; to = this.reached) {
+      try {
+        await this.driver.acknowledge(to);
+      } catch (error) {
+        if (this.stopping.signal.aborted || isNtsError(error, 'NTS_ERR_CLOSED')) return;
+        // A number that this driver has not given out: of a stream before a restart.
+        if (!isRefusal(error, 'sequence')) {
+          this.log.error({ err: error, sequence: to }, 'cannot acknowledge');
+        }
+        return;
+      }
+      this.acknowledged = to;
+      this.emit('change');
+    }
+  }
+
+  /** While somebody waits for records of SYNC IOCTLs, they are kept. */
+  observing(): () => void {
+    this.observers += 1;
+    return () => {
+      this.observers -= 1;
+      if (this.observers === 0) this.records.clear();
+    };
+  }
+
+  private observe({ batch, from, to, last }: Chunk): void {
+    if (last <= this.observed) return;
+    for (let row = from; row < to; row++) {
+      const sequence = batch.sequence(row);
+      if (sequence <= this.observed) continue;
+      const flags = batch.flags(row);
+      if ((flags & REPL_FLAG_OPEN) !== 0) this.emit('bracket');
+      if ((flags & REPL_FLAG_SYNC) === 0 || this.observers === 0) continue;
+      const type = batch.type(row);
+      if (type !== ReplRecordType.folder && type !== ReplRecordType.file) continue;
+      const record: SyncRecord = {
+        sequence,
+        type,
+        setId: batch.set(row),
+        // Copies: the ring is written again.
+        fileId: Buffer.from(batch.fileId(row)),
+        path: batch.name(row),
+        data: Buffer.from(batch.data(row)),
+      };
+      const wake = this.awaited.get(sequence);
+      if (wake) wake(record);
+      else this.records.set(sequence, record);
+    }
+    this.observed = last;
+  }
+
+  /** The record that a SYNC IOCTL has made, once it has come through the stream. */
+  async record(sequence: number, signal: AbortSignal): Promise<SyncRecord> {
+    const there = this.records.get(sequence);
+    if (there) {
+      this.records.delete(sequence);
+      return there;
+    }
+    return new Promise((resolve, reject) => {
+      const aborted = (): void => {
+        this.awaited.delete(sequence);
+        reject(signal.reason as Error);
+      };
+      this.awaited.set(sequence, (record) => {
+        this.awaited.delete(sequence);
+        signal.removeEventListener('abort', aborted);
+        resolve(record);
+      });
+      signal.addEventListener('abort', aborted, { once: true });
+      if (signal.aborted) aborted();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await Promise.all(this.running.values());
+    await this.source?.close();
+    this.source = null;
+  }
+}
