@@ -22,7 +22,8 @@ export function differing(here: Buffer, there: Buffer): number[] {
   const list: number[] = [];
   for (let i = 0; i < count; i++) {
     const at = i * HASH_BYTES;
-    if (!here.subarray(at, at + HASH_BYTES).equals(there.subarray(at, at + HASH_BYTES))) list.push(i);
+    if (!here.subarray(at, at + HASH_BYTES).equals(there.subarray(at, at + HASH_BYTES)))
+      list.push(i);
   }
   return list;
 }

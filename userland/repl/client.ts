@@ -303,13 +303,7 @@ export class Repl implements ReplDriver, AsyncDisposable {
 
 const NO_FILE = new Uint8Array(16);
 
-function encodeSync(
-  setId: number,
-  target: SyncTarget,
-  offset = 0,
-  range = 0,
-  flags = 0,
-): Buffer {
+function encodeSync(setId: number, target: SyncTarget, offset = 0, range = 0, flags = 0): Buffer {
   const name = Buffer.from('path' in target ? target.path : '', 'utf16le');
   const header = ReplSync.encode({
     setId,

@@ -126,11 +126,7 @@ async function* refine(
 
 const ZEROS = Buffer.alloc(FINE);
 
-async function* notZero(
-  handle: FileHandle,
-  offset: number,
-  length: number,
-): AsyncGenerator<Range> {
+async function* notZero(handle: FileHandle, offset: number, length: number): AsyncGenerator<Range> {
   const bytes = await readRange(handle, offset, length);
   const ranges: Range[] = [];
   for (let at = 0; at < bytes.length; at += FINE) {

@@ -63,6 +63,8 @@ export const configSchema = z.strictObject({
   stream: z.string().regex(/^[0-9a-f]{32}$/),
   role: z.enum(['none', 'primary', 'backup']),
   epoch: z.int().nonnegative(),
+  /** Where the stream goes on when this node takes the role with this epoch. */
+  sequence: z.int().nonnegative(),
   ringBytes: z.int().positive(),
   journalBytes: z.int().nonnegative(),
   stagingBytes: z.int().positive(),
@@ -83,6 +85,7 @@ export function emptyConfig(): ReplNodeConfig {
     stream: randomBytes(16).toString('hex'),
     role: 'none',
     epoch: 0,
+    sequence: 0,
     ringBytes: 32 << 20,
     journalBytes: 1 << 30,
     stagingBytes: 16 << 20,

@@ -162,8 +162,7 @@ export class Link extends EventEmitter<Events> {
 
   private sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      const timer =
-        milliseconds === Infinity ? undefined : setTimeout(() => done(), milliseconds);
+      const timer = milliseconds === Infinity ? undefined : setTimeout(() => done(), milliseconds);
       const done = (): void => {
         clearTimeout(timer);
         signal.removeEventListener('abort', done);

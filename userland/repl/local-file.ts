@@ -83,7 +83,7 @@ function ntName(bytes: Buffer): string {
 
 function* utf8Parts(bytes: Buffer): Generator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const first = bytes[at]!;
     const length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
     const part = bytes.subarray(at, at + length);
@@ -97,9 +97,7 @@ function* utf8Parts(bytes: Buffer): Generator<string> {
       yield String.fromCharCode(0xf000 + first);
       at += 1;
     } else {
-      yield /^["*:<>?|\\\u0001-\u001f]$/.test(text)
-        ? String.fromCharCode(0xf000 + first)
-        : text;
+      yield /^["*:<>?|\\\u0001-\u001f]$/.test(text) ? String.fromCharCode(0xf000 + first) : text;
       at += length;
     }
   }

@@ -147,15 +147,25 @@ const fileSchema = z.union([
 export type FileName = z.infer<typeof fileSchema>;
 
 export const requestSchema = z.discriminatedUnion('ask', [
-  z.strictObject({ ask: z.literal('files'), id: sequenceSchema, files: z.array(fileSchema).max(4096) }),
+  z.strictObject({
+    ask: z.literal('files'),
+    id: sequenceSchema,
+    files: z.array(fileSchema).max(4096),
+  }),
   z.strictObject({
     ask: z.literal('hash'),
     id: sequenceSchema,
     file: fileSchema,
     /** Where hashed ranges begin; each has `length` bytes, in blocks of `block`. */
     offsets: z.array(sequenceSchema).max(4096),
-    length: z.int().min(1).max(16 << 20),
-    block: z.int().min(4096).max(1 << 20),
+    length: z
+      .int()
+      .min(1)
+      .max(16 << 20),
+    block: z
+      .int()
+      .min(4096)
+      .max(1 << 20),
   }),
   z.strictObject({
     ask: z.literal('names'),

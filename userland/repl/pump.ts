@@ -82,6 +82,25 @@ export class Pump extends EventEmitter<Events> implements Places {
     return this.source?.used ?? 0;
   }
 
+  /** Half of the ring waits for the backups. */
+  get isCrowded(): boolean {
+    const { source } = this;
+    return source !== null && source.used * 2 > source.ringBytes;
+  }
+
+  /** Resolves when something was acknowledged. */
+  async moved(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        this.off('change', done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.on('change', done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
   add(link: Link): void {
     this.links.set(link, null);
     const abort = new AbortController();

@@ -44,6 +44,8 @@ export class ReplayHost {
     this.worker = new Worker(new URL('./replay-worker.js', import.meta.url), {
       workerData: data,
       transferList: [port2],
+      // The addon opens files by openat(2), of which the thread would not know.
+      trackUnmanagedFds: false,
     });
     this.worker.on('message', (message: ReplayMessage) => this.heard(message));
     this.worker.on('error', (error) => {

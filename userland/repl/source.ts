@@ -151,7 +151,7 @@ export class Source {
 
   /** The next records; waits until there are some. Rejects when the source has ended or `signal` aborts. */
   async next(cursor: Cursor, signal: AbortSignal): Promise<Chunk> {
-    for (let looks = 0; ; ) {
+    for (let looks = 0; ;) {
       this.ending.signal.throwIfAborted();
       signal.throwIfAborted();
       const found = cursor.inJournal

@@ -1,0 +1,181 @@
+/** REPL in the process of a node: the primary's side, the backups that it keeps for others, and its control. */
+import path from 'node:path';
+import { isNtsError, messageOf, ntsError } from '../common/errors.js';
+import type { Channel } from '../node/channel.js';
+import { readMessage, writeMessage } from '../node/message.js';
+import type { Service, ServiceContext } from '../node/service.js';
+import { Backup } from './backup.js';
+import { Repl, type ReplDriver } from './client.js';
+import { ConfigFile, DEFAULT_KEEP_BYTES, type Hosted } from './config.js';
+import { runControl } from './control.js';
+import { Primary } from './primary.js';
+import { type Push, REPL_MESSAGE_LIMIT, REPL_SERVICE, askSchema, plainWords } from './protocol.js';
+
+export interface ReplServiceOptions {
+  /** Socket of the driver host. */
+  readonly endpoint?: string | null;
+  readonly openDriver?: () => Promise<ReplDriver>;
+  /** Milliseconds before a driver that is gone is looked for again. */
+  readonly pause?: number;
+}
+
+/** What the commands work on. */
+export interface ReplNode {
+  readonly context: ServiceContext;
+  readonly config: ConfigFile;
+  readonly backups: ReadonlyMap<string, Backup>;
+  /** null: this node has no set of its own. */
+  readonly primary: Primary | null;
+  /** Starts the primary's side, if it does not run. */
+  startPrimary(): Promise<Primary>;
+  stopPrimary(): Promise<void>;
+  host(hosted: Hosted): Promise<Backup>;
+  unhost(stream: string): Promise<void>;
+}
+
+export class ReplService implements Service, ReplNode {
+  readonly name = REPL_SERVICE;
+  readonly backups = new Map<string, Backup>();
+  primary: Primary | null = null;
+  private context_: ServiceContext | null = null;
+  private config_: ConfigFile | null = null;
+
+  constructor(private readonly options: ReplServiceOptions = {}) {}
+
+  get context(): ServiceContext {
+    if (!this.context_) throw ntsError('NTS_ERR_INTERNAL', { what: `${this.name} does not run` });
+    return this.context_;
+  }
+
+  get config(): ConfigFile {
+    if (!this.config_) throw ntsError('NTS_ERR_INTERNAL', { what: `${this.name} does not run` });
+    return this.config_;
+  }
+
+  async start(context: ServiceContext): Promise<void> {
+    this.context_ = context;
+    this.config_ = await ConfigFile.open(context.local.folder.state);
+    for (const hosted of this.config.value.hosted) {
+      try {
+        this.open(hosted);
+      } catch (error) {
+        // One that is damaged does not stop the others; its primary is told why.
+        context.log.error({ err: error, folder: hosted.folder }, 'a backup cannot be opened');
+      }
+    }
+    if (this.config.value.sets.length > 0) await this.startPrimary();
+  }
+
+  async stop(): Promise<void> {
+    await this.stopPrimary();
+    await Promise.all([...this.backups.values()].map((backup) => backup.close()));
+    this.backups.clear();
+  }
+
+  async startPrimary(): Promise<Primary> {
+    if (this.primary) return this.primary;
+    const { endpoint = null, openDriver = () => Repl.open({ endpoint }), pause } = this.options;
+    const { context, config } = this;
+    const primary = new Primary({
+      config: () => config.value,
+      openDriver,
+      connect: (node, signal) => context.connect(node, { signal }),
+      log: context.log,
+      ...(pause === undefined ? {} : { pause }),
+    });
+    this.primary = primary;
+    await primary.start();
+    return primary;
+  }
+
+  async stopPrimary(): Promise<void> {
+    const { primary } = this;
+    this.primary = null;
+    await primary?.stop();
+  }
+
+  private open(hosted: Hosted): Backup {
+    const backup = Backup.open(hosted, this.context.log);
+    this.backups.set(hosted.stream, backup);
+    return backup;
+  }
+
+  async host(hosted: Hosted): Promise<Backup> {
+    const others = this.config.value.hosted.filter(({ stream }) => stream !== hosted.stream);
+    const inside = others.find(({ folder }) => overlaps(folder, hosted.folder));
+    if (inside) {
+      const what = `${hosted.folder} overlaps ${inside.folder}, which keeps what ${inside.primary} replicates; choose another folder`;
+      throw ntsError('NTS_ERR_REFUSED', { what });
+    }
+    await this.config.update({ hosted: [...others, hosted] });
+    const present = this.backups.get(hosted.stream);
+    if (!present) return this.open(hosted);
+    present.setHosted(hosted);
+    return present;
+  }
+
+  async unhost(stream: string): Promise<void> {
+    const hosted = this.config.value.hosted.filter((one) => one.stream !== stream);
+    await this.config.update({ hosted });
+    const backup = this.backups.get(stream);
+    this.backups.delete(stream);
+    await backup?.close();
+  }
+
+  async handle(channel: Channel): Promise<void> {
+    const ask = await readMessage(channel.stream, askSchema, REPL_MESSAGE_LIMIT);
+    if (ask.ask === 'control') {
+      await runControl(this, channel, ask);
+      return;
+    }
+    try {
+      const backup = await this.backupFor(ask, channel.peer.name);
+      await backup.receive(channel, ask);
+    } catch (error) {
+      const { log } = this.context;
+      const peer = channel.peer.name;
+      if (channel.stream.destroyed)
+        log.info({ peer, why: messageOf(error) }, 'the primary is gone');
+      else {
+        log.warn({ peer, err: error }, 'the stream was refused');
+        const refused = isNtsError(error) ? error.code : 'NTS_ERR_INTERNAL';
+        await writeMessage(channel.stream, { refused, why: plainWords(messageOf(error)) });
+        channel.stream.end();
+      }
+    }
+  }
+
+  private async backupFor(push: Push, peer: string): Promise<Backup> {
+    if (!path.isAbsolute(push.folder)) {
+      throw ntsError('NTS_ERR_USAGE', { what: `${push.folder} is no absolute path` });
+    }
+    const known = this.config.value.hosted.find(({ stream }) => stream === push.stream);
+    const backup = this.backups.get(push.stream);
+    if (known && known.primary !== peer && backup && push.epoch <= backup.log.epoch) {
+      throw ntsError('NTS_ERR_REPL_EPOCH', {
+        what: `the stream is ${known.primary}'s in epoch ${backup.log.epoch}`,
+      });
+    }
+    if (known && known.folder !== push.folder) {
+      const what = `the stream is kept in ${known.folder}, not in ${push.folder}`;
+      throw ntsError('NTS_ERR_REFUSED', { what });
+    }
+    const wanted: Hosted = {
+      stream: push.stream,
+      primary: peer,
+      folder: push.folder,
+      sets: push.sets,
+      keepBytes: known?.keepBytes ?? DEFAULT_KEEP_BYTES,
+    };
+    if (backup && JSON.stringify(known) === JSON.stringify(wanted)) return backup;
+    return this.host(wanted);
+  }
+}
+
+function overlaps(a: string, b: string): boolean {
+  const inside = (one: string, other: string): boolean => {
+    const relative = path.relative(other, one);
+    return relative === '' || (!relative.startsWith('..') && !path.isAbsolute(relative));
+  };
+  return inside(a, b) || inside(b, a);
+}

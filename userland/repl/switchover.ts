@@ -1,0 +1,121 @@
+/**
+ * Roles change in order: the primary stops its writers, the backup gets and applies all that there is, and
+ * becomes primary with the next epoch from that number on.
+ */
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { ntsError } from '../common/errors.js';
+import { ReplRoleKind } from './codec.js';
+import { configSchema } from './config.js';
+import { askRepl } from './control-client.js';
+import { type ControlCommand, controlCommand } from './control.js';
+import { ntPathOf } from './nt-path.js';
+import { nodeReplView } from './view.js';
+
+const setSchema = configSchema.shape.sets;
+
+export const switchover: ControlCommand = controlCommand(
+  z.strictObject({
+    node: z.string(),
+    /** Where this node keeps the sets from then on; null: nowhere. */
+    folder: z.string().nullable(),
+  }),
+  async ({ node, signal, progress }, { node: to, folder }) => {
+    const { config, context } = node;
+    const { value } = config;
+    const backup = value.backups.find((one) => one.node === to);
+    if (!backup || value.role !== 'primary') {
+      const what =
+        value.role === 'primary'
+          ? `node ${to} is no backup of this node`
+          : `node ${context.local.name} is not primary; run this on the primary`;
+      throw ntsError('NTS_ERR_USAGE', { what });
+    }
+    const { driver, pump } = (await node.startPrimary()).required;
+    const link = pump.streaming.find((one) => one.node === to);
+    if (!link) throw ntsError('NTS_ERR_REFUSED', { what: `node ${to} is not connected now` });
+    if ((await driver.brackets()).length > 0) {
+      const what = `node ${to} is being synchronised; wait until "repl status" says that it is not`;
+      throw ntsError('NTS_ERR_REFUSED', { what });
+    }
+    // From here on nobody writes into the sets.
+    progress({ step: 'demote' });
+    await driver.setRole(ReplRoleKind.backup, value.epoch);
+    let last;
+    try {
+      last = Number((await driver.status()).lastSequence);
+      progress({ step: 'flush', last });
+      await link.reached('applied', last, signal);
+      await link.reached('durable', last, signal);
+      await link.checkpoint();
+      progress({ step: 'promote' });
+      await askRepl(context.local, to, 'takeover', {
+        stream: value.stream,
+        epoch: value.epoch + 1,
+        sequence: last,
+        sets: value.sets,
+        nextSetId: value.nextSetId,
+        backup: folder === null ? null : { node: context.local.name, folder },
+      });
+    } catch (error) {
+      // The other one has not become primary: this one goes on.
+      await driver.setRole(ReplRoleKind.primary, value.epoch);
+      throw error;
+    }
+    await config.update({ role: 'backup', epoch: value.epoch + 1, backups: [] });
+    await driver.setRole(ReplRoleKind.backup, value.epoch + 1);
+    await node.primary?.updateLinks();
+    return nodeReplView(node);
+  },
+);
+
+/** Asked of the backup, by the primary that steps down. */
+export const takeOver: ControlCommand = controlCommand(
+  z.strictObject({
+    stream: z.string(),
+    epoch: z.int().positive(),
+    sequence: z.int().nonnegative(),
+    sets: setSchema,
+    nextSetId: z.int().positive(),
+    backup: z.strictObject({ node: z.string(), folder: z.string() }).nullable(),
+  }),
+  async ({ node }, given) => {
+    const { config } = node;
+    const backup = node.backups.get(given.stream);
+    const hosted = config.value.hosted.find(({ stream }) => stream === given.stream);
+    if (!backup || !hosted) {
+      throw ntsError('NTS_ERR_REFUSED', { what: 'this node does not keep that stream' });
+    }
+    if (config.value.sets.length > 0) {
+      const what = 'this node replicates sets of its own; their stream and another cannot be one';
+      throw ntsError('NTS_ERR_REFUSED', { what });
+    }
+    const { durable, applied } = backup.status;
+    if (durable !== given.sequence || applied !== given.sequence) {
+      const what = `this node has ${applied} of ${given.sequence} records`;
+      throw ntsError('NTS_ERR_REFUSED', { what });
+    }
+    // The folders must be on a filtered volume here, too: found out before anything changes.
+    const sets = [];
+    for (const set of given.sets) {
+      const folder = path.join(hosted.folder, set.name);
+      await mkdir(folder, { recursive: true });
+      sets.push({ ...set, ...(await ntPathOf(folder)) });
+    }
+    backup.log.fence(given.epoch);
+    await node.unhost(given.stream);
+    await config.update({
+      stream: given.stream,
+      role: 'primary',
+      epoch: given.epoch,
+      sequence: given.sequence,
+      sets,
+      nextSetId: given.nextSetId,
+      backups: given.backup === null ? [] : [{ ...given.backup, limit: null, paused: false }],
+    });
+    const primary = await node.startPrimary();
+    void primary.required;
+    return nodeReplView(node);
+  },
+);

@@ -1,0 +1,463 @@
+/**
+ * Synchronisation: closes brackets, one after the other, the oldest first, while programs write.
+ *
+ * Names and metadata come through the stream (SYNC_FOLDER, SYNC_FILE), and so do the blocks that differ
+ * (SYNC_RANGE); only what differs is found out beside it, by hashes. That is sound because everything
+ * written since the bracket opened is in the stream, provided that the backups have applied all before
+ * the bracket; a loss inside of the bracket opens another one, and what was dirty is then looked at again.
+ *
+ * A run keeps nothing: if this program dies the driver still has the brackets and what is dirty.
+ */
+import { EventEmitter } from 'node:events';
+import { isNtsError, messageOf, ntsError } from '../common/errors.js';
+import type { Log } from '../node/log.js';
+import type { BracketStatus, DirtyFile, ReplDriver, SyncTarget } from './client.js';
+import {
+  REPL_DIRTY_NAMES,
+  REPL_DIRTY_REGION,
+  REPL_DIRTY_WHOLE,
+  REPL_MAX_DATA,
+  REPL_REGION_FILES,
+  ReplBracketReason,
+} from './codec.js';
+import { compareFile, pieces } from './compare.js';
+import type { SetConfig } from './config.js';
+import type { Link } from './link.js';
+import { localPath, withFile } from './local-file.js';
+import { type Entry, decodeEntries, decodeMetadata } from './payload.js';
+import type { Pump, SyncRecord } from './pump.js';
+import { isRefusal } from './refusal.js';
+
+const FILE_ATTRIBUTE_DIRECTORY = 0x10;
+const FILE_ATTRIBUTE_REPARSE_POINT = 0x400;
+
+/** Files at once. */
+const PARALLEL = 8;
+
+export interface SyncProgress {
+  readonly bracket: number;
+  readonly reason: ReplBracketReason;
+  readonly sets: readonly string[];
+  folders: number;
+  files: number;
+  /** Compared or sent. */
+  bytes: number;
+  sentBytes: number;
+}
+
+interface Events {
+  progress: [progress: SyncProgress];
+  closed: [progress: SyncProgress];
+}
+
+interface FileItem {
+  readonly set: SetConfig;
+  readonly fileId: Buffer;
+  /** null: all of it. */
+  readonly ranges: { offset: number; length: number }[] | null;
+  /** Without asking what the backups have. */
+  readonly outright: boolean;
+}
+
+/** What a run found in the way that is gone by now: a file that was deleted. */
+function isGone(error: unknown): boolean {
+  return isRefusal(error, 'file') || isNtsError(error, 'NTS_ERR_NO_DEVICE');
+}
+
+export class Synchroniser extends EventEmitter<Events> {
+  private readonly stopping = new AbortController();
+  private working: Promise<void> | null = null;
+  private again = false;
+  private readonly dirty: DirtyFile[] = [];
+  progress: SyncProgress | null = null;
+  /** Why the last run did not succeed. */
+  error: string | null = null;
+
+  constructor(
+    private readonly driver: ReplDriver,
+    private readonly pump: Pump,
+    private readonly sets: () => readonly SetConfig[],
+    private readonly log: Log,
+  ) {
+    super();
+    pump.on('bracket', () => this.wake());
+    pump.on('connected', () => this.wake());
+  }
+
+  /** Looks for open brackets, now or after the present run. */
+  wake(): void {
+    if (this.stopping.signal.aborted) return;
+    this.again = true;
+    this.working ??= this.work().finally(() => (this.working = null));
+  }
+
+  private async work(): Promise<void> {
+    let pause = 100;
+    while (this.again && !this.stopping.signal.aborted) {
+      this.again = false;
+      try {
+        while (await this.closeOldest());
+        this.error = null;
+      } catch (error) {
+        if (this.stopping.signal.aborted) return;
+        this.error = messageOf(error);
+        this.log.warn({ err: error }, 'a synchronisation was broken off');
+        await this.sleep(pause);
+        pause = Math.min(2 * pause, 10_000);
+        this.again = true;
+      } finally {
+        this.progress = null;
+      }
+    }
+  }
+
+  private async sleep(milliseconds: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const { signal } = this.stopping;
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  /** False: none is open, or there is nobody to synchronise with. */
+  private async closeOldest(): Promise<boolean> {
+    const [bracket] = (await this.driver.brackets()).sort((a, b) => a.bracket - b.bracket);
+    if (!bracket) {
+      this.dirty.length = 0;
+      return false;
+    }
+    const links = this.pump.streaming;
+    if (links.length === 0) return false;
+    const over = new AbortController();
+    const signal = AbortSignal.any([this.stopping.signal, over.signal]);
+    const gone = (): void => {
+      if (links.every((link) => link.isStreaming)) return;
+      over.abort(ntsError('NTS_ERR_PEER_UNREACHABLE', { what: 'a backup is gone' }));
+    };
+    const changes = links.map((link) => {
+      link.on('change', gone);
+      return () => link.off('change', gone);
+    });
+    const observing = this.pump.observing();
+    try {
+      await this.run(bracket, links, signal);
+    } finally {
+      over.abort();
+      observing();
+      for (const off of changes) off();
+    }
+    return true;
+  }
+
+  private async run(
+    bracket: BracketStatus,
+    links: readonly Link[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const sets = this.sets().filter(({ id }) => bracket.setId === 0 || bracket.setId === id);
+    const progress: SyncProgress = {
+      bracket: bracket.bracket,
+      reason: bracket.reason,
+      sets: sets.map(({ name }) => name),
+      folders: 0,
+      files: 0,
+      bytes: 0,
+      sentBytes: 0,
+    };
+    this.progress = progress;
+    this.log.info({ bracket: bracket.bracket, reason: bracket.reason }, 'synchronising');
+    const run = new Run(this.driver, this.pump, links, signal, progress, () =>
+      this.emit('progress', progress),
+    );
+    const initial = bracket.reason === ReplBracketReason.initial;
+    // A first synchronisation is applied while it goes on; the others wait for their end.
+    const before = initial ? bracket.bracket : bracket.bracket - 1;
+    await Promise.all(links.map((link) => link.reached('applied', before, signal)));
+    switch (bracket.reason) {
+      case ReplBracketReason.initial:
+      case ReplBracketReason.resync:
+      case ReplBracketReason.volume:
+        for (const set of sets) await run.tree(set, '', 'all');
+        break;
+      case ReplBracketReason.order:
+        for (const set of sets) await run.tree(set, '', 'new');
+        break;
+      case ReplBracketReason.entered:
+        for (const set of sets) await run.entered(set, bracket.fileId);
+        break;
+      case ReplBracketReason.lost:
+      case ReplBracketReason.crash:
+        await this.lost(run, sets);
+        break;
+    }
+    await run.settle();
+    await this.close(bracket.bracket, run, sets);
+    this.log.info({ ...progress }, 'synchronised');
+    this.emit('closed', progress);
+  }
+
+  private async lost(run: Run, sets: readonly SetConfig[]): Promise<void> {
+    for (;;) {
+      const dirty = await this.driver.takeDirty();
+      if (!dirty) break;
+      this.dirty.push(dirty);
+    }
+    // Also what was taken for an older bracket: it may have been lost again since then.
+    await run.dirty(sets, this.dirty);
+  }
+
+  private async close(bracket: number, run: Run, sets: readonly SetConfig[]): Promise<void> {
+    for (;;) {
+      try {
+        await this.driver.closeBracket(bracket);
+        return;
+      } catch (error) {
+        if (!isRefusal(error, 'bracket')) throw error;
+        const open = (await this.driver.brackets()).some((one) => one.bracket === bracket);
+        // Somebody else was faster.
+        if (!open) return;
+        await this.lost(run, sets);
+        await run.settle();
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort(ntsError('NTS_ERR_CANCELLED', { what: 'the synchronisation' }));
+    await this.working;
+  }
+}
+
+/** The work for one bracket. */
+class Run {
+  private readonly working = new Set<Promise<void>>();
+  private failure: unknown = null;
+
+  constructor(
+    private readonly driver: ReplDriver,
+    private readonly pump: Pump,
+    private readonly links: readonly Link[],
+    private readonly signal: AbortSignal,
+    private readonly progress: SyncProgress,
+    private readonly changed: () => void,
+  ) {}
+
+  /** Everything below a folder: its names, and of files all, or only those that a backup does not know. */
+  async tree(set: SetConfig, path: string, what: 'all' | 'new'): Promise<void> {
+    await this.folder(set, { path }, what, true);
+  }
+
+  private async folder(
+    set: SetConfig,
+    target: SyncTarget,
+    what: 'all' | 'new',
+    deep: boolean,
+  ): Promise<void> {
+    const listed = await this.sync(() => this.driver.syncFolder(set.id, target));
+    if (!listed) return;
+    this.progress.folders += 1;
+    const entries = decodeEntries(listed.data);
+    const known = await this.known(set, entries);
+    for (const [i, entry] of entries.entries()) {
+      const isFolder = (entry.attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0;
+      const isReparse = (entry.attributes & FILE_ATTRIBUTE_REPARSE_POINT) !== 0;
+      const isNew = !known[i];
+      if (isFolder && !isReparse) {
+        const below = { fileId: entry.fileId };
+        await this.metadata(set, entry.fileId);
+        if (deep || isNew) await this.folder(set, below, isNew ? 'all' : what, true);
+      } else if (what === 'all' || isNew) {
+        await this.begin({ set, fileId: entry.fileId, ranges: null, outright: false });
+      }
+    }
+    this.changed();
+  }
+
+  /** Of each entry: whether every backup knows the file. */
+  private async known(set: SetConfig, entries: readonly Entry[]): Promise<boolean[]> {
+    const known = entries.map(() => true);
+    for (let at = 0; at < entries.length; at += 1024) {
+      const names = entries.slice(at, at + 1024).map(({ fileId }) => {
+        return { set: set.id, file: fileId.toString('hex') };
+      });
+      for (const answer of await Promise.all(this.links.map((link) => link.files(names)))) {
+        answer.forEach((one, i) => (known[at + i] &&= one !== null));
+      }
+    }
+    return known;
+  }
+
+  private async metadata(set: SetConfig, fileId: Buffer): Promise<SyncRecord | null> {
+    return this.sync(() => this.driver.syncFile(set.id, { fileId }));
+  }
+
+  /** The record that a SYNC IOCTL makes; null: what it is about is gone. */
+  private async sync(ask: () => Promise<number>): Promise<SyncRecord | null> {
+    await this.room();
+    let sequence;
+    try {
+      sequence = await ask();
+    } catch (error) {
+      if (isGone(error)) return null;
+      throw error;
+    }
+    return this.pump.record(sequence, this.signal);
+  }
+
+  async entered(set: SetConfig, fileId: Buffer | null): Promise<void> {
+    if (!fileId) return this.tree(set, '', 'new');
+    const record = await this.metadata(set, fileId);
+    if (!record) return;
+    if ((decodeMetadata(record.data).basic.attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0) {
+      await this.folder(set, { fileId }, 'all', true);
+    } else await this.begin({ set, fileId, ranges: null, outright: false });
+  }
+
+  async dirty(sets: readonly SetConfig[], list: readonly DirtyFile[]): Promise<void> {
+    const byId = new Map(sets.map((set) => [set.id, set]));
+    const whole = new Set<SetConfig>();
+    const regions: DirtyFile[] = [];
+    for (const item of list) {
+      if ((item.flags & REPL_DIRTY_REGION) !== 0) {
+        regions.push(item);
+        continue;
+      }
+      const set = byId.get(item.setId);
+      // Of a set that is not in this bracket: its own will come.
+      const concerned = set ? [set] : item.setId === 0 ? sets : [];
+      const { fileId } = item;
+      const isSet = fileId.every((byte) => byte === 0);
+      for (const one of concerned) {
+        if ((item.flags & REPL_DIRTY_NAMES) !== 0) {
+          if (isSet) whole.add(one);
+          else await this.folder(one, { fileId }, 'new', false);
+        }
+        if (isSet) continue;
+        if ((item.flags & REPL_DIRTY_WHOLE) !== 0) {
+          await this.begin({ set: one, fileId, ranges: null, outright: false });
+        } else if (item.ranges.length > 0) {
+          await this.begin({ set: one, fileId, ranges: [...item.ranges], outright: true });
+        }
+      }
+    }
+    for (const set of whole) await this.tree(set, '', 'new');
+    if (regions.length > 0) for (const set of sets) await this.regions(set, '', regions);
+  }
+
+  /** Files whose numbers are in a region are compared there; all folders are looked at for them. */
+  private async regions(
+    set: SetConfig,
+    path: string,
+    regions: readonly DirtyFile[],
+  ): Promise<void> {
+    const listed = await this.sync(() => this.driver.syncFolder(set.id, { path }));
+    if (!listed) return;
+    this.progress.folders += 1;
+    const entries = decodeEntries(listed.data);
+    const known = await this.known(set, entries);
+    for (const [i, entry] of entries.entries()) {
+      const { fileId } = entry;
+      if ((entry.attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0) {
+        if ((entry.attributes & FILE_ATTRIBUTE_REPARSE_POINT) === 0) {
+          await this.metadata(set, fileId);
+          await this.regions(set, path === '' ? entry.name : `${path}\\${entry.name}`, regions);
+        }
+      } else if (!known[i]) {
+        await this.begin({ set, fileId, ranges: null, outright: false });
+      } else {
+        const ranges = regions.filter((one) => inRegion(fileId, one)).flatMap((one) => one.ranges);
+        if (ranges.length > 0) await this.begin({ set, fileId, ranges, outright: false });
+      }
+    }
+  }
+
+  /** Starts work on a file; waits where there is enough of it. */
+  private async begin(item: FileItem): Promise<void> {
+    while (this.working.size >= PARALLEL) await Promise.race(this.working);
+    if (this.failure) throw this.failure as Error;
+    this.signal.throwIfAborted();
+    const work: Promise<void> = this.file(item)
+      .catch((error: unknown) => {
+        this.failure ??= error;
+      })
+      .finally(() => this.working.delete(work));
+    this.working.add(work);
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all(this.working);
+    if (this.failure) throw this.failure as Error;
+    this.signal.throwIfAborted();
+  }
+
+  private async file({ set, fileId, ranges, outright }: FileItem): Promise<void> {
+    const record = await this.metadata(set, fileId);
+    if (!record) return;
+    this.progress.files += 1;
+    const { size, basic } = decodeMetadata(record.data);
+    const special = FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT;
+    if ((basic.attributes & special) !== 0) return;
+    const whole = [{ offset: 0, length: size }];
+    const parts = cut(ranges ?? whole, size);
+    const target = { fileId };
+    if (outright) {
+      for (const part of pieces(parts, REPL_MAX_DATA)) await this.send(set, target, part);
+      return;
+    }
+    const name = { set: set.id, file: fileId.toString('hex') };
+    await withFile(localPath(set.folder, record.path), async (handle) => {
+      for await (const part of compareFile(this.links, name, handle, parts)) {
+        await this.send(set, target, part);
+      }
+    });
+    this.progress.bytes += parts.reduce((sum, { length }) => sum + length, 0);
+    this.changed();
+  }
+
+  private async send(
+    set: SetConfig,
+    target: SyncTarget,
+    { offset, length }: { offset: number; length: number },
+  ): Promise<void> {
+    await this.room();
+    try {
+      await this.driver.syncRange(set.id, target, offset, length);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+    this.progress.sentBytes += length;
+    this.changed();
+  }
+
+  /** What is synchronised does not push what programs write out of the ring. */
+  private async room(): Promise<void> {
+    while (this.pump.isCrowded) {
+      this.signal.throwIfAborted();
+      await this.pump.moved(this.signal);
+    }
+    this.signal.throwIfAborted();
+  }
+}
+
+/** Whole blocks, up to the end of the file. */
+function cut(
+  ranges: readonly { offset: number; length: number }[],
+  size: number,
+): { offset: number; length: number }[] {
+  return ranges.flatMap(({ offset, length }) => {
+    const end = Math.min(size, offset + length);
+    return end > offset ? [{ offset, length: end - offset }] : [];
+  });
+}
+
+/** FileIds of a region are neighbours by their low 64 bits. */
+function inRegion(fileId: Buffer, region: DirtyFile): boolean {
+  const first = region.fileId.readBigUInt64LE(0);
+  const number = fileId.readBigUInt64LE(0);
+  return number >= first && number - first < BigInt(REPL_REGION_FILES);
+}
