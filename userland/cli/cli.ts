@@ -150,7 +150,9 @@ function valuesFor(command: Command, given: Record<string, unknown>): Record<str
     if (type === 'number' && typeof value === 'number' && !Number.isSafeInteger(value)) {
       throw ntsError('NTS_ERR_USAGE', { what: `${key} takes a whole number` });
     }
-    values[key] = value ?? (type === 'boolean' ? false : null);
+    // An option that is given once is no list yet.
+    const list = several && value !== undefined && !Array.isArray(value);
+    values[key] = list ? [value] : (value ?? (type === 'boolean' ? false : null));
   }
   return values;
 }

@@ -2,6 +2,7 @@
 import { type Command, command } from './command.js';
 import { clusterCommands, nodeCommands } from './cluster-commands.js';
 import { oneipCommands } from './oneip-commands.js';
+import { replCommands } from './repl-commands.js';
 
 const service = {
   type: 'string',
@@ -14,6 +15,7 @@ const driver = () => import('./driver.js');
 export const groups: Readonly<Record<string, string>> = {
   driver: 'Install, start and stop drivers',
   oneip: 'One address for several machines',
+  repl: 'Replicate folders to other nodes',
   cluster: 'Make a cluster of nodes, and admit nodes to it',
   'cluster ca': "Move the key of the cluster's CA",
   node: 'Show this node; join a cluster, list and remove its nodes',
@@ -88,6 +90,7 @@ export const commands: readonly Command[] = [
   }),
 
   ...oneipCommands,
+  ...replCommands,
 
   ...clusterCommands,
   ...nodeCommands,

@@ -7,13 +7,16 @@ import { NodeHost } from '../node/host.js';
 import type { Level } from '../node/log.js';
 import { formatEndpoint } from '../node/names.js';
 import type { Service } from '../node/service.js';
+import { ReplService } from '../repl/service.js';
 import { endpoint, withNode } from './cluster-access.js';
 import type { Context } from './context.js';
 import { untilInterrupted } from './interrupt.js';
 import { openLog } from './service-log.js';
 
 /** What every node runs beside the service by which nodes know each other. */
-const services: readonly Service[] = [];
+function servicesOf({ endpoint }: Context): Service[] {
+  return [new ReplService({ endpoint })];
+}
 
 export async function service(
   values: {
@@ -35,6 +38,7 @@ export async function service(
     const { log, reopen, close } = openLog(file, values['log-level']);
     process.on('SIGHUP', reopen);
     try {
+      const services = servicesOf(context);
       const host = await NodeHost.start(local, { services, version: version(), log, ...places });
       const ready = {
         ready: true,

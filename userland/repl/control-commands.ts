@@ -35,6 +35,10 @@ function ruleList(given: z.infer<typeof rules>): SetConfig['rules'] {
 const nodeFolder = z.strictObject({ node: z.string(), folder: z.string() });
 
 async function session(node: ReplNode): Promise<Session> {
+  if (node.config.value.sets.length === 0) {
+    const what = `node ${node.context.local.name} replicates nothing; "ntswift repl add" begins`;
+    throw ntsError('NTS_ERR_REFUSED', { what });
+  }
   return (await node.startPrimary()).required;
 }
 
