@@ -146,7 +146,8 @@ export async function status(values: Where & { watch: boolean }, context: Contex
     context.item(view, () => `${replText(view, context.style)}\n`);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, SECOND);
-      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      if (signal.aborted) clearTimeout(timer);
     });
     if (signal.aborted) throw ntsError('NTS_ERR_CANCELLED', { what: 'repl status' });
   }

@@ -193,7 +193,7 @@ export class Backup {
       failed ??= error;
       wake?.();
     };
-    while (!stream.destroyed) {
+    for (;;) {
       const { kind, bytes } = await readFrame(stream);
       if (failed) throw failed as Error;
       if (kind === FrameKind.json) {

@@ -69,7 +69,7 @@ async function* compareGroup(
   const offsets = group.map(({ offset }) => offset);
   // Asked before this side is read: both work at the same time.
   const asked = links.map((link) => link.hash(file, offsets, PIECE, COARSE));
-  asked.forEach((one) => one.catch(() => undefined));
+  for (const one of asked) one.catch(() => undefined);
   const here: Buffer[] = [];
   for (const { offset, length } of group) {
     here.push(hashBlocks(await readRange(handle, offset, length), COARSE));

@@ -36,6 +36,7 @@ const setSchema = z.strictObject({
   rules: z.array(ruleSchema),
 });
 export type SetConfig = z.infer<typeof setSchema>;
+export const setsSchema = z.array(setSchema);
 
 const backupSchema = z.strictObject({
   node: z.string().min(1),
@@ -71,7 +72,7 @@ export const configSchema = z.strictObject({
   /** 0: a durable flush waits for ever. */
   durableWaitMs: z.int().nonnegative(),
   nextSetId: z.int().positive(),
-  sets: z.array(setSchema),
+  sets: setsSchema,
   backups: z.array(backupSchema),
   hosted: z.array(hostedSchema),
 });

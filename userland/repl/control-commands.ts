@@ -39,7 +39,7 @@ async function session(node: ReplNode): Promise<Session> {
     const what = `node ${node.context.local.name} replicates nothing; "ntswift repl add" begins`;
     throw ntsError('NTS_ERR_REFUSED', { what });
   }
-  return (await node.startPrimary()).required;
+  return (await node.startPrimary()).require();
 }
 
 /** The driver first: what it refuses is not written down. */
@@ -58,7 +58,7 @@ async function change(node: ReplNode, next: Partial<ReplNodeConfig>): Promise<vo
   const started = await node.startPrimary();
   try {
     // Says why, where the driver refuses or is not there.
-    void started.required;
+    started.require();
   } catch (error) {
     await node.stopPrimary();
     await config.update(before);

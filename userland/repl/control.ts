@@ -12,7 +12,7 @@ export interface ControlCall {
   readonly node: ReplNode;
   /** Aborted when who asked is gone. */
   readonly signal: AbortSignal;
-  progress(value: unknown): void;
+  readonly progress: (value: unknown) => void;
 }
 
 export interface ControlCommand {

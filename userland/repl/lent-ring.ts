@@ -68,10 +68,10 @@ export class DeviceRing implements LentRing {
 
   private async written(): Promise<void> {
     const { memory } = this.lent;
-    let over = false;
-    const stop = (): void => void (over = true);
+    const over = new AbortController();
+    const stop = (): void => over.abort();
     this.done.then(stop, stop);
-    while (!over && memory.readUInt32LE(0) !== REPL_RING_MAGIC) {
+    while (!over.signal.aborted && memory.readUInt32LE(0) !== REPL_RING_MAGIC) {
       await new Promise((resolve) => setTimeout(resolve, READY_MILLISECONDS));
     }
   }

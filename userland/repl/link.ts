@@ -132,7 +132,8 @@ export class Link extends EventEmitter<Events> {
   async run(places: Places, signal: AbortSignal): Promise<void> {
     const { pause: first = 100, mostPause = 10_000 } = this.options;
     let pause = first;
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       if (this.paused) {
         this.become('paused');
         await this.sleep(Infinity, signal);
@@ -142,7 +143,7 @@ export class Link extends EventEmitter<Events> {
       try {
         await this.connection(places, signal);
       } catch (error) {
-        if (signal.aborted) break;
+        if (isOver()) break;
         if (performance.now() - begun > FORGIVE_MILLISECONDS) pause = first;
         this.failed(error, pause);
       }
@@ -282,7 +283,7 @@ export class Link extends EventEmitter<Events> {
     }
     const id = this.next++;
     return new Promise<T>((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve as (reply: unknown) => void, reject });
+      this.waiting.set(id, { resolve: resolve, reject });
       writeFrame(channel.stream, FrameKind.json, encodeJson({ ...request, id })).catch(reject);
     });
   }

@@ -69,11 +69,16 @@ export async function listFolder(folder: string | Buffer): Promise<LocalEntry[] 
   }));
 }
 
+/** What names of NT cannot have. */
+function isForeign(character: string): boolean {
+  return character < ' ' || '"*:<>?|\\'.includes(character);
+}
+
 /** The way back from names.ts: bytes that are no UTF-8, and what NT names cannot have, are U+F000 + byte. */
 function ntName(bytes: Buffer): string {
   if (process.platform === 'win32') return bytes.toString('utf8');
   const text = bytes.toString('utf8');
-  if (Buffer.from(text, 'utf8').equals(bytes) && !/["*:<>?|\\\u0001-\u001f]/.test(text)) {
+  if (Buffer.from(text, 'utf8').equals(bytes) && !Array.from(text).some(isForeign)) {
     return text;
   }
   let name = '';
@@ -97,7 +102,7 @@ function* utf8Parts(bytes: Buffer): Generator<string> {
       yield String.fromCharCode(0xf000 + first);
       at += 1;
     } else {
-      yield /^["*:<>?|\\\u0001-\u001f]$/.test(text) ? String.fromCharCode(0xf000 + first) : text;
+      yield isForeign(text) ? String.fromCharCode(0xf000 + first) : text;
       at += length;
     }
   }

@@ -3,7 +3,7 @@
  * for. Replay works synchronously, file by file; the log must not wait for it.
  */
 import { MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { type NtsError, ntsError } from '../common/errors.js';
+import { messageOf, ntsError } from '../common/errors.js';
 import { type Bracket, OpenBrackets } from './brackets.js';
 import type { Log } from './log.js';
 import { type Batch, parseRecords } from './record.js';
@@ -20,7 +20,7 @@ type Answer =
   | { readonly bytes: Uint8Array | null }
   | { readonly sequence: number }
   | { readonly brackets: Bracket[] }
-  | { readonly code: string; readonly message: string };
+  | { readonly failed: string };
 
 /** Set by the answering side when the answer is in the port. */
 const ANSWERED = 1;
@@ -47,8 +47,7 @@ export function answerLog(log: Log, port: MessagePort, flag: Int32Array): void {
     try {
       answered = answer(question);
     } catch (error) {
-      const { code = 'NTS_ERR_INTERNAL', message } = error as NtsError;
-      answered = { code, message };
+      answered = { failed: messageOf(error) };
     }
     port.postMessage(answered);
     Atomics.store(flag, 0, ANSWERED);
@@ -72,7 +71,7 @@ export class RemoteLog implements LogView {
     const received = receiveMessageOnPort(this.port) as { message: Answer } | undefined;
     if (!received) throw ntsError('NTS_ERR_INTERNAL', { what: 'the log gave no answer' });
     const { message } = received;
-    if ('code' in message) throw ntsError('NTS_ERR_REPL_WINDOW', { what: message.message });
+    if ('failed' in message) throw ntsError('NTS_ERR_REPL_WINDOW', { what: message.failed });
     return message;
   }
 

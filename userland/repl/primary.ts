@@ -57,7 +57,8 @@ export class Primary extends EventEmitter<Events> {
 
   private async run(): Promise<void> {
     const { signal } = this.stopping;
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       let session: Session | null = null;
       try {
         session = await this.open();
@@ -73,7 +74,7 @@ export class Primary extends EventEmitter<Events> {
         if (session) await this.close(session);
         this.emit('change');
       }
-      if (!signal.aborted) await this.sleep(this.options.pause ?? 1000);
+      if (!isOver()) await this.sleep(this.options.pause ?? 1000);
     }
   }
 
@@ -109,10 +110,11 @@ export class Primary extends EventEmitter<Events> {
 
   /** A configuration that the driver refuses changes nothing. */
   async reconfigure(config: ReplNodeConfig): Promise<void> {
-    await configure(this.required.driver, config);
+    await configure(this.require().driver, config);
   }
 
-  get required(): Session {
+  /** Throws where the driver is not in use. */
+  require(): Session {
     if (this.session) return this.session;
     const what = `the REPL driver of this node is not in use: ${this.error ?? 'it is being opened'}`;
     throw ntsError('NTS_ERR_REFUSED', { what });
@@ -174,9 +176,10 @@ export class Primary extends EventEmitter<Events> {
       pump.once('broken', (error) => reject(error as Error)),
     );
     broken.catch(() => undefined);
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       await Promise.race([this.sleep(1000), broken]);
-      if (!signal.aborted) await driver.status();
+      if (!isOver()) await driver.status();
     }
   }
 

@@ -106,8 +106,8 @@ export class ReplayHost {
     if (this.failure) return Promise.reject(this.failure);
     const id = this.next++;
     return new Promise<T>((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
-      this.post({ ...request, id } as ReplayRequest);
+      this.waiting.set(id, { resolve: resolve, reject });
+      this.post({ ...request, id });
     });
   }
 

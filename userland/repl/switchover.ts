@@ -7,13 +7,11 @@ import path from 'node:path';
 import { z } from 'zod';
 import { ntsError } from '../common/errors.js';
 import { ReplRoleKind } from './codec.js';
-import { configSchema } from './config.js';
+import { setsSchema } from './config.js';
 import { askRepl } from './control-client.js';
 import { type ControlCommand, controlCommand } from './control.js';
 import { ntPathOf } from './nt-path.js';
 import { nodeReplView } from './view.js';
-
-const setSchema = configSchema.shape.sets;
 
 export const switchover: ControlCommand = controlCommand(
   z.strictObject({
@@ -32,7 +30,7 @@ export const switchover: ControlCommand = controlCommand(
           : `node ${context.local.name} is not primary; run this on the primary`;
       throw ntsError('NTS_ERR_USAGE', { what });
     }
-    const { driver, pump } = (await node.startPrimary()).required;
+    const { driver, pump } = (await node.startPrimary()).require();
     const link = pump.streaming.find((one) => one.node === to);
     if (!link) throw ntsError('NTS_ERR_REFUSED', { what: `node ${to} is not connected now` });
     if ((await driver.brackets()).length > 0) {
@@ -76,7 +74,7 @@ export const takeOver: ControlCommand = controlCommand(
     stream: z.string(),
     epoch: z.int().positive(),
     sequence: z.int().nonnegative(),
-    sets: setSchema,
+    sets: setsSchema,
     nextSetId: z.int().positive(),
     backup: z.strictObject({ node: z.string(), folder: z.string() }).nullable(),
   }),
@@ -115,7 +113,7 @@ export const takeOver: ControlCommand = controlCommand(
       backups: given.backup === null ? [] : [{ ...given.backup, limit: null, paused: false }],
     });
     const primary = await node.startPrimary();
-    void primary.required;
+    primary.require();
     return nodeReplView(node);
   },
 );

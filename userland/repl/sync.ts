@@ -93,13 +93,14 @@ export class Synchroniser extends EventEmitter<Events> {
 
   private async work(): Promise<void> {
     let pause = 100;
-    while (this.again && !this.stopping.signal.aborted) {
+    const isOver = (): boolean => this.stopping.signal.aborted;
+    while (this.again && !isOver()) {
       this.again = false;
       try {
         while (await this.closeOldest());
         this.error = null;
       } catch (error) {
-        if (this.stopping.signal.aborted) return;
+        if (isOver()) return;
         this.error = messageOf(error);
         this.log.warn({ err: error }, 'a synchronisation was broken off');
         await this.sleep(pause);

@@ -51,14 +51,14 @@ export async function addSet(pair: Replicated): Promise<NodeReplView> {
 }
 
 export function linkOf({ service }: Replicated): Link {
-  return service.primary!.required.pump.all[0]!;
+  return service.primary!.require().pump.all[0]!;
 }
 
 const NEVER = new AbortController().signal;
 
 /** All brackets are closed, and b has applied everything. */
 export async function settled(pair: Replicated): Promise<void> {
-  const { sync } = pair.service.primary!.required;
+  const { sync } = pair.service.primary!.require();
   for (;;) {
     const link = linkOf(pair);
     await link.reached('applied', 1, NEVER);
