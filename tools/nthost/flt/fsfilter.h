@@ -3,6 +3,3 @@
 #include <ntifs.h>
 
 extern const FS_FILTER_CALLBACKS flt_fs_filter_callbacks;
-
-/* fs/fsfilter.c: the driver object goes. */
-void fs_forget_filter(PDRIVER_OBJECT driver);

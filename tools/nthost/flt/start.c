@@ -109,7 +109,6 @@ static void stop(void)
         PFLT_VOLUME volume = CONTAINING_RECORD(flt_volumes.Flink, struct _FLT_VOLUME, link);
         flt_volume_detach(volume->file_system);
     }
-    fs_forget_filter(flt_driver);
     io_delete_driver(flt_driver);
     flt_driver = NULL;
     flt_op_stop();
