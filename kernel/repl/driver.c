@@ -42,6 +42,7 @@ _Use_decl_annotations_ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject,
     RtlZeroMemory(&Repl, sizeof(Repl));
     Repl.DriverObject = DriverObject;
     KeInitializeMutex(&Repl.ControlLock, 0);
+    RplFilterInitialize();
     status = RplStreamCreate();
     if (NT_SUCCESS(status))
     {

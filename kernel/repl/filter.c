@@ -65,12 +65,16 @@ _Use_decl_annotations_ static NTSTATUS NTAPI RplFilterUnload(FLT_FILTER_UNLOAD_F
     return STATUS_SUCCESS;
 }
 
+VOID RplFilterInitialize(VOID)
+{
+    RplVolumesInitialize();
+    RplGateInitialize();
+}
+
 NTSTATUS RplFilterRegister(VOID)
 {
     NTSTATUS status;
 
-    RplVolumesInitialize();
-    RplGateInitialize();
     RplOperationsInitialize();
     status = FltRegisterFilter(Repl.DriverObject, &RplRegistration, &Repl.Filter);
     if (NT_SUCCESS(status))

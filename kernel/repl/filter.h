@@ -5,6 +5,9 @@
 
 #include "repl.h"
 
+/* Before the others: no volume is there. */
+VOID RplFilterInitialize(VOID);
+
 /* Repl.Filter is registered when the first returns; the callbacks may be called from then on. The
  * second waits for them. PASSIVE_LEVEL. */
 NTSTATUS RplFilterRegister(VOID);

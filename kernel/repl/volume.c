@@ -1,7 +1,7 @@
 /* Volumes; see volume.h. */
 #include "volume.h"
 
-#include "config.h"
+#include "configure.h"
 #include "stream.h"
 
 #define RPL_TAG_VOLUME 'vlpR'
@@ -105,6 +105,10 @@ _Use_decl_annotations_ NTSTATUS NTAPI RplInstanceSetup(PCFLT_RELATED_OBJECTS Flt
         RplVolumesRelease();
     }
     FltReleaseContext(volume);
+    if (NT_SUCCESS(status))
+    {
+        RplConfigureResolve();
+    }
     return status;
 }
 

@@ -5,5 +5,9 @@
 
 #define REPL_SERVICE "NtsRepl"
 
-/* PASSIVE_LEVEL, in no driver context. NULL, and a failed assertion, if it cannot be loaded. */
+/* What setup writes into the registry. In no driver context. */
+void repl_install(void);
+
+/* Both. PASSIVE_LEVEL, in no driver context. NULL, and a failed assertion, if it cannot be loaded.
+ */
 PDRIVER_OBJECT repl_load(void);

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static const struct rig_text two_sets[] = {{"\\??\\C:\\shop", "*.db"},
-                                           {"\\Device\\HarddiskVolume1\\papers\\", "a\\*"}};
+static const struct rig_text two_sets[] = {{"\\??\\X:\\shop", "*.db"},
+                                           {"\\Device\\HarddiskVolume2\\papers\\", "a\\*"}};
 
 /* One defect each, and the reason and index that the driver must name. */
 struct defect {
@@ -193,7 +193,7 @@ NT_TEST(a_configuration_is_in_force_after_a_restart)
 
 NT_TEST(a_set_keeps_its_root_and_a_primary_its_stream)
 {
-    static const struct rig_text other[] = {{"\\??\\C:\\elsewhere", "*"}};
+    static const struct rig_text other[] = {{"\\??\\X:\\elsewhere", "*"}};
     struct rig rig = {0};
     struct rig_config config;
 

@@ -8,9 +8,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const UINT8 stream_id[16] = "test stream 1234";
+
+bool rig_mount(struct rig *rig)
+{
+    char folder[96], error[256] = "";
+    NTSTATUS status;
+    const struct fs_mount_options options = {.folder = folder, .number = 2, .drive = 'X'};
+
+    snprintf(folder, sizeof folder, "%s/volume", rig->state_dir);
+    mkdir(folder, 0755);
+    nt_enter();
+    rig->volume = fs_mount(&options, &status, error, sizeof error);
+    nt_leave();
+    return ok(rig->volume != NULL, "%s", error);
+}
+
+void rig_unmount(struct rig *rig)
+{
+    nt_enter();
+    if (rig->volume)
+        is_status(fs_unmount(rig->volume), STATUS_SUCCESS, "nothing is left open");
+    nt_leave();
+    rig->volume = NULL;
+}
 
 bool rig_boot(struct rig *rig, uint64_t seed)
 {
@@ -26,7 +50,7 @@ bool rig_boot(struct rig *rig, uint64_t seed)
     }
     options.state_dir = rig->state_dir;
     nt_start(&options);
-    rig->driver = repl_load();
+    rig->driver = rig_mount(rig) ? repl_load() : NULL;
     if (!rig->driver) {
         nt_stop();
         return false;
@@ -45,6 +69,7 @@ void rig_halt(struct rig *rig)
         is_status(driver_unload(rig->driver), STATUS_SUCCESS);
     rig->client = NULL;
     rig->driver = NULL;
+    rig_unmount(rig);
     nt_stop();
 }
 
@@ -141,7 +166,7 @@ void rig_config(struct rig_config *config, uint64_t generation, const struct rig
 
 void rig_standard(struct rig_config *config, uint64_t generation)
 {
-    static const struct rig_text set[] = {{"\\??\\C:\\shop", "*.db"}};
+    static const struct rig_text set[] = {{"\\??\\X:\\shop", "*.db"}};
 
     rig_config(config, generation, set, 1, 1);
     config->header.JournalBytes = REPL_MIN_JOURNAL;

@@ -6,6 +6,7 @@
 #include <ntddk.h>
 
 #include <nthost/client.h>
+#include <nthost/fs.h>
 #include <nthost/sched.h>
 
 #include <ntswift/repl.h>
@@ -16,11 +17,16 @@
 
 struct rig {
     char state_dir[64];
+    struct fs_volume *volume; /* \\Device\\HarddiskVolume2, X: */
     PDRIVER_OBJECT driver;
     struct io_client *client; /* an administrator */
     io_handle device;
     bool host_is_ours;
 };
+
+/* The volume with the sets' roots, a folder of the state's. rig_boot and rig_halt call them. */
+bool rig_mount(struct rig *rig);
+void rig_unmount(struct rig *rig);
 
 /* Starts the host on its state folder (made if there is none yet), loads the driver and opens the
  * device. False and a failed assertion: give up. */
@@ -39,7 +45,7 @@ NTSTATUS rig_ioctl(struct rig *rig, ULONG code, const void *input, ULONG input_b
 REPL_REFUSAL rig_refusal(struct rig *rig);
 REPL_STATUS rig_status(struct rig *rig);
 
-/* A configuration: one set, "\??\C:\shop", its bytes changed by the caller before it is set. */
+/* A configuration: one set, "\??\X:\shop", its bytes changed by the caller before it is set. */
 #define RIG_MAX_CONFIG 4096
 struct rig_config {
     union {

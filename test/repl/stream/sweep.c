@@ -3,6 +3,7 @@
  * once, until none is left. Whatever fails, the IOCTL fails cleanly or goes on, and the same again
  * succeeds; numbers stay in order; nothing is left behind.
  */
+#include "load.h"
 #include "reader.h"
 
 #include <nthost/loader.h>
@@ -20,8 +21,9 @@ static bool load(struct rig *rig)
 {
     char error[512];
 
+    repl_install();
     return NT_SUCCESS(
-        driver_load("NtsRepl", driver_path("repl"), &rig->driver, error, sizeof error));
+        driver_load(REPL_SERVICE, driver_path("repl"), &rig->driver, error, sizeof error));
 }
 
 static bool open_device(struct rig *rig)
@@ -96,6 +98,8 @@ static bool round_of_life(void)
         return false;
     options.state_dir = rig.state_dir;
     nt_start(&options);
+    if (!rig_mount(&rig))
+        return false;
     vf_fault_round_begin();
     for (unsigned life = 0; life < 2 && !tap_failing(); life++) {
         if (!ok(TRY(load(&rig))))
@@ -110,6 +114,7 @@ static bool round_of_life(void)
         is_status(driver_unload(rig.driver), STATUS_SUCCESS);
     }
     more = vf_fault_round_end();
+    rig_unmount(&rig);
     nt_stop();
     rig_remove(rig.state_dir);
     return more;
