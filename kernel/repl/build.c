@@ -158,7 +158,7 @@ static VOID RplBuildRules(_Inout_ RPL_CONFIGURATION *Configuration, _Inout_ PWCH
         for (ULONG j = 0; j < header->RuleCount; j++)
         {
             RPL_RULE *rule = &Configuration->Rules[count];
-            UNICODE_STRING pattern;
+            UNICODE_STRING pattern = {0};
 
             if (rules[j].SetId != set->SetId)
             {

@@ -63,7 +63,7 @@ static NTSTATUS RplConfigureFetch(_Outptr_result_maybenull_ KEY_VALUE_PARTIAL_IN
     }
     (VOID) ZwClose(key);
     if (NT_SUCCESS(status) &&
-        (value->Type != REG_BINARY || value->DataLength < sizeof(REPL_CONFIG)))
+        (value == NULL || value->Type != REG_BINARY || value->DataLength < sizeof(REPL_CONFIG)))
     {
         status = STATUS_REGISTRY_CORRUPT;
     }

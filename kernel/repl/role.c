@@ -47,7 +47,7 @@ static struct
     KMUTEX Lock; /* of State and the value */
     RPL_DURABLE_STATE State;
     volatile UINT32 Role;
-    BOOLEAN Started; /* RplRoleStart has been: the stream goes on from what is on disk */
+    BOOLEAN Started;         /* RplRoleStart has been: the stream goes on from what is on disk */
     volatile BOOLEAN Rested; /* the state on disk is clean, and the stream still goes on */
     BOOLEAN Paused;          /* captured once in this life, and does not now */
 } Role;
