@@ -11,6 +11,7 @@
 #define MOST  40000
 
 struct inode {
+    FILE_ID_128 id;
     UCHAR data[MOST];
     LONGLONG size;
     unsigned links;
@@ -26,7 +27,9 @@ struct model {
     uint64_t random;
     struct inode *names[NAMES]; /* "n0", "n1", ... */
     struct handle opens[OPENS];
-    unsigned operations, by_kind[12];
+    unsigned operations;
+    FILE_ID_128 dead[8]; /* identities of files that are gone */
+    unsigned dead_count;
 };
 
 static unsigned pick(struct model *m, unsigned n)
@@ -44,10 +47,12 @@ static const char *name_of(unsigned i)
     return name;
 }
 
-static void drop(struct inode *inode)
+static void drop(struct model *m, struct inode *inode)
 {
-    if (inode->links == 0)
-        free(inode);
+    if (inode->links != 0)
+        return;
+    m->dead[m->dead_count++ % ARRAYSIZE(m->dead)] = inode->id;
+    free(inode);
 }
 
 static bool in_use(const struct model *m, const struct inode *inode)
@@ -90,8 +95,12 @@ static void do_open(struct model *m, struct handle *h)
     if (!is_status(fs_open(m->f, &o, &h->file), expected, "open %s", o.name) || h->file == NULL)
         return;
     if (inode == NULL) {
+        FILE_ID_INFORMATION id;
         inode = m->names[n] = calloc(1, sizeof(*inode));
         inode->links = 1;
+        is_status(nt_query_information(h->file, FileIdInformation, &id, sizeof(id), NULL),
+                  STATUS_SUCCESS);
+        inode->id = id.FileId;
     } else if (disposition != FILE_OPEN && disposition != FILE_OPEN_IF) {
         memset(inode->data, 0, MOST);
         inode->size = 0;
@@ -121,7 +130,7 @@ static void do_close(struct model *m, struct handle *h)
         }
     }
     if (!in_use(m, inode))
-        drop(inode);
+        drop(m, inode);
 }
 
 static void do_write(struct model *m, struct handle *h)
@@ -214,7 +223,7 @@ static void do_rename(struct model *m, struct handle *h)
         target->links--;
         orphan(m, to);
         if (target != h->inode && !in_use(m, target))
-            drop(target);
+            drop(m, target);
     }
     m->names[to] = h->inode;
     m->names[from] = NULL;
@@ -267,7 +276,38 @@ static void do_dispose(struct model *m, struct handle *h)
     inode->links--;
     orphan(m, name);
     if (!in_use(m, inode))
-        drop(inode);
+        drop(m, inode);
+}
+
+/* By identity: what has a name is found, by one of its names; what is gone is not. */
+static void do_identity(struct model *m)
+{
+    unsigned n = pick(m, NAMES);
+    const struct inode *inode = m->names[n];
+    bool dead = pick(m, 3) == 0 && m->dead_count != 0;
+    struct nt_create create = {.root = m->f->root,
+                               .id_bytes = pick(m, 2) ? 16 : 8,
+                               .access = FILE_READ_DATA,
+                               .share = SHARE_ALL,
+                               .disposition = FILE_OPEN,
+                               .options = SYNC};
+    if (dead) {
+        unsigned most = m->dead_count < ARRAYSIZE(m->dead) ? m->dead_count : ARRAYSIZE(m->dead);
+        create.id = &m->dead[pick(m, most)];
+        create.id_bytes = 16;
+        is_status(nt_create(&create), STATUS_INVALID_PARAMETER);
+    } else if (inode != NULL) {
+        for (unsigned i = 0; i < NAMES; i++)
+            if (m->names[i] == inode && name_pending(m, (int)i))
+                return; /* which of its names is opened is not said */
+        create.id = &inode->id;
+        if (!is_status(nt_create(&create), STATUS_SUCCESS))
+            return;
+        const char *path = fs_path(create.file);
+        unsigned name = (unsigned)atoi(path + 2);
+        ok(name < NAMES && m->names[name] == inode, "%s", path);
+        nt_close(create.file);
+    }
 }
 
 static void step(struct model *m)
@@ -275,7 +315,9 @@ static void step(struct model *m)
     struct handle *h = &m->opens[pick(m, OPENS)];
     unsigned kind = pick(m, 16);
     m->operations++;
-    if (h->file == NULL)
+    if (pick(m, 12) == 0)
+        do_identity(m);
+    else if (h->file == NULL)
         do_open(m, h);
     else if (kind < 4)
         do_write(m, h);

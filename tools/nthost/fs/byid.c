@@ -1,10 +1,11 @@
 /*
  * Opening by identity, and all names of an inode.
  *
- * Linux finds a file by its inode number for the superuser only, and then without a name; so what
- * is not in use is looked for in the tree. A file that is in use is found at once.
+ * Linux finds a file by its inode number for the superuser only, and then without a name. A file
+ * that is in use is found at once, any other by the index of hint.c.
  */
 #include "create.h"
+#include "hint.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +14,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PATH_ROOM 8192
+
 struct walk {
+    struct fs_volume *volume;
     uint64_t inode;
-    bool root;
     bool (*found)(void *context, const char *path, uint64_t parent_inode);
     void *context;
-    char path[4096];
+    char path[PATH_ROOM];
 };
 
 /* False: enough. `fd` is closed. */
@@ -43,6 +46,7 @@ static bool walk_folder(struct walk *w, int fd, size_t length, unsigned depth)
         if (length + bytes + 2 > sizeof(w->path))
             continue;
         memcpy(w->path + length, name, bytes + 1);
+        hint_put(w->volume, entry->d_ino, st.st_ino, name);
         if (entry->d_ino == w->inode)
             on = w->found(w->context, w->path, st.st_ino);
         if (on && (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) && depth < 255) {
@@ -64,6 +68,7 @@ void fs_walk_names(struct fs_volume *volume, uint64_t inode,
     struct walk *w = calloc(1, sizeof(*w));
     int fd = openat(volume->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (w != NULL && fd >= 0) {
+        w->volume = volume;
         w->inode = inode;
         w->found = found;
         w->context = context;
@@ -77,7 +82,7 @@ void fs_walk_names(struct fs_volume *volume, uint64_t inode,
 static bool take_path(void *context, const char *path, uint64_t parent_inode)
 {
     UNREFERENCED_PARAMETER(parent_inode);
-    snprintf(context, 4096, "%s", path);
+    snprintf(context, PATH_ROOM, "%s", path);
     return false;
 }
 
@@ -104,6 +109,56 @@ static NTSTATUS link_of_path(struct creation *c, char *path)
     return STATUS_SUCCESS;
 }
 
+/* The link that the index leads to; STATUS_OBJECT_NAME_NOT_FOUND: the index is wrong about it. */
+static NTSTATUS link_of_hint(struct creation *c, uint64_t inode, const struct hint *hint)
+{
+    char *path = malloc(PATH_ROOM);
+    size_t at = PATH_ROOM - 1;
+    NTSTATUS status = STATUS_OBJECT_NAME_NOT_FOUND;
+    if (path == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    path[at] = 0;
+    for (; hint != NULL && hint->parent != 0; hint = hint_find(c->volume, hint->parent)) {
+        size_t bytes = strlen(hint->name);
+        if (bytes + 1 > at)
+            break;
+        at -= bytes;
+        memcpy(path + at, hint->name, bytes);
+        if (hint->parent == c->volume->root->inode) {
+            status = link_of_path(c, path + at);
+            break;
+        }
+        path[--at] = '/';
+    }
+    free(path);
+    if (NT_SUCCESS(status) && c->link->node->inode != inode) {
+        link_release(c->link);
+        c->link = NULL;
+        status = STATUS_OBJECT_NAME_NOT_FOUND;
+    }
+    return status == STATUS_OBJECT_PATH_NOT_FOUND ? STATUS_OBJECT_NAME_NOT_FOUND : status;
+}
+
+/* Nobody has it open: by the index, or by a walk that also mends the index. */
+static NTSTATUS find_unused(struct creation *c, uint64_t inode)
+{
+    if (!hint_ready(c->volume))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    const struct hint *hint = hint_find(c->volume, inode);
+    if (hint == NULL)
+        return STATUS_INVALID_PARAMETER; /* there is no such file */
+    NTSTATUS status = link_of_hint(c, inode, hint);
+    if (status != STATUS_OBJECT_NAME_NOT_FOUND)
+        return status;
+    char *path = calloc(1, PATH_ROOM);
+    if (path == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fs_walk_names(c->volume, inode, take_path, path);
+    status = path[0] ? link_of_path(c, path) : STATUS_INVALID_PARAMETER;
+    free(path);
+    return status == STATUS_OBJECT_NAME_NOT_FOUND ? STATUS_INVALID_PARAMETER : status;
+}
+
 NTSTATUS create_find_by_id(struct creation *c)
 {
     const UNICODE_STRING *name = &c->file->FileName;
@@ -116,14 +171,9 @@ NTSTATUS create_find_by_id(struct creation *c)
     uint64_t inode = index & 0xffffffffffffull;
     struct node *node = node_find(c->volume, inode);
     if (node == NULL) {
-        char *path = calloc(1, 4096);
-        if (path == NULL)
-            return STATUS_INSUFFICIENT_RESOURCES;
-        fs_walk_names(c->volume, inode, take_path, path);
-        NTSTATUS status = path[0] ? link_of_path(c, path) : STATUS_INVALID_PARAMETER;
-        free(path);
+        NTSTATUS status = find_unused(c, inode);
         if (!NT_SUCCESS(status))
-            return status == STATUS_OBJECT_NAME_NOT_FOUND ? STATUS_INVALID_PARAMETER : status;
+            return status;
         node = c->link->node;
     } else if (!node->root) {
         c->link = node->links;
@@ -132,7 +182,9 @@ NTSTATUS create_find_by_id(struct creation *c)
         if (c->link != NULL)
             link_reference(c->link);
         else if (is_directory(node) || node->gone)
-            return STATUS_INVALID_PARAMETER; /* deleted, though in use */
+            return STATUS_INVALID_PARAMETER;         /* deleted, though in use */
+        else if (!NT_SUCCESS(find_unused(c, inode))) /* by a name that nobody has open */
+            return STATUS_INVALID_PARAMETER;
     }
     if ((node_generation(node) & 0xffff) != index >> 48 ||
         (name->Length == 16 && generation != node_generation(node)))

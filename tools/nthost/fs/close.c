@@ -6,6 +6,7 @@
  * the stream is in use.
  */
 #include "create.h"
+#include "hint.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,7 @@ NTSTATUS link_unlink(struct link *link)
     link_unhash(link);
     struct stat st;
     node->gone = fstat(node->fd, &st) == 0 && (directory || st.st_nlink == 0);
+    hint_drop(node, link->parent->inode, link->name);
     return STATUS_SUCCESS;
 }
 

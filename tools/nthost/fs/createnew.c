@@ -3,6 +3,7 @@
  * attributes and EAs that were asked for. If a later step fails, it goes again.
  */
 #include "create.h"
+#include "hint.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -124,7 +125,12 @@ NTSTATUS create_new(struct creation *c)
     }
     if (fd >= 0)
         close(fd);
-    if (!NT_SUCCESS(status))
+    if (!NT_SUCCESS(status)) {
         unlinkat(c->parent->fd, c->name, c->make_directory ? AT_REMOVEDIR : 0);
+        if (c->link != NULL) {
+            c->link->node->gone = true;
+            hint_drop(c->link->node, c->parent->inode, c->name);
+        }
+    }
     return status;
 }

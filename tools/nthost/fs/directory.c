@@ -1,8 +1,8 @@
 /*
  * IRP_MJ_DIRECTORY_CONTROL: enumeration.
  *
- * The names are read whole when a scan begins; what goes meanwhile is left out, what comes is not
- * seen until the next scan. The pattern is that of the first call.
+ * The names are read whole and sorted when a scan begins; what goes meanwhile is left out, what
+ * comes is not seen until the next scan. The pattern is that of the first call.
  *
  * WDK: IRP_MN_QUERY_DIRECTORY; [MS-FSA] 2.1.5.6.3, FsRtlIsNameInExpression.
  */
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -85,6 +86,14 @@ static bool scan_add(struct scan *scan, unsigned *room, const char *name)
     return true;
 }
 
+/* About the order of NTFS: by name, without case. It does not depend on the backing. */
+static int by_name(const void *a, const void *b)
+{
+    const char *first = *(const char *const *)a, *second = *(const char *const *)b;
+    int order = strcasecmp(first, second);
+    return order ? order : strcmp(first, second);
+}
+
 static NTSTATUS scan_begin(struct open *open, const UNICODE_STRING *pattern)
 {
     struct scan *scan = &open->scan;
@@ -115,11 +124,14 @@ static NTSTATUS scan_begin(struct open *open, const UNICODE_STRING *pattern)
     }
     if (!node->root)
         fits = scan_add(scan, &room, ".") && scan_add(scan, &room, "..");
+    unsigned first = scan->count;
     for (struct dirent *entry; fits && (entry = readdir(dir)) != NULL;)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
             !(node->root && strcmp(entry->d_name, FS_STORE) == 0))
             fits = scan_add(scan, &room, entry->d_name);
     closedir(dir);
+    if (scan->count > first)
+        qsort(scan->names + first, scan->count - first, sizeof(*scan->names), by_name);
     scan->started = fits;
     return fits ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }

@@ -191,6 +191,8 @@ struct fs_volume {
     dev_t dev;
     pthread_mutex_t names;
     struct table nodes, links;
+    struct table hints; /* hint.h */
+    bool hints_kept, hints_failed;
     struct node *root;
     PFILE_OBJECT locked_by; /* FSCTL_LOCK_VOLUME */
     bool dismounted;

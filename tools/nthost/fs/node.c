@@ -2,7 +2,7 @@
  * Nodes, links and streams: what of the backing folder is in use; see fsp.h. All with
  * volume->names held.
  */
-#include "table.h"
+#include "hint.h"
 #include <nthost/utf.h>
 #include <dirent.h>
 #include <errno.h>
@@ -86,6 +86,10 @@ NTSTATUS node_replace(struct node *node, int fd)
     struct stat st;
     if (fstat(fd, &st) != 0)
         return fs_status_of(errno);
+    bool gone = node->gone;
+    node->gone = true; /* the old inode is */
+    hint_drop(node, 0, "");
+    node->gone = gone;
     table_remove(&node->volume->nodes, node, hash_node);
     close(node->fd);
     node->fd = fd;
@@ -93,6 +97,8 @@ NTSTATUS node_replace(struct node *node, int fd)
     node->type = st.st_mode & S_IFMT;
     node->id_known = node->info_known = false;
     table_insert(&node->volume->nodes, node, hash_node); /* there was room a moment ago */
+    if (node->links != NULL)
+        hint_put(node->volume, node->inode, node->links->parent->inode, node->links->name);
     return STATUS_SUCCESS;
 }
 
@@ -126,6 +132,7 @@ struct link *link_make(struct node *parent, struct link *up, const char *name, s
             link->next = node->links;
             node->links = link;
             node->gone = false;
+            hint_put(parent->volume, node->inode, parent->inode, name);
             return link;
         }
     }
@@ -178,6 +185,7 @@ void link_rename(struct link *link, struct node *parent, struct link *up, const 
     snprintf(link->name, sizeof(link->name), "%s", name);
     link->unlinked = false;
     table_insert(links, link, hash_link);
+    hint_put(parent->volume, link->node->inode, parent->inode, name);
     link_release(old_up);
     node_release(old_parent);
 }

@@ -8,7 +8,7 @@
  * With POSIX semantics a name in use may be replaced, an empty folder by a folder, and a folder may
  * move while files in it are open; else that is refused, as NTFS does.
  */
-#include "fsp.h"
+#include "hint.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -115,6 +115,7 @@ static void forget_target(struct move *m)
         return;
     link_unhash(m->target);
     node->gone = is_directory(node) || (fstat(node->fd, &st) == 0 && st.st_nlink == 0);
+    hint_drop(node, m->target->parent->inode, m->target->name);
     for (struct stream *stream = node->streams; node->gone && stream != NULL; stream = stream->next)
         if (stream->handles == 0)
             cache_truncate(stream, 0); /* nobody will read what is dirty */

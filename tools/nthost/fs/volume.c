@@ -1,7 +1,7 @@
 /*
  * Mounting, the driver object and its dispatch; see nthost/fs.h.
  */
-#include "fsp.h"
+#include "hint.h"
 #include <nthost/export.h>
 #include <nthost/io.h>
 #include <nthost/module.h>
@@ -188,6 +188,7 @@ static void destroy(struct fs_volume *volume)
         close(volume->store_fd);
     if (volume->root_fd >= 0)
         close(volume->root_fd);
+    hint_destroy(volume);
     free(volume->nodes.buckets);
     free(volume->links.buckets);
     pthread_mutex_destroy(&volume->names);
