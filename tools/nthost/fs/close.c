@@ -78,7 +78,7 @@ NTSTATUS fs_cleanup(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
     range_forget(stream, stack->FileObject);
     pthread_mutex_lock(&volume->names);
     if (open->cleaned) {
-        pthread_mutex_unlock(&volume->names);
+        fs_unlock_names(volume);
         return STATUS_SUCCESS;
     }
     open->cleaned = true;
@@ -89,7 +89,7 @@ NTSTATUS fs_cleanup(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
     bool last = stream->handles == 0;
     if (last && (stream->deleted || stream->node->gone))
         cache_truncate(stream, 0);
-    pthread_mutex_unlock(&volume->names);
+    fs_unlock_names(volume);
     if (last)
         cache_last_cleanup(stream, &file);
     if (file != NULL)
@@ -118,7 +118,7 @@ NTSTATUS fs_close(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
     if (open->link != NULL)
         link_release(open->link);
     stream_release(open->stream, &garbage);
-    pthread_mutex_unlock(&volume->names);
+    fs_unlock_names(volume);
     forget_scan(&open->scan);
     pthread_mutex_destroy(&open->scan_mutex);
     free(open);

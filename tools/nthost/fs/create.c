@@ -392,7 +392,7 @@ NTSTATUS fs_create(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
     }
     if (c.up != NULL)
         link_release(c.up);
-    pthread_mutex_unlock(&c.volume->names);
+    fs_unlock_names(c.volume);
     fs_collect_garbage(&garbage);
     if (!NT_SUCCESS(status)) {
         irp->IoStatus.Information = 0;

@@ -66,7 +66,7 @@ NTSTATUS fs_flush(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
         folders[1] = folder_fd(linked_in);
         node_release(linked_in);
     }
-    pthread_mutex_unlock(&volume->names);
+    fs_unlock_names(volume);
     for (unsigned i = 0; i < 2; i++) {
         if (folders[i] < 0)
             continue;

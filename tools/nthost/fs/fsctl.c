@@ -386,6 +386,6 @@ NTSTATUS fs_fsctl(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
         return control(&c, code); /* looks a handle up, copies: not under the names' lock */
     pthread_mutex_lock(&volume->names);
     NTSTATUS status = control(&c, code);
-    pthread_mutex_unlock(&volume->names);
+    fs_unlock_names(volume);
     return status;
 }

@@ -194,6 +194,8 @@ struct fs_volume {
     struct table hints; /* hint.h */
     bool hints_kept, hints_failed;
     struct node *root;
+    int *closing; /* descriptors to be closed once `names` is released */
+    unsigned closing_count, closing_room;
     PFILE_OBJECT locked_by; /* FSCTL_LOCK_VOLUME */
     bool dismounted;
     struct cache_manager cc;
@@ -228,6 +230,11 @@ struct garbage {
     unsigned file_count;
 };
 void fs_collect_garbage(struct garbage *garbage);
+
+/* Releases volume->names. Closes what was left to be closed: the last descriptor of a deleted file
+ * may take long. fs_close_later: names held. */
+void fs_unlock_names(struct fs_volume *volume);
+void fs_close_later(struct fs_volume *volume, int fd);
 
 /* node.c: with volume->names held. */
 struct node *node_root(struct fs_volume *volume);

@@ -75,7 +75,7 @@ void node_release(struct node *node)
         streams_remove_all(node);
     struct node *folder = node->linked_in;
     table_remove(&node->volume->nodes, node, hash_node);
-    close(node->fd);
+    fs_close_later(node->volume, node->fd);
     free(node);
     if (folder != NULL)
         node_release(folder);
@@ -358,7 +358,7 @@ void stream_release(struct stream *stream, struct garbage *garbage)
         at = &(*at)->next;
     *at = stream->next;
     if (stream->fd >= 0)
-        close(stream->fd);
+        fs_close_later(stream->volume, stream->fd);
     stream->fd = -1;
     node_release(stream->node);
     stream->node = NULL;

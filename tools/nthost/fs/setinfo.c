@@ -215,6 +215,6 @@ NTSTATUS fs_set(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
         return STATUS_MEDIA_WRITE_PROTECTED;
     pthread_mutex_lock(&volume->names);
     NTSTATUS status = set_class(open, irp, stack, class);
-    pthread_mutex_unlock(&volume->names);
+    fs_unlock_names(volume);
     return status;
 }

@@ -37,6 +37,37 @@ void fs_block_end(void)
         sched->take_slot(nt_self);
 }
 
+void fs_close_later(struct fs_volume *volume, int fd)
+{
+    if (volume->closing_count == volume->closing_room) {
+        unsigned room = volume->closing_room ? volume->closing_room * 2 : 16;
+        int *closing = realloc(volume->closing, room * sizeof(*closing));
+        if (closing == NULL) {
+            close(fd);
+            return;
+        }
+        volume->closing = closing;
+        volume->closing_room = room;
+    }
+    volume->closing[volume->closing_count++] = fd;
+}
+
+void fs_unlock_names(struct fs_volume *volume)
+{
+    int few[16];
+    unsigned count = volume->closing_count < 16 ? volume->closing_count : 16;
+    volume->closing_count -= count;
+    for (unsigned i = 0; i < count; i++)
+        few[i] = volume->closing[volume->closing_count + i];
+    pthread_mutex_unlock(&volume->names);
+    if (count == 0)
+        return;
+    fs_block_begin();
+    for (unsigned i = 0; i < count; i++)
+        close(few[i]);
+    fs_block_end();
+}
+
 static fs_handler *const handlers[IRP_MJ_MAXIMUM_FUNCTION + 1] = {
     [IRP_MJ_CREATE] = fs_create,
     [IRP_MJ_CLEANUP] = fs_cleanup,
@@ -184,6 +215,9 @@ static void destroy(struct fs_volume *volume)
     RtlFreeUnicodeString(&volume->name);
     if (volume->root != NULL)
         node_release(volume->root);
+    while (volume->closing_count != 0)
+        close(volume->closing[--volume->closing_count]);
+    free(volume->closing);
     if (volume->store_fd >= 0)
         close(volume->store_fd);
     if (volume->root_fd >= 0)
