@@ -19,7 +19,13 @@
  *
  * FileId: the low 64 bits (FileInternalInformation) are the inode number, 48 bits, and the low 16
  * bits of its generation, as an NTFS file reference number; the high 64 bits of FileIdInformation
- * are the generation of 32 bits. Stable over remounts; another file after the inode was reused.
+ * are the generation of 32 bits. Stable over remounts; another file after the inode was reused. An
+ * open by identity finds what nobody has open by an index, which the first such open makes by a
+ * walk.
+ *
+ * Not modelled: short names, oplocks, quotas, transactions, encryption, change notification, the
+ * USN journal; change times are Linux's own, and a time of -1 does not stop later writes from
+ * setting it.
  *
  * The cache manager
  * The backing file's page cache is the cache. A cached write goes there at once and marks its pages

@@ -53,7 +53,8 @@ struct nt_create {
     ULONG attributes, share, disposition, options; /* FILE_ATTRIBUTE_, FILE_SHARE_, FILE_ */
     LONGLONG allocation;
     const void *ea; /* FILE_FULL_EA_INFORMATION list. $LXUID, $LXGID, $LXMOD, $LXDEV (ULONG values,
-                       LXDEV two) decide owner and mode of a new file, on Linux too */
+                       LXDEV two) decide owner, type and mode of a new file, on Linux too; with
+                       $LXMOD of a symbolic link, $LXTARGET is where it leads (bytes) */
     ULONG ea_bytes;
     PSECURITY_DESCRIPTOR security; /* NULL: the default */
     bool case_sensitive;           /* else OBJ_CASE_INSENSITIVE */
@@ -66,6 +67,9 @@ struct nt_create {
     ACCESS_MASK granted;
     PFILE_OBJECT file;
 };
+/* FILE_READ_ATTRIBUTES and SYNCHRONIZE are added to the access, as CreateFile does. Dispositions
+ * that overwrite take named streams and "user." EAs away, as on NTFS: O_TRUNC is an end of file of
+ * 0. */
 NTSTATUS nt_create(struct nt_create *create);
 
 /* Another handle on the same open (a duplicated one). Every handle is closed once. */
@@ -130,7 +134,9 @@ NTSTATUS nt_query_directory(PFILE_OBJECT file, FILE_INFORMATION_CLASS informatio
                             ULONG bytes, PCUNICODE_STRING pattern, UCHAR flags,
                             ULONG_PTR *information);
 
-/* list: FILE_GET_EA_INFORMATION, NULL: all. flags: SL_RESTART_SCAN, SL_RETURN_SINGLE_ENTRY. */
+/* As on NTFS an EA with an empty value is none: setting one removes it, and one that is asked for
+ * by name and is not there is given back empty. list: FILE_GET_EA_INFORMATION, NULL: all. flags:
+ * SL_RESTART_SCAN, SL_RETURN_SINGLE_ENTRY. */
 NTSTATUS nt_query_ea(PFILE_OBJECT file, void *data, ULONG bytes, const void *list, ULONG list_bytes,
                      UCHAR flags, ULONG_PTR *information);
 NTSTATUS nt_set_ea(PFILE_OBJECT file, const void *data, ULONG bytes);
@@ -140,7 +146,8 @@ NTSTATUS nt_query_security(PFILE_OBJECT file, SECURITY_INFORMATION which, void *
                            ULONG *needed);
 NTSTATUS nt_set_security(PFILE_OBJECT file, SECURITY_INFORMATION which, PSECURITY_DESCRIPTOR data);
 
-/* flags: FLUSH_FLAGS_*, the IRP's minor function; 0: data, metadata and name, durable. */
+/* flags: FLUSH_FLAGS_*, the IRP's minor function; 0: data, metadata and name, durable. Asks for no
+ * granted access, unlike NtFlushBuffersFile: fsync does not. */
 NTSTATUS nt_flush(PFILE_OBJECT file, UCHAR flags);
 NTSTATUS nt_fsctl(PFILE_OBJECT file, ULONG code, const void *input, ULONG input_bytes, void *output,
                   ULONG output_bytes, ULONG_PTR *information);
