@@ -200,6 +200,100 @@ NT_TEST(contexts_and_names_of_ntfs)
     mounted_close(&m);
 }
 
+/* Names that are asked for while folders are renamed: what is kept is what the file system says. */
+struct renamer {
+    struct mounted *m;
+    bool done;
+};
+
+static void rename_folder(void *context)
+{
+    struct renamer *r = context;
+    static const WCHAR *const names[] = {L"\\??\\X:\\one", L"\\??\\X:\\two"};
+    nt_enter();
+    for (unsigned i = 0; i < 6; i++) {
+        UNICODE_STRING to;
+        PFILE_OBJECT folder = open_x(names[i & 1], FILE_OPEN, FILE_DIRECTORY_FILE);
+        RtlInitUnicodeString(&to, names[!(i & 1)]);
+        is_status(nt_rename(folder, NULL, &to, FILE_RENAME_POSIX_SEMANTICS), STATUS_SUCCESS);
+        nt_close(folder);
+    }
+    r->done = true;
+    nt_leave();
+}
+
+static void open_and_compare(struct mounted *m, PFILE_OBJECT folder)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"file");
+    struct nt_create create = {.root = folder,
+                               .name = &name,
+                               .access = FILE_ALL_ACCESS,
+                               .share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                               .disposition = FILE_OPEN_IF,
+                               .options = FILE_SYNCHRONOUS_IO_NONALERT,
+                               .case_sensitive = true};
+    need(NT_SUCCESS(nt_create(&create)));
+    put(create.file, 0, "x");
+    nt_close(create.file);
+    (void)m;
+}
+
+static void compare_names(const struct bench *b, PFILE_OBJECT file)
+{
+    PFLT_FILE_NAME_INFORMATION kept = NULL, asked = NULL;
+    (void)b;
+    is_status(FltGetFileNameInformationUnsafe(
+                  file, NULL, FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT, &kept),
+              STATUS_SUCCESS);
+    is_status(
+        FltGetFileNameInformationUnsafe(
+            file, NULL, FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_FILESYSTEM_ONLY, &asked),
+        STATUS_SUCCESS);
+    need(kept && asked);
+    ok(RtlEqualUnicodeString(&kept->Name, &asked->Name, FALSE), "%.4s and %.4s",
+       (const char *)kept->Name.Buffer, (const char *)asked->Name.Buffer);
+    FltReleaseFileNameInformation(kept);
+    FltReleaseFileNameInformation(asked);
+}
+
+NT_TEST(names_while_folders_are_renamed)
+{
+    for (unsigned seed = 0; seed < 25; seed++) {
+        struct mounted m;
+        tap_at("seed %u", (unsigned)tap_seed() + seed);
+        need(mounted_open(&m, NT_DETERMINISTIC, tap_seed() + seed));
+        PFILE_OBJECT folder = open_x(L"\\??\\X:\\one", FILE_CREATE, FILE_DIRECTORY_FILE);
+        PFILE_OBJECT file = open_x(L"\\??\\X:\\one\\other", FILE_CREATE, 0);
+        PROBE_RULE *create = rule(&m.b, UPPER, IRP_MJ_CREATE);
+        create->Action = ProbeWatch;
+        create->Do = create->PostDo = PROBE_NAME;
+        rule(&m.b, UPPER, IRP_MJ_WRITE)->Do = PROBE_NAME;
+        create->NameOptions = rule(&m.b, UPPER, IRP_MJ_WRITE)->NameOptions =
+            FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_ALWAYS_ALLOW_CACHE_LOOKUP;
+        struct renamer r = {&m, false};
+        nt_leave();
+        struct nt_thread *thread = nt_spawn("renamer", rename_folder, &r);
+        nt_enter();
+        for (unsigned i = 0; i < 8; i++) {
+            open_and_compare(&m, folder);
+            put(file, 0, "y");
+        }
+        nt_leave();
+        for (unsigned i = 0; i < 100 && !r.done; i++)
+            sched_run_for(1000000);
+        nt_join(thread);
+        nt_enter();
+        compare_names(&m.b, file);
+        compare_names(&m.b, folder);
+        rule(&m.b, UPPER, IRP_MJ_WRITE)->Do = 0;
+        nt_close(file);
+        nt_close(folder);
+        fs_cache_drain(m.volume);
+        mounted_close(&m);
+    }
+    tap_at(NULL);
+}
+
 /* All of it at real time, from several threads. */
 struct worker {
     struct mounted *m;

@@ -125,7 +125,7 @@ struct _FLT_VOLUME {
     LIST_ENTRY contexts;                        /* struct flt_context.in_holder */
     struct flt_names *names;                    /* of directories; name_cache.c */
     atomic_long renames;                        /* of directories: generation of cached names */
-    atomic_bool has_names;                      /* some were asked for */
+    atomic_long all_renames;                    /* of files, too */
     bool detaching;
 };
 

@@ -63,7 +63,7 @@ NTSTATUS NTAPI FltSetInformationFile(PFLT_INSTANCE Instance, PFILE_OBJECT FileOb
     if (Length != 0 && (FileInformationClass == FileRenameInformation ||
                         FileInformationClass == FileLinkInformation))
         iopb->Parameters.SetFileInformation.ReplaceIfExists = *(BOOLEAN *)FileInformation;
-    if (atomic_load(&op->volume->has_names))
+    if (flt_is_rename(FileInformationClass))
         flt_names_before(op);
     return end(op, NULL);
 }

@@ -131,7 +131,8 @@ static NTSTATUS NTAPI dispatch(PDEVICE_OBJECT device, PIRP irp)
 {
     PFLT_VOLUME volume = flt_volume_of(device);
     const IO_STACK_LOCATION *stack = IoGetCurrentIrpStackLocation(irp);
-    bool names = stack->MajorFunction == IRP_MJ_SET_INFORMATION && atomic_load(&volume->has_names);
+    bool names = stack->MajorFunction == IRP_MJ_SET_INFORMATION &&
+                 flt_is_rename(stack->Parameters.SetFile.FileInformationClass);
     uint64_t handled = atomic_load_explicit(&volume->handled, memory_order_relaxed);
     if (!(handled >> stack->MajorFunction & 1) && !names) {
         IoSkipCurrentIrpStackLocation(irp);

@@ -71,7 +71,6 @@ struct flt_generation flt_names_generation(PFLT_VOLUME volume, PFILE_OBJECT file
     struct flt_stream *stream = file ? flt_stream_of(volume, file, true) : NULL;
     if (stream != NULL)
         generation.stream_renames = atomic_load(&stream->renames);
-    atomic_store(&volume->has_names, true);
     return generation;
 }
 

@@ -5,15 +5,15 @@
 #include "names.h"
 #include "generate.h"
 
-static bool renames(const FLT_IO_PARAMETER_BLOCK *iopb)
+bool flt_is_rename(FILE_INFORMATION_CLASS what)
 {
-    switch ((ULONG)iopb->Parameters.SetFileInformation.FileInformationClass) {
+    switch ((ULONG)what) {
     case FileRenameInformation:
     case FileRenameInformationEx:
     case FileRenameInformationBypassAccessCheck:
     case FileRenameInformationExBypassAccessCheck:
     case FileShortNameInformation:
-        return iopb->TargetFileObject != NULL;
+        return true;
     default:
         return false;
     }
@@ -21,6 +21,7 @@ static bool renames(const FLT_IO_PARAMETER_BLOCK *iopb)
 
 static void next_generation(struct flt_op *op)
 {
+    atomic_fetch_add(&op->volume->all_renames, 1);
     if (op->renamed != NULL)
         atomic_fetch_add(&op->renamed->renames, 1);
     else
@@ -30,7 +31,7 @@ static void next_generation(struct flt_op *op)
 void flt_names_before(struct flt_op *op)
 {
     FILE_STANDARD_INFORMATION standard = {.Directory = TRUE};
-    if (!renames(flt_iopb(op)))
+    if (flt_iopb(op)->TargetFileObject == NULL)
         return;
     NTSTATUS status = flt_bottom_query(op->volume, flt_iopb(op)->TargetFileObject,
                                        FileStandardInformation, &standard, sizeof(standard), NULL);

@@ -1,8 +1,8 @@
 /*
  * FltGetFileNameInformation and what goes with it; see names.h.
  *
- * WDK: FltGetFileNameInformation, FltGetFileNameInformationUnsafe,
- * FltGetDestinationFileNameInformation, FltGetTunneledName, FltReleaseFileNameInformation.
+ * WDK: FltGetFileNameInformation, FltGetFileNameInformationUnsafe, FltGetTunneledName,
+ * FltReleaseFileNameInformation.
  */
 #include "names.h"
 #include "generate.h"
@@ -18,9 +18,8 @@ static struct flt_name *name_of(PFLT_FILE_NAME_INFORMATION info)
     return CONTAINING_RECORD(info, struct flt_name, info);
 }
 
-/* For a driver: with the verifier a copy that is known to be its own. Takes `name` over. */
-static NTSTATUS hand_out(struct flt_name *name, PFLT_INSTANCE instance,
-                         PFLT_FILE_NAME_INFORMATION *out)
+NTSTATUS flt_name_hand_out(struct flt_name *name, PFLT_INSTANCE instance,
+                           PFLT_FILE_NAME_INFORMATION *out)
 {
     if (vf_enabled && instance != NULL) {
         unsigned head = instance->volume->name.Length / sizeof(WCHAR);
@@ -159,12 +158,36 @@ static NTSTATUS name_before_create(struct flt_op *op, PFLT_INSTANCE instance, un
     return status;
 }
 
-static bool is_valid(FLT_FILE_NAME_OPTIONS options)
+bool flt_name_options_valid(FLT_FILE_NAME_OPTIONS options)
 {
     unsigned format = FltGetFileNameFormat(options), method = METHOD_OF(options);
     return format >= FLT_FILE_NAME_NORMALIZED && format <= FLT_FILE_NAME_SHORT &&
            method >= FLT_FILE_NAME_QUERY_DEFAULT &&
            method <= FLT_FILE_NAME_QUERY_ALWAYS_ALLOW_CACHE_LOOKUP;
+}
+
+/*
+ * A create that compares case has, once it succeeded, the name that it asked for: no need to ask
+ * the file system, if nothing was renamed since.
+ */
+static void keep_created(struct flt_op *op, struct flt_name *name, long renames)
+{
+    if (op->created == NULL && flt_iopb(op)->OperationFlags & SL_CASE_SENSITIVE) {
+        atomic_fetch_add(&name->references, 1);
+        op->created_renames = renames;
+        op->created = name;
+    }
+}
+
+static void use_created(struct flt_op *op)
+{
+    struct flt_name *name = op->created;
+    PFILE_OBJECT file = flt_iopb(op)->TargetFileObject;
+    op->created = NULL;
+    struct flt_generation generation = flt_names_generation(op->volume, file);
+    if (atomic_load(&op->volume->all_renames) == op->created_renames)
+        flt_names_keep(op->volume, file, FLT_FILE_NAME_NORMALIZED, name, generation);
+    flt_name_release(name);
 }
 
 /* Why the file system cannot be asked for a name in this operation; NULL: it can. */
@@ -209,11 +232,16 @@ static NTSTATUS get_name(PFLT_CALLBACK_DATA data, FLT_FILE_NAME_OPTIONS options,
         return STATUS_FLT_NAME_CACHE_MISS;
     if (creating && unsafe != NULL)
         return STATUS_FLT_INVALID_NAME_REQUEST;
+    long renames = atomic_load(&op->volume->all_renames);
     if (creating)
         status = name_before_create(op, instance, format, &name);
-    else
+    if (creating && NT_SUCCESS(status) && format == FLT_FILE_NAME_NORMALIZED)
+        keep_created(op, name, renames);
+    if (!creating && unsafe == NULL && op->created != NULL)
+        use_created(op);
+    if (!creating)
         status = name_of_open(op->volume, file, options, unsafe == NULL, &name);
-    return NT_SUCCESS(status) ? hand_out(name, instance, out) : status;
+    return NT_SUCCESS(status) ? flt_name_hand_out(name, instance, out) : status;
 }
 
 /* Exports */
@@ -224,7 +252,7 @@ NTSTATUS NTAPI FltGetFileNameInformation(PFLT_CALLBACK_DATA CallbackData,
 {
     VF_ENTRY(APC_LEVEL);
     *FileNameInformation = NULL;
-    if (!is_valid(NameOptions))
+    if (!flt_name_options_valid(NameOptions))
         return STATUS_INVALID_PARAMETER;
     if (vf_fault(VfFaultFile))
         return STATUS_INSUFFICIENT_RESOURCES;
@@ -239,7 +267,7 @@ NTSTATUS NTAPI FltGetFileNameInformationUnsafe(PFILE_OBJECT FileObject, PFLT_INS
     struct flt_name *name;
     VF_ENTRY(APC_LEVEL);
     *FileNameInformation = NULL;
-    if (!is_valid(NameOptions))
+    if (!flt_name_options_valid(NameOptions))
         return STATUS_INVALID_PARAMETER;
     if (vf_fault(VfFaultFile))
         return STATUS_INSUFFICIENT_RESOURCES;
@@ -250,7 +278,7 @@ NTSTATUS NTAPI FltGetFileNameInformationUnsafe(PFILE_OBJECT FileObject, PFLT_INS
     if (volume == NULL)
         return STATUS_FLT_VOLUME_NOT_FOUND;
     NTSTATUS status = name_of_open(volume, FileObject, NameOptions, true, &name);
-    return NT_SUCCESS(status) ? hand_out(name, Instance, FileNameInformation) : status;
+    return NT_SUCCESS(status) ? flt_name_hand_out(name, Instance, FileNameInformation) : status;
 }
 NT_EXPORT(FLTMGR, FltGetFileNameInformationUnsafe);
 
@@ -267,101 +295,6 @@ VOID NTAPI FltReleaseFileNameInformation(PFLT_FILE_NAME_INFORMATION FileNameInfo
     flt_name_release(name_of(FileNameInformation));
 }
 NT_EXPORT(FLTMGR, FltReleaseFileNameInformation);
-
-VOID static trim(UNICODE_STRING *text, unsigned chars)
-{
-    text->Buffer += chars;
-    text->Length = (USHORT)(text->Length - chars * sizeof(WCHAR));
-}
-
-/* A full NT path: what of it is behind the volume. It must be this volume. */
-static NTSTATUS behind_volume(PFLT_VOLUME volume, PCUNICODE_STRING path, UNICODE_STRING *rest)
-{
-    void *device;
-    NTSTATUS status = ob_lookup(path, &device, rest);
-    if (!NT_SUCCESS(status))
-        return status;
-    if (device != (void *)volume->file_system) {
-        RtlFreeUnicodeString(rest);
-        status = STATUS_NOT_SAME_DEVICE;
-    }
-    ob_dereference(device);
-    return status;
-}
-
-/* `tail` in the folder of an open file, or in an open folder. */
-static NTSTATUS path_in(PFLT_VOLUME volume, PFILE_OBJECT file, bool beside, PCUNICODE_STRING tail,
-                        UNICODE_STRING *out)
-{
-    struct flt_name *base;
-    NTSTATUS status = flt_name_query(volume, file, FLT_FILE_NAME_NORMALIZED, &base);
-    if (!NT_SUCCESS(status))
-        return status;
-    UNICODE_STRING head = base->info.Name;
-    trim(&head, base->info.Volume.Length / sizeof(WCHAR));
-    unsigned chars = head.Length / sizeof(WCHAR);
-    while (beside && chars != 0 && head.Buffer[chars - 1] != '\\')
-        chars--;
-    bool slash = chars == 0 || head.Buffer[chars - 1] != '\\';
-    *out = (UNICODE_STRING){
-        0, (USHORT)((chars + slash) * sizeof(WCHAR) + tail->Length),
-        ExAllocatePool2(POOL_FLAG_PAGED, (chars + slash) * sizeof(WCHAR) + tail->Length, 'mNlF')};
-    if (out->Buffer != NULL) {
-        head.Length = (USHORT)(chars * sizeof(WCHAR));
-        RtlAppendUnicodeStringToString(out, &head);
-        if (slash)
-            RtlAppendUnicodeToString(out, L"\\");
-        RtlAppendUnicodeStringToString(out, tail);
-    }
-    flt_name_release(base);
-    return out->Buffer ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
-}
-
-NTSTATUS NTAPI FltGetDestinationFileNameInformation(
-    PFLT_INSTANCE Instance, PFILE_OBJECT FileObject, HANDLE RootDirectory, PWSTR FileName,
-    ULONG FileNameLength, FLT_FILE_NAME_OPTIONS NameOptions,
-    PFLT_FILE_NAME_INFORMATION *RetFileNameInformation)
-{
-    UNICODE_STRING given = {(USHORT)FileNameLength, (USHORT)FileNameLength, FileName}, path;
-    struct flt_name *name = NULL;
-    PFILE_OBJECT root;
-    NTSTATUS status;
-    VF_ENTRY(PASSIVE_LEVEL);
-    flt_check(Instance, FLT_TYPE_INSTANCE, __func__);
-    *RetFileNameInformation = NULL;
-    if (!is_valid(NameOptions) || FileNameLength == 0 || FileNameLength > MAXUSHORT - 2 ||
-        FltGetFileNameFormat(NameOptions) == FLT_FILE_NAME_SHORT)
-        return STATUS_INVALID_PARAMETER;
-    if (vf_fault(VfFaultFile))
-        return STATUS_INSUFFICIENT_RESOURCES;
-    if (RootDirectory != NULL) {
-        status = ob_lookup_handle(RootDirectory, &ob_file_type, (void **)&root, NULL);
-        if (!NT_SUCCESS(status))
-            return status;
-        status = path_in(Instance->volume, root, false, &given, &path);
-        ob_dereference(root);
-    } else if (FileName[0] == '\\') {
-        status = behind_volume(Instance->volume, &given, &path);
-    } else {
-        status = path_in(Instance->volume, FileObject, true, &given, &path);
-    }
-    if (!NT_SUCCESS(status))
-        return status;
-    if (FltGetFileNameFormat(NameOptions) == FLT_FILE_NAME_NORMALIZED) {
-        status = flt_name_normalize(Instance->volume, Instance, &path, &name);
-    } else {
-        name = flt_name_create(Instance->volume, path.Length / sizeof(WCHAR));
-        if (name != NULL)
-            flt_name_append(name, path.Buffer, path.Length / sizeof(WCHAR));
-        status = name ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
-    }
-    RtlFreeUnicodeString(&path);
-    if (!NT_SUCCESS(status))
-        return status;
-    name->info.Format = FltGetFileNameFormat(NameOptions);
-    return hand_out(name, Instance, RetFileNameInformation);
-}
-NT_EXPORT(FLTMGR, FltGetDestinationFileNameInformation);
 
 /* A file system without short names tunnels none: the name that was found is the name. */
 NTSTATUS NTAPI FltGetTunneledName(PFLT_CALLBACK_DATA CallbackData,

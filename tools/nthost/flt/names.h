@@ -32,6 +32,12 @@ struct flt_name *flt_name_create(PFLT_VOLUME volume, unsigned chars);
 void flt_name_append(struct flt_name *name, const WCHAR *text, unsigned chars);
 void flt_name_release(struct flt_name *name);
 
+/* names.c: for a driver: with the verifier a copy that is known to be its own. Takes `name` over.
+ */
+NTSTATUS flt_name_hand_out(struct flt_name *name, PFLT_INSTANCE instance,
+                           PFLT_FILE_NAME_INFORMATION *out);
+bool flt_name_options_valid(FLT_FILE_NAME_OPTIONS options);
+
 /* name_cache.c */
 struct flt_name *flt_names_find(PFLT_VOLUME volume, PFILE_OBJECT file, unsigned format);
 /* The generations that a name which is about to be asked for will have. */

@@ -9,6 +9,7 @@
  * when the operation has ended, until many others have.
  */
 #include "explain.h"
+#include "names.h"
 #include "op.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,8 @@ void flt_op_release(struct flt_op *op)
         flt_view_drop(op->view);
     if (op->initiator != NULL)
         flt_release(op->initiator);
+    if (op->created != NULL)
+        flt_name_release(op->created);
     give_back(op);
 }
 

@@ -89,6 +89,8 @@ struct flt_op {
     bool generated;             /* a filter's: GENERATED_IO */
     int rename;                 /* a change of names is under way; enum flt_rename */
     struct flt_stream *renamed; /* whose; NULL: a folder */
+    struct flt_name *created;   /* a create's normalized name, if it will be the file's; names.c */
+    long created_renames;       /* volume->all_renames before it was made */
     NTSTATUS outcome;           /* once ended */
     /* The bottom of fast I/O and FsFilter operations. */
     void (*bottom)(struct flt_op *op);
@@ -175,7 +177,9 @@ NTSTATUS flt_send(struct flt_op *op, struct flt_runner *runner);
 PDRIVER_DISPATCH flt_dispatch_routine(void);
 /* An IRP for a generated operation, out of its iopb. */
 bool flt_make_irp(struct flt_op *op);
-/* name_change.c: operations after which names are others. */
+/* name_change.c: operations after which names are others. They are followed on every volume,
+ * always: a name that is asked for meanwhile must not be kept. */
+bool flt_is_rename(FILE_INFORMATION_CLASS what);
 void flt_names_before(struct flt_op *op);
 void flt_names_after(struct flt_op *op);
 
