@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,11 +263,10 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < seeds; i++) {
         bool good = go(seed + i, operations);
         bad += !good;
-        printf("%sok %llu - seed %llu\n", good ? "" : "not ", (unsigned long long)i + 1,
-               (unsigned long long)(seed + i));
+        printf("%sok %" PRIu64 " - seed %" PRIu64 "\n", good ? "" : "not ", i + 1, seed + i);
         fflush(stdout);
     }
-    printf("1..%llu\n", (unsigned long long)seeds);
+    printf("1..%" PRIu64 "\n", seeds);
     for (unsigned i = 0; i < OPERATIONS; i++)
         if (run.refused[i])
             printf("# not supported here: %s\n", operation_names[i]);
