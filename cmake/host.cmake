@@ -37,7 +37,7 @@ if(nts_core_sources)
 
   # Mounts: nthost's own, since tests that are hosts themselves need none.
   find_package(PkgConfig REQUIRED)
-  pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.14)
+  pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.10)
   file(GLOB nts_fuse_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/nthost/fuse/*.c)
   add_library(nthost_fuse OBJECT ${nts_fuse_sources})
   target_include_directories(nthost_fuse PUBLIC ${CMAKE_SOURCE_DIR}/tools/nthost/include)

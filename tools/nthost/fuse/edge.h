@@ -34,7 +34,7 @@
  * are leaves.
  */
 #pragma once
-#define FUSE_USE_VERSION 312
+#define FUSE_USE_VERSION 35
 #include <nthost/fs.h>
 #include <nthost/mount.h>
 #include <nthost/nt.h>

@@ -153,6 +153,7 @@ struct mount_edge *mount_open(const struct mount_options *options, char *error, 
 {
     struct mount_edge *edge = calloc(1, sizeof(*edge));
     struct rlimit files;
+    pthread_rwlockattr_t fair;
     if (edge == NULL) {
         snprintf(error, error_size, "no memory");
         return NULL;
@@ -163,7 +164,11 @@ struct mount_edge *mount_open(const struct mount_options *options, char *error, 
         setrlimit(RLIMIT_NOFILE, &files);
     }
     edge->root_fd = edge->fuse_fd = -1;
-    pthread_rwlock_init(&edge->names, NULL);
+    /* Whoever renames must not wait for ever while others open. */
+    pthread_rwlockattr_init(&fair);
+    pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&edge->names, &fair);
+    pthread_rwlockattr_destroy(&fair);
     pthread_mutex_init(&edge->table, NULL);
     if (open_folders(edge, options, error, error_size) &&
         open_volume(edge, options, error, error_size) && watch(edge, error, error_size) &&

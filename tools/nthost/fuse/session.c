@@ -1,13 +1,16 @@
 /*
  * What is agreed with the kernel. HANDLE_KILLPRIV_V2, which spares a question about
  * security.capability before each write, is newer than libfuse 3.14; it is added to the answer to
- * FUSE_INIT where the kernel offers it.
+ * FUSE_INIT where the kernel offers it. libfuse before 3.14 lets nobody; then the kernel asks.
  */
 #include "edge.h"
 #include <linux/fuse.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 14)
 
 /* The write of any answer; that of FUSE_INIT is completed. */
 static ssize_t session_writev(int fd, struct iovec *parts, int count, void *userdata)
@@ -36,6 +39,23 @@ static ssize_t session_read(int fd, void *data, size_t bytes, void *userdata)
     return read(fd, data, bytes);
 }
 
+static bool use_device(struct mount_edge *edge)
+{
+    static const struct fuse_custom_io io = {.writev = session_writev, .read = session_read};
+    return fuse_session_custom_io(edge->session, &io, edge->fuse_fd) == 0;
+}
+
+#else
+
+static bool use_device(struct mount_edge *edge)
+{
+    char path[32];
+    snprintf(path, sizeof(path), "/dev/fd/%d", edge->fuse_fd);
+    return fuse_session_mount(edge->session, path) == 0;
+}
+
+#endif
+
 void session_init(void *userdata, struct fuse_conn_info *connection)
 {
     (void)userdata;
@@ -53,12 +73,11 @@ void session_init(void *userdata, struct fuse_conn_info *connection)
 
 bool session_open(struct mount_edge *edge)
 {
-    static const struct fuse_custom_io io = {.writev = session_writev, .read = session_read};
     char *argv[] = {"nthost", NULL};
     struct fuse_args args = FUSE_ARGS_INIT(1, argv);
     edge->session = fuse_session_new(&args, &edge_operations, sizeof(edge_operations), edge);
     fuse_opt_free_args(&args);
-    return edge->session != NULL && fuse_session_custom_io(edge->session, &io, edge->fuse_fd) == 0;
+    return edge->session != NULL && use_device(edge);
 }
 
 const struct fuse_lowlevel_ops edge_operations = {
