@@ -725,15 +725,17 @@ export class Workload {
       data: Buffer.from(to.path, 'utf16le'),
     });
     this.bracket = bracket;
+    const found = [outside, ...outside.entries.values()];
     const where = (inode: Inode): Found | undefined => this.model.names(set, inode)[0];
     const listing = where(outside);
     if (listing && outside.shape === 'folder') {
       this.syncFolder(set, outside, listing.path);
       this.busy();
     }
-    for (const inode of [outside, ...outside.entries.values()]) {
-      const found = where(inode);
-      if (found) this.syncFile(set, found, null);
+    // What the listing told, wherever it has gone since then.
+    for (const inode of found) {
+      const place = where(inode);
+      if (place) this.syncFile(set, place, null);
     }
     this.closing(bracket);
   }
