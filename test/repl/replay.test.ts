@@ -220,7 +220,10 @@ class Full extends Files {
   full = false;
 
   override write(fd: number, bytes: Uint8Array, position: number): void {
-    if (!this.full) return super.write(fd, bytes, position);
+    if (!this.full) {
+      super.write(fd, bytes, position);
+      return;
+    }
     super.write(fd, bytes.subarray(0, bytes.length / 2), position);
     throw systemError(-28, 'write');
   }
