@@ -86,7 +86,7 @@ export class Primary extends EventEmitter<Events> {
       const sync: { current: Synchroniser | null } = { current: null };
       const pump = new Pump(driver, log, {
         ringBytes: this.options.config().ringBytes,
-        begin: () => this.beginFresh(driver),
+        begin: (after) => this.beginFresh(driver, after),
       });
       await pump.start();
       sync.current = new Synchroniser(driver, pump, () => this.options.config().sets, log);
@@ -162,13 +162,17 @@ export class Primary extends EventEmitter<Events> {
   }
 
   /** For a backup that has nothing: one bracket for each set. */
-  private async beginFresh(driver: ReplDriver): Promise<number | null> {
-    let first: number | null = null;
+  private async beginFresh(driver: ReplDriver, after: number): Promise<number | null> {
+    const open = await driver.brackets();
+    const numbers: number[] = [];
     for (const { id } of this.options.config().sets) {
-      const bracket = await driver.openBracket(id, ReplBracketReason.initial);
-      first ??= bracket;
+      const there = open.find(
+        ({ setId, reason, bracket }) =>
+          setId === id && reason === ReplBracketReason.initial && bracket > after,
+      );
+      numbers.push(there?.bracket ?? (await driver.openBracket(id, ReplBracketReason.initial)));
     }
-    return first;
+    return numbers.length === 0 ? null : Math.min(...numbers);
   }
 
   private async whileThere({ driver, pump }: Session, signal: AbortSignal): Promise<void> {

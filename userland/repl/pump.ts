@@ -10,7 +10,7 @@ import { EventEmitter } from 'node:events';
 import { isNtsError, messageOf } from '../common/errors.js';
 import type { Log } from '../node/log.js';
 import { type ReplDriver } from './client.js';
-import { REPL_FLAG_OPEN, REPL_FLAG_SYNC, ReplRecordType } from './codec.js';
+import { REPL_FLAG_OPEN, REPL_FLAG_SYNC, REPL_MAX_DATA, ReplRecordType } from './codec.js';
 import type { Greeting, Link, Places } from './link.js';
 import type { BlockDifference } from './protocol.js';
 import { isRefusal } from './refusal.js';
@@ -30,7 +30,7 @@ interface Events {
   /** A bracket opens in the stream. */
   bracket: [];
   /** A link has begun to stream. */
-  connected: [link: Link, greeting: Greeting];
+  connected: [link: Link];
   difference: [link: Link, difference: BlockDifference];
   change: [];
   /** The driver has ended the loan. */
@@ -38,8 +38,11 @@ interface Events {
 }
 
 export interface PumpOptions extends SourceOptions {
-  /** Opens brackets for a backup that has nothing; gives the first's number, null: there is no set. */
-  readonly begin?: () => Promise<number | null>;
+  /**
+   * Opens brackets for a backup that has nothing, or finds those that are open and above `after`; gives the
+   * first's number, null: there is no set.
+   */
+  readonly begin?: (after: number) => Promise<number | null>;
 }
 
 export class Pump extends EventEmitter<Events> implements Places {
@@ -88,6 +91,12 @@ export class Pump extends EventEmitter<Events> implements Places {
     return source !== null && source.used * 2 > source.ringBytes;
   }
 
+  /** Bytes of a file in one record of a synchronisation: several of them leave room in the ring. */
+  get pieceBytes(): number {
+    const ring = this.source?.ringBytes ?? 0;
+    return Math.min(REPL_MAX_DATA, Math.max(4096, Math.floor(ring / 32)));
+  }
+
   /** Resolves when something was acknowledged. */
   async moved(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
@@ -107,7 +116,13 @@ export class Pump extends EventEmitter<Events> implements Places {
     this.aborts.set(link, abort);
     link.on('durable', () => this.acknowledge());
     link.on('chunk', (chunk) => this.observe(chunk));
-    link.on('change', () => this.emit('change'));
+    let was = false;
+    link.on('change', () => {
+      const begins = link.isStreaming && !was;
+      was = link.isStreaming;
+      if (begins) this.emit('connected', link);
+      this.emit('change');
+    });
     link.on('difference', (difference) => this.emit('difference', link, difference));
     // It holds its place from the beginning, so that nothing goes that it may still need.
     if (this.source) this.links.set(link, this.source.cursor(this.acknowledged));
@@ -145,13 +160,12 @@ export class Pump extends EventEmitter<Events> implements Places {
       source.remove(old);
     }
     this.links.set(link, cursor);
-    this.emit('connected', link, greeting);
     return { source, cursor };
   }
 
   /** Opens the brackets of a first synchronisation; the number before them. */
   private async beginFresh(): Promise<number> {
-    const first = await this.options.begin?.();
+    const first = await this.options.begin?.(this.acknowledged);
     return first === undefined || first === null ? this.acknowledged : first - 1;
   }
 

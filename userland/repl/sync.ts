@@ -16,7 +16,6 @@ import {
   REPL_DIRTY_NAMES,
   REPL_DIRTY_REGION,
   REPL_DIRTY_WHOLE,
-  REPL_MAX_DATA,
   REPL_REGION_FILES,
   ReplBracketReason,
 } from './codec.js';
@@ -407,7 +406,7 @@ class Run {
     const parts = cut(ranges ?? whole, size);
     const target = { fileId };
     if (outright) {
-      for (const part of pieces(parts, REPL_MAX_DATA)) await this.send(set, target, part);
+      for (const part of parts) await this.send(set, target, part);
       return;
     }
     const name = { set: set.id, file: fileId.toString('hex') };
@@ -423,15 +422,17 @@ class Run {
   private async send(
     set: SetConfig,
     target: SyncTarget,
-    { offset, length }: { offset: number; length: number },
+    range: { offset: number; length: number },
   ): Promise<void> {
-    await this.room();
-    try {
-      await this.driver.syncRange(set.id, target, offset, length);
-    } catch (error) {
-      if (!isGone(error)) throw error;
+    for (const { offset, length } of pieces([range], this.pump.pieceBytes)) {
+      await this.room();
+      try {
+        await this.driver.syncRange(set.id, target, offset, length);
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+      this.progress.sentBytes += length;
     }
-    this.progress.sentBytes += length;
     this.changed();
   }
 
