@@ -59,15 +59,14 @@ function checkEpoch(batch: Batch, row: number, highest: number, last: number): v
 }
 
 /**
- * Numbers are missing only before a start record, and then only if none of them was given out, or all is
- * synchronised anew. A log that is empty begins with whatever comes first, if that is a start.
+ * Numbers are missing only before a start, and then only if none of them was given out, or all is
+ * synchronised anew; and before what says that something was lost. A log that is empty begins with whatever comes first, if that is a start.
  */
 function checkGap(batch: Batch, row: number, expected: number, isFirst: boolean): void {
   const got = batch.sequence(row);
   if (got > expected && isStart(batch, row)) {
-    const previous = batch.data(row).readBigUInt64LE(16);
     const opens = (batch.flags(row) & REPL_FLAG_OPEN) !== 0;
-    if (isFirst || opens || previous < BigInt(expected)) return;
+    if (isFirst || opens || batch.data(row).readBigUInt64LE(16) < BigInt(expected)) return;
   }
   throw ntsError(
     'NTS_ERR_REPL_GAP',

@@ -6,6 +6,7 @@ import { type Access, type Device, openDevice } from '../../native/addon/ts/inde
 import { NtsError, isNtsError, ntsError } from '../common/errors.js';
 import {
   REPL_CONTRACT_VERSION,
+  REPL_DIRTY_WHOLE,
   REPL_LINK_NAME,
   REPL_MAX_BRACKETS,
   ReplAcknowledge,
@@ -21,6 +22,7 @@ import {
   ReplRead,
   ReplRefusal,
   ReplRefusalReason,
+  ReplRegionQuery,
   ReplRole,
   ReplRoleKind,
   ReplSequence,
@@ -58,12 +60,17 @@ export interface BracketStatus {
   readonly fileId: Buffer | null;
 }
 
+export interface Range {
+  readonly offset: number;
+  readonly length: number;
+}
+
 export interface DirtyFile {
   readonly setId: number;
   readonly fileId: Buffer;
   /** REPL_DIRTY_* */
   readonly flags: number;
-  readonly ranges: readonly { readonly offset: number; readonly length: number }[];
+  readonly ranges: readonly Range[];
 }
 
 /** By FileId, or by path relative to the set's root. */
@@ -103,6 +110,8 @@ export interface ReplDriver {
   ): Promise<number>;
   /** null: there is nothing more. */
   takeDirty(): Promise<DirtyFile | null>;
+  /** Of a file of that size: what may have changed without a record. */
+  queryRegions(fileId: Uint8Array, size: number): Promise<Range[]>;
   trust(processId?: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -186,8 +195,18 @@ export class Repl implements ReplDriver, AsyncDisposable {
   }
 
   async readJournal(after: number, bytes: number, signal?: AbortSignal): Promise<Buffer> {
+    // Lent rather than sent: how much of it was filled is known, and only that is touched.
     const input = ReplRead.encode({ after: BigInt(after) });
-    return this.ask('readJournal', input, bytes, { signal });
+    signal?.throwIfAborted();
+    const { memory, done, cancel } = this.device.lend(ReplIoctl.readJournal, input, bytes);
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return memory.subarray(0, await done);
+    } catch (error) {
+      throw await this.refusal(error, {});
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
   }
 
   async acknowledge(sequence: number): Promise<void> {
@@ -248,22 +267,14 @@ export class Repl implements ReplDriver, AsyncDisposable {
       throw error;
     }
     if (bytes.length === 0) return null;
-    const head = ReplDirtyFile.decode(bytes.subarray(0, ReplDirtyFile.size));
-    const ranges = ReplDirtyRange.decodeArray(bytes.subarray(ReplDirtyFile.size));
-    if (ranges.length !== head.rangeCount) {
-      const what = `REPL_DIRTY_FILE: ${ranges.length} ranges follow, not ${head.rangeCount}`;
-      throw ntsError('NTS_ERR_CODEC', { what });
-    }
-    return {
-      setId: head.setId,
-      fileId: Buffer.from(head.fileId),
-      flags: head.flags,
-      // The end of a range may be "to the end of the file": beyond what a number can say.
-      ranges: ranges.map(({ offset, length }) => ({
-        offset: clamp(offset),
-        length: clamp(length),
-      })),
-    };
+    return decodeDirty(bytes);
+  }
+
+  async queryRegions(fileId: Uint8Array, size: number): Promise<Range[]> {
+    const input = ReplRegionQuery.encode({ fileId: Uint8Array.from(fileId), size: BigInt(size) });
+    const limit = ReplDirtyFile.size + MAX_RANGES * ReplDirtyRange.size;
+    const { flags, ranges } = decodeDirty(await this.ask('queryRegions', input, limit));
+    return (flags & REPL_DIRTY_WHOLE) !== 0 ? [{ offset: 0, length: size }] : [...ranges];
   }
 
   async trust(processId = 0): Promise<void> {
@@ -299,6 +310,22 @@ export class Repl implements ReplDriver, AsyncDisposable {
     if (refusal.reason === ReplRefusalReason.none) return error;
     return replRefusal(refusal, error, subject);
   }
+}
+
+function decodeDirty(bytes: Buffer): DirtyFile {
+  const head = ReplDirtyFile.decode(bytes.subarray(0, ReplDirtyFile.size));
+  const ranges = ReplDirtyRange.decodeArray(bytes.subarray(ReplDirtyFile.size));
+  if (ranges.length !== head.rangeCount) {
+    const what = `REPL_DIRTY_FILE: ${ranges.length} ranges follow, not ${head.rangeCount}`;
+    throw ntsError('NTS_ERR_CODEC', { what });
+  }
+  return {
+    setId: head.setId,
+    fileId: Buffer.from(head.fileId),
+    flags: head.flags,
+    // The end of a range may be "to the end of the file": beyond what a number can say.
+    ranges: ranges.map(({ offset, length }) => ({ offset: clamp(offset), length: clamp(length) })),
+  };
 }
 
 const NO_FILE = new Uint8Array(16);

@@ -149,6 +149,8 @@ export const ReplIoctl = {
   takeDirty: 0x0022a4c4,
   /** REPL_TRUST -> (write access) */
   trustProcess: 0x0022a4c8,
+  /** -> REPL_DIRTY_FILE + ranges (read access) */
+  queryRegions: 0x002264cc,
 } as const;
 
 /** How a set is replicated. */
@@ -254,7 +256,7 @@ export const ReplRecordType = {
   rename: 9,
   /** path; data: the new name's path; REPL_FLAG_REPLACE */
   link: 10,
-  /** the path's name is gone; the file with its last name */
+  /** the path's name is not this file's any more (it may not have been before); the file goes with its last name */
   delete: 11,
   /** data REPL_BASIC */
   setBasic: 12,
@@ -728,6 +730,17 @@ export const ReplDirtyRange = struct('REPL_DIRTY_RANGE', 16, {
   length: u64(8),
 });
 export type ReplDirtyRange = Decoded<typeof ReplDirtyRange>;
+
+/**
+ * Input of QUERY_REGIONS; Size: of the file. What of it may have changed without a record that
+ * somebody still has (a crash, a reader that died), until the bracket closes. REPL_DIRTY_WHOLE
+ * instead of ranges: all of it, or more ranges than the output takes.
+ */
+export const ReplRegionQuery = struct('REPL_REGION_QUERY', 24, {
+  fileId: bytes(0, 16),
+  size: u64(16),
+});
+export type ReplRegionQuery = Decoded<typeof ReplRegionQuery>;
 
 /**
  * The caller's process may write into sets while the role is backup, and is not captured. Ends

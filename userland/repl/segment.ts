@@ -15,6 +15,7 @@
  */
 import { constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isNtsError, ntsError } from '../common/errors.js';
+import { ReplRecordType } from './codec.js';
 import { type StreamEvent, eventOf } from './brackets.js';
 import { type Files, isCode } from './files.js';
 import { type Batch, Stop, crc32c, describeStop, scanRecords } from './record.js';
@@ -328,8 +329,10 @@ export class Segment {
   }
 }
 
+/** Numbers may jump before it. */
 export function isStart(batch: Batch, row: number): boolean {
-  return batch.type(row) === 2;
+  const type = batch.type(row);
+  return type === ReplRecordType.start || type === ReplRecordType.lost;
 }
 
 function emptyIndex(first: number): SegmentIndex {

@@ -113,7 +113,7 @@ export class Source {
       position: this.tail,
       released: this.tail,
       given: [],
-      inJournal: true,
+      inJournal: false,
     };
     this.cursors.add(cursor);
     return cursor;

@@ -16,7 +16,6 @@ import {
   REPL_DIRTY_NAMES,
   REPL_DIRTY_REGION,
   REPL_DIRTY_WHOLE,
-  REPL_REGION_FILES,
   ReplBracketReason,
 } from './codec.js';
 import { compareFile, pieces } from './compare.js';
@@ -321,18 +320,15 @@ class Run {
   async dirty(sets: readonly SetConfig[], list: readonly DirtyFile[]): Promise<void> {
     const byId = new Map(sets.map((set) => [set.id, set]));
     const whole = new Set<SetConfig>();
-    const regions: DirtyFile[] = [];
+    const regions = new Set<SetConfig>();
     for (const item of list) {
-      if ((item.flags & REPL_DIRTY_REGION) !== 0) {
-        regions.push(item);
-        continue;
-      }
       const set = byId.get(item.setId);
       // Of a set that is not in this bracket: its own will come.
       const concerned = set ? [set] : item.setId === 0 ? sets : [];
       const { fileId } = item;
       const isSet = fileId.every((byte) => byte === 0);
       for (const one of concerned) {
+        if ((item.flags & REPL_DIRTY_REGION) !== 0) regions.add(one);
         if ((item.flags & REPL_DIRTY_NAMES) !== 0) {
           if (isSet) whole.add(one);
           else await this.folder(one, { fileId }, 'new', false);
@@ -345,35 +341,31 @@ class Run {
         }
       }
     }
-    for (const set of whole) await this.tree(set, '', 'new');
-    if (regions.length > 0) for (const set of sets) await this.regions(set, '', regions);
+    for (const set of regions) await this.regions(set, '');
+    for (const set of whole) if (!regions.has(set)) await this.tree(set, '', 'new');
   }
 
-  /** Files whose numbers are in a region are compared there; all folders are looked at for them. */
-  private async regions(
-    set: SetConfig,
-    path: string,
-    regions: readonly DirtyFile[],
-  ): Promise<void> {
+  /** The driver says of each file what may have changed; all folders are looked at for them. */
+  private async regions(set: SetConfig, path: string): Promise<void> {
     const listed = await this.sync(() => this.driver.syncFolder(set.id, { path }));
     if (!listed) return;
     this.progress.folders += 1;
     const entries = decodeEntries(listed.data);
     const known = await this.known(set, entries);
     for (const [i, entry] of entries.entries()) {
-      const { fileId } = entry;
+      const { fileId, name, size } = entry;
       if ((entry.attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0) {
         if ((entry.attributes & FILE_ATTRIBUTE_REPARSE_POINT) === 0) {
           await this.metadata(set, fileId);
-          await this.regions(set, path === '' ? entry.name : `${path}\\${entry.name}`, regions);
+          await this.regions(set, path === '' ? name : `${path}\\${name}`);
         }
-      } else if (!known[i]) {
-        await this.begin({ set, fileId, ranges: null, outright: false });
-      } else {
-        const ranges = regions.filter((one) => inRegion(fileId, one)).flatMap((one) => one.ranges);
-        if (ranges.length > 0) await this.begin({ set, fileId, ranges, outright: false });
+        continue;
       }
+      // Metadata of all: that it changed is in no region.
+      const ranges = known[i] ? await this.driver.queryRegions(fileId, size) : null;
+      await this.begin({ set, fileId, ranges, outright: false });
     }
+    this.changed();
   }
 
   /** Starts work on a file; waits where there is enough of it. */
@@ -455,11 +447,4 @@ function cut(
     const end = Math.min(size, offset + length);
     return end > offset ? [{ offset, length: end - offset }] : [];
   });
-}
-
-/** FileIds of a region are neighbours by their low 64 bits. */
-function inRegion(fileId: Buffer, region: DirtyFile): boolean {
-  const first = region.fileId.readBigUInt64LE(0);
-  const number = fileId.readBigUInt64LE(0);
-  return number >= first && number - first < BigInt(REPL_REGION_FILES);
 }
