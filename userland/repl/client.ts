@@ -39,7 +39,7 @@ import {
   decodeDriverConfig,
   encodeDriverConfig,
 } from './driver-config.js';
-import { DeviceRing, type LendingDevice, type LentRing } from './lent-ring.js';
+import { DeviceRing, type LentRing } from './lent-ring.js';
 
 import { type RefusalSubject, replRefusal } from './refusal.js';
 
@@ -177,8 +177,7 @@ export class Repl implements ReplDriver, AsyncDisposable {
 
   lend(bytes: number, after: number): LentRing {
     const input = ReplLend.encode({ contract: REPL_CONTRACT_VERSION, after: BigInt(after) });
-    const device = this.device as LendingDevice;
-    return new DeviceRing(device.lend(ReplIoctl.lendRing, input, bytes), (error) =>
+    return new DeviceRing(this.device.lend(ReplIoctl.lendRing, input, bytes), (error) =>
       this.refusal(error, {}),
     );
   }

@@ -1,12 +1,12 @@
 /** The memory that the driver writes records into (REPL_RING_HEADER), for as long as it is lent. */
-import type { Device } from '../../native/addon/ts/index.js';
+import { type Lent, loadAcquire, storeRelease } from '../../native/addon/ts/index.js';
 import { isNtsError } from '../common/errors.js';
 import { REPL_RING_HEADER_BYTES, REPL_RING_MAGIC } from './codec.js';
 
-/** Offsets in the header, for whoever reaches into the memory. */
-export const RING_HEAD = 64;
-export const RING_CLOSED = 72;
-export const RING_TAIL = 128;
+/** Offsets in the header. */
+const RING_HEAD = 64;
+const RING_CLOSED = 72;
+const RING_TAIL = 128;
 
 export interface LentRing {
   /** The driver has it; rejects where it refuses. */
@@ -21,22 +21,6 @@ export interface LentRing {
   /** Moves Tail, release. */
   release(position: number): void;
   cancel(): void;
-}
-
-/** Memory that a device has until the request ends. */
-export interface Lent {
-  readonly memory: Buffer;
-  /** 64 bits at an offset, acquire. */
-  load(offset: number): bigint;
-  /** Release. */
-  store(offset: number, value: bigint): void;
-  readonly done: Promise<unknown>;
-  cancel(): void;
-}
-
-export interface LendingDevice extends Device {
-  /** An IOCTL whose output buffer the driver keeps, and both sides see. */
-  lend(code: number, input: Uint8Array, outputBytes: number): Lent;
 }
 
 /** The driver writes the header before anything else. */
@@ -77,15 +61,15 @@ export class DeviceRing implements LentRing {
   }
 
   head(): number {
-    return Number(this.lent.load(RING_HEAD));
+    return Number(loadAcquire(this.lent.memory, RING_HEAD));
   }
 
   closed(): boolean {
-    return (this.lent.load(RING_CLOSED) & 0xffff_ffffn) !== 0n;
+    return (loadAcquire(this.lent.memory, RING_CLOSED) & 0xffff_ffffn) !== 0n;
   }
 
   release(position: number): void {
-    this.lent.store(RING_TAIL, BigInt(position));
+    storeRelease(this.lent.memory, RING_TAIL, BigInt(position));
   }
 
   cancel(): void {

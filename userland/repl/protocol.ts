@@ -20,8 +20,8 @@ export const REPL_MESSAGE_LIMIT = 1 << 20;
 export const FrameKind = { records: 1, json: 2 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
-/** A read of the journal, and some. */
-const FRAME_LIMIT = 16 << 20;
+/** As long as a ring can be. */
+const FRAME_LIMIT = 1 << 30;
 
 const HEADER = 8;
 

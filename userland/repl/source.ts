@@ -15,7 +15,7 @@ import { REPL_RING_HEADER_BYTES, ReplRecordType, ReplState } from './codec.js';
 import type { LentRing } from './lent-ring.js';
 import { type Batch, Stop, describeStop, recordError, scanRecords } from './record.js';
 
-/** The longest record: its header, 1 MiB of data, two names. */
+/** The longest record of a program's operation: its header, 1 MiB of data, two names. Listings may be longer. */
 const LONGEST_RECORD = (1 << 20) + 2 * 65_536 + 4096;
 
 export interface SourceOptions {
@@ -218,7 +218,7 @@ export class Source {
 
   /** Whole records, at most a batch of them, or one that is longer. */
   private scan(bytes: Buffer): { batch: Batch; bytes: number } {
-    for (const size of [this.batchBytes, LONGEST_RECORD]) {
+    for (const size of [this.batchBytes, LONGEST_RECORD, bytes.length]) {
       const part = bytes.subarray(0, size);
       const { batch, bytes: good, stop } = scanRecords(part);
       const cut = stop === Stop.truncated && part.length < bytes.length;
