@@ -70,7 +70,7 @@ static bool open_folders(struct mount_edge *edge, const struct mount_options *op
                       "the mount point and the backing folder must not contain each other");
     if (strlen(backing) >= sizeof(edge->prefix))
         return refuse(error, size, options->backing, strerror(ENAMETOOLONG));
-    strcpy(edge->prefix, backing);
+    memcpy(edge->prefix, backing, strlen(backing) + 1);
     if (!nodes_open(edge))
         return refuse(error, size, options->backing, strerror(ENOMEM));
     return true;
