@@ -86,40 +86,29 @@ void edge_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fuse_reply_err(req, ENOSYS); /* and the kernel asks no more */
 }
 
-/* A flush wants a handle that may write; the program's may not. */
-static int flush_other(fuse_req_t req, struct node *node)
-{
-    PFILE_OBJECT file;
-    PEPROCESS before;
-    int error = target_open(req, node, FILE_WRITE_DATA | FILE_APPEND_DATA, true, &file, &before);
-    if (error == ESTALE)
-        return 0; /* it has no name: nothing of it will be there after a crash */
-    if (error != 0)
-        return error;
-    NTSTATUS status = nt_flush(file, 0);
-    nt_close(file);
-    end_nt(before);
-    return errno_of(status);
-}
-
 void edge_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
 {
-    struct handle *handle = handle_of(fi);
-    int error;
-    (void)data_only; /* data without the size that belongs to them are of no use */
-    if (handle->writable) {
-        PEPROCESS before = begin_nt(req);
-        error = errno_of(nt_flush(handle->file, 0));
-        end_nt(before);
-    } else {
-        error = flush_other(req, node_of(EDGE(req), ino));
-    }
-    fuse_reply_err(req, error);
+    (void)ino;
+    PEPROCESS before = begin_nt(req);
+    NTSTATUS status = nt_flush(handle_of(fi)->file, data_only ? IRP_MN_FLUSH_DATA_SYNC_ONLY : 0);
+    end_nt(before);
+    fuse_reply_err(req, errno_of(status));
 }
 
 void edge_fsync_folder(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
 {
+    PFILE_OBJECT file;
+    PEPROCESS before;
+    NTSTATUS status;
     (void)data_only;
     (void)fi;
-    fuse_reply_err(req, flush_other(req, node_of(EDGE(req), ino)));
+    int error =
+        target_open(req, node_of(EDGE(req), ino), FILE_READ_ATTRIBUTES, false, &file, &before);
+    if (error == 0) {
+        status = nt_flush(file, 0);
+        nt_close(file);
+        end_nt(before);
+        error = errno_of(status);
+    }
+    fuse_reply_err(req, error == ESTALE ? 0 : error); /* removed: there is nothing to keep */
 }
