@@ -24,6 +24,11 @@ export interface SyncRecord {
   readonly fileId: Buffer;
   readonly path: string;
   readonly data: Buffer;
+  /** Of a listing: the index of the first entry, and how many entries there are in all of its records. */
+  readonly offset: number;
+  readonly range: number;
+  /** Of a listing in several records: the first of them. */
+  readonly bracket: number;
 }
 
 interface Events {
@@ -33,6 +38,8 @@ interface Events {
   connected: [link: Link];
   difference: [link: Link, difference: BlockDifference];
   change: [];
+  /** A further record of a listing has come. */
+  part: [first: number];
   /** The driver has ended the loan. */
   broken: [error: unknown];
 }
@@ -57,6 +64,8 @@ export class Pump extends EventEmitter<Events> implements Places {
   private readonly aborts = new Map<Link, AbortController>();
   private readonly records = new Map<number, SyncRecord>();
   private readonly awaited = new Map<number, (record: SyncRecord) => void>();
+  /** Further records of listings, by the first. */
+  private readonly parts = new Map<number, SyncRecord[]>();
   private observed = 0;
   private observers = 0;
 
@@ -245,7 +254,9 @@ export class Pump extends EventEmitter<Events> implements Places {
     this.observers += 1;
     return () => {
       this.observers -= 1;
-      if (this.observers === 0) this.records.clear();
+      if (this.observers > 0) return;
+      this.records.clear();
+      this.parts.clear();
     };
   }
 
@@ -267,7 +278,16 @@ export class Pump extends EventEmitter<Events> implements Places {
         fileId: Buffer.from(batch.fileId(row)),
         path: batch.name(row),
         data: Buffer.from(batch.data(row)),
+        offset: batch.offset(row),
+        range: batch.range(row),
+        bracket: batch.bracket(row),
       };
+      const isPart = type === ReplRecordType.folder && record.offset > 0;
+      if (isPart) {
+        this.parts.set(record.bracket, [...(this.parts.get(record.bracket) ?? []), record]);
+        this.emit('part', record.bracket);
+        continue;
+      }
       const wake = this.awaited.get(sequence);
       if (wake) wake(record);
       else this.records.set(sequence, record);
@@ -295,6 +315,33 @@ export class Pump extends EventEmitter<Events> implements Places {
       signal.addEventListener('abort', aborted, { once: true });
       if (signal.aborted) aborted();
     });
+  }
+
+  /** The data of a listing, which may be in several records; `count` tells how many entries some data has. */
+  async listing(
+    sequence: number,
+    count: (data: Buffer) => number,
+    signal: AbortSignal,
+  ): Promise<SyncRecord> {
+    const first = await this.record(sequence, signal);
+    const all = (): SyncRecord[] => [first, ...(this.parts.get(sequence) ?? [])];
+    const enough = (): boolean =>
+      all().reduce((sum, { data }) => sum + count(data), 0) >= first.range;
+    while (!enough()) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.off('part', done);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        this.on('part', done);
+        signal.addEventListener('abort', done, { once: true });
+      });
+    }
+    const data = Buffer.concat(all().map((one) => one.data));
+    this.parts.delete(sequence);
+    return { ...first, data };
   }
 
   async stop(): Promise<void> {

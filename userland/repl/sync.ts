@@ -257,7 +257,7 @@ class Run {
     what: 'all' | 'new',
     deep: boolean,
   ): Promise<void> {
-    const listed = await this.sync(() => this.driver.syncFolder(set.id, target));
+    const listed = await this.list(set, target);
     if (!listed) return;
     this.progress.folders += 1;
     const entries = decodeEntries(listed.data);
@@ -295,17 +295,27 @@ class Run {
     return this.sync(() => this.driver.syncFile(set.id, { fileId }));
   }
 
+  private async list(set: SetConfig, target: SyncTarget): Promise<SyncRecord | null> {
+    const sequence = await this.ask(() => this.driver.syncFolder(set.id, target));
+    if (sequence === null) return null;
+    const count = (data: Buffer): number => decodeEntries(data).length;
+    return this.pump.listing(sequence, count, this.signal);
+  }
+
   /** The record that a SYNC IOCTL makes; null: what it is about is gone. */
   private async sync(ask: () => Promise<number>): Promise<SyncRecord | null> {
+    const sequence = await this.ask(ask);
+    return sequence === null ? null : this.pump.record(sequence, this.signal);
+  }
+
+  private async ask(ask: () => Promise<number>): Promise<number | null> {
     await this.room();
-    let sequence;
     try {
-      sequence = await ask();
+      return await ask();
     } catch (error) {
       if (isGone(error)) return null;
       throw error;
     }
-    return this.pump.record(sequence, this.signal);
   }
 
   async entered(set: SetConfig, fileId: Buffer | null): Promise<void> {
@@ -347,7 +357,7 @@ class Run {
 
   /** The driver says of each file what may have changed; all folders are looked at for them. */
   private async regions(set: SetConfig, path: string): Promise<void> {
-    const listed = await this.sync(() => this.driver.syncFolder(set.id, { path }));
+    const listed = await this.list(set, { path });
     if (!listed) return;
     this.progress.folders += 1;
     const entries = decodeEntries(listed.data);
