@@ -94,18 +94,18 @@ export class Primary extends EventEmitter<Events> {
       this.addLinks(session);
       return session;
     } catch (error) {
-      await driver.close();
+      await driver.close().catch(() => undefined);
       throw error;
     }
   }
 
   private async close({ driver, pump, sync }: Session): Promise<void> {
-    try {
-      await sync.stop();
-      await pump.stop();
-    } finally {
-      await driver.close();
-    }
+    const { log } = this.options;
+    // A driver host that is gone cannot be told; all of it ends anyhow.
+    const ignore = (error: unknown): void => log.debug({ err: error }, 'closing the driver');
+    await sync.stop().catch(ignore);
+    await pump.stop().catch(ignore);
+    await driver.close().catch(ignore);
   }
 
   /** A configuration that the driver refuses changes nothing. */
