@@ -86,7 +86,9 @@ class CutTest {
   }
 
   async run(): Promise<void> {
-    this.log = await this.store();
+    // Opened anew, so that it is read from its segments.
+    await (await this.store()).close();
+    this.log = Log.open(path.join(this.folder, 'log'), { streamId: STREAM_ID });
     try {
       this.boundaries();
       await this.ends();

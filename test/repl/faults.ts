@@ -210,6 +210,10 @@ export class Faults extends Files {
     super.write(fd, bytes, position);
   }
 
+  override writeAll(fd: number, buffers: readonly Uint8Array[], position: number): void {
+    this.write(fd, Buffer.concat(buffers), position);
+  }
+
   override truncate(fd: number, size: number): void {
     this.before(fd, size, Infinity);
     this.change();

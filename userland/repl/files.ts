@@ -197,6 +197,19 @@ export class Files {
     }
   }
 
+  /** Many pieces, one after another. */
+  writeAll(fd: number, buffers: readonly Uint8Array[], position: number): void {
+    let at = position;
+    for (let i = 0; i < buffers.length; i += 1024) {
+      const part = buffers.slice(i, i + 1024);
+      const bytes = part.reduce((sum, { length }) => sum + length, 0);
+      const done = fs.writevSync(fd, part, at);
+      // Short, as before an error: the rest in one piece tells which.
+      if (done < bytes) this.write(fd, Buffer.concat(part).subarray(done), at + done);
+      at += bytes;
+    }
+  }
+
   truncate(fd: number, size: number): void {
     fs.ftruncateSync(fd, size);
   }

@@ -38,11 +38,15 @@ interface Waiting {
 
 /** At most so much is written by one fdatasync: what a crash can tear. */
 const GROUP_BYTES = 8 << 20;
+/** So much of what was written last stays in memory for who follows closely. */
+const RECENT_BYTES = 8 << 20;
 
 export class Log {
   private readonly segments: Segment[] = [];
   private readonly reader = new LogReader(this.segments);
   private timeline = new Timeline();
+  private recent: Batch[] = [];
+  private recentBytes = 0;
   private queue: Waiting[] = [];
   private working: Promise<void> | null = null;
   private wake: (() => void) | null = null;
@@ -204,6 +208,13 @@ export class Log {
       index.bytes = base + batch.at(firstRow) + bytes.length;
     }
     this.written = index.last;
+    for (const { batch, firstRow } of group) if (firstRow === 0) this.keepRecent(batch);
+  }
+
+  private keepRecent(batch: Batch): void {
+    this.recent.push(batch);
+    this.recentBytes += batch.bytes.length;
+    while (this.recentBytes > RECENT_BYTES) this.recentBytes -= this.recent.shift()!.bytes.length;
   }
 
   private segmentFor({ batch, firstRow }: Waiting): Segment {
@@ -277,7 +288,9 @@ export class Log {
 
   /** Durable records after `sequence`, about `most` bytes; null: there are no more. */
   read(sequence: number, most?: number): Batch | null {
-    return sequence >= this.written ? null : this.reader.read(sequence, most);
+    if (sequence >= this.written) return null;
+    const recent = this.recent.find((batch) => batch.sequence(0) === sequence + 1);
+    return recent ?? this.reader.read(sequence, most);
   }
 
   /** The last record of that time or before it; null: the log begins later. */
@@ -420,6 +433,8 @@ export class Log {
       );
     }
     this.reader.reset();
+    this.recent = [];
+    this.recentBytes = 0;
     this.timeline = this.timeline.truncate(sequence);
     this.written = this.accepted = this.segments.at(-1)?.index.last ?? sequence;
   }

@@ -232,7 +232,7 @@ export class Replay {
     if (!open || this.broken) return;
     const from = this.checkpointSequence;
     try {
-      this.tree.syncAll();
+      this.tree.sync(this.map.journal);
       this.map.flush();
       open.undo.end(this.map.journal, this.position);
       this.map.setMeta('applied', String(this.position));

@@ -16,7 +16,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ntsError } from '../common/errors.js';
 import { type Files, type Name, RENAME_EXCHANGE, isCode } from './files.js';
-import type { FileMap } from './map.js';
+import type { FileMap, Journal } from './map.js';
 import { diskName } from './names.js';
 import { FIRST_NODE, Kind, type Node, ORPHANS, TOP } from './node.js';
 import { decodeEa } from './payload.js';
@@ -27,6 +27,8 @@ const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } = constants;
 
 const OPEN_FILES = 256;
 const OPEN_FOLDERS = 256;
+/** More files than this are made durable by one call for all. Less than may be open. */
+const SYNC_FILES = 64;
 
 /** A name in an open folder of the disk. */
 export interface Spot {
@@ -322,6 +324,21 @@ export class Tree {
   dress(node: Node, what: Dress): void {
     const { folder, name } = this.spotOf(node);
     dress(this.files, node, folder, name, what);
+  }
+
+  /** What changed since the checkpoint is on the disk. */
+  sync(journal: Journal): void {
+    const few = journal.names.size === 0 && journal.nodes.size <= SYNC_FILES;
+    const fds = few ? [...journal.nodes.keys()].map((id) => this.descriptor(id)) : [null];
+    // Other programs' files are in the same file system: to wait for all of them can take long.
+    if (fds.includes(null)) this.syncAll();
+    else for (const fd of fds) this.files.sync(fd!);
+  }
+
+  private descriptor(id: number): number | null {
+    const node = this.map.get(id);
+    if (!node) return null;
+    return node.isFolder ? this.folder(id) : this.file(node);
   }
 
   /** Everything that was done is on the disk. */

@@ -95,11 +95,11 @@ export class UndoWriter {
   }
 
   private flush(): void {
-    const bytes = Buffer.concat(this.pending);
+    const { pending, pendingBytes } = this;
     this.pending = [];
     this.pendingBytes = 0;
-    this.files.write(this.fd, bytes, this.at);
-    this.at += bytes.length;
+    this.files.writeAll(this.fd, pending, this.at);
+    this.at += pendingBytes;
   }
 
   size(node: number, size: number): void {
