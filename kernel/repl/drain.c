@@ -19,37 +19,19 @@
  *
  * Nobody waits for this thread but the one that ends it.
  */
-#include "drain.h"
+#include "drainstate.h"
 
 #include "lost.h"
 #include "ring.h"
 #include "role.h"
-#include "spool.h"
 #include "wait.h"
-#include "walk.h"
 
 /* How long until something is tried again: room in the ring, a journal that failed. */
 #define RPL_DRAIN_RETRY (100 * RPL_MS)
 
-/* Bytes of records that a ring gets from staging when it is lent: copied under the lock. */
-#define RPL_DRAIN_GREETING 65536
+RPL_DRAIN Drain;
 
-static struct
-{
-    PKTHREAD Thread;
-    volatile BOOLEAN Stop;
-    KMUTEX Lock; /* of Spool and Staging.Tail, against RplDrainResize */
-    RPL_SPOOL Spool;
-    UINT64 Cursor; /* in staging: behind the record CursorAfter */
-    UINT64 CursorAfter;
-    BOOLEAN Retry;
-    UINT64 Wanted; /* size of the journal, if it could be made */
-} Drain;
-
-static KSTART_ROUTINE RplDrainThread;
-
-/* What the others know of the journal. */
-static VOID RplDrainTell(_In_ NTSTATUS Status)
+_Use_decl_annotations_ VOID RplDrainTell(NTSTATUS Status)
 {
     KIRQL irql;
 
@@ -64,8 +46,7 @@ static VOID RplDrainTell(_In_ NTSTATUS Status)
     KeReleaseSpinLock(&Stream.Lock, irql);
 }
 
-/* Nobody can have what is older than now. */
-static VOID RplDrainLoseHistory(VOID)
+VOID RplDrainLoseHistory(VOID)
 {
     ULONG wake;
     KIRQL irql;
@@ -76,15 +57,6 @@ static VOID RplDrainLoseHistory(VOID)
     wake = RplLose();
     KeReleaseSpinLock(&Stream.Lock, irql);
     RplWake(wake);
-}
-
-/* The first record at or behind Position in staging, which the caller keeps from moving. */
-static VOID RplStagingWalk(_In_ UINT64 Position, _In_ UINT64 End, _Out_ RPL_WALK *Walk)
-{
-    UINT64 offset = Position % Stream.Staging.Bytes;
-
-    RplWalkBegin(Walk, Stream.Staging.Data + offset,
-                 RPL_MIN(End - Position, Stream.Staging.Bytes - offset));
 }
 
 UINT64 RplDrainFirst(VOID)
@@ -357,159 +329,7 @@ static VOID RplDrainRing(VOID)
     RplRingReturn();
 }
 
-/* A ring was just lent. Where all that comes before it is a few records in staging, they move
- * there, and the reader need not ask for them. */
-static VOID RplDrainGreet(VOID)
-{
-    RPL_RING *ring = &Stream.Ring;
-    const REPL_RECORD *record;
-    UINT64 offset, after, tail;
-    ULONG wake = 0;
-    RPL_WALK walk;
-    KIRQL irql;
-
-    KeAcquireSpinLock(&Stream.Lock, &irql);
-    after = RPL_MAX(ring->After, Stream.Discarded);
-    if (ring->Irp == NULL || ring->Revoked || !ring->Fresh || Stream.JournalFirst != 0 ||
-        Stream.Staging.InFlight != 0 ||
-        Stream.Staging.Head - Stream.Staging.Tail > RPL_DRAIN_GREETING)
-    {
-        ring->Fresh = FALSE;
-        KeReleaseSpinLock(&Stream.Lock, irql);
-        return;
-    }
-    ring->Fresh = FALSE;
-    tail = Stream.Staging.Tail;
-    while (tail < Stream.Staging.Head)
-    {
-        RplStagingWalk(tail, Stream.Staging.Head, &walk);
-        record = RplWalkNext(&walk);
-        tail += (UINT64)(walk.At - (Stream.Staging.Data + tail % Stream.Staging.Bytes));
-        /* There is room: a ring is many times larger. */
-        if (record != NULL && record->Sequence > after &&
-            RplAreaReserve(&ring->Area, record->Length, &offset))
-        {
-            RtlCopyMemory(ring->Area.Data + offset, record, record->Length);
-            ring->Area.Head = ring->Area.End;
-        }
-    }
-    Stream.Staging.Tail = tail;
-    if (RplRingOpen(&wake))
-    {
-        ring->SavedEnd = 0; /* its reader has none of them yet */
-        wake |= RplRingPublish();
-    }
-    KeReleaseSpinLock(&Stream.Lock, irql);
-    RplWake(wake);
-}
-
-/* What staging has above After, up to the wrap or the end of Output. */
-static NTSTATUS RplDrainReadStaging(_In_ UINT64 After, _Out_ UCHAR *Output, _In_ ULONG Room,
-                                    _Out_ ULONG *Bytes)
-{
-    UINT64 position, head;
-    NTSTATUS status = STATUS_SUCCESS;
-    KIRQL irql;
-
-    KeAcquireSpinLock(&Stream.Lock, &irql);
-    position = Stream.Staging.Tail;
-    head = Stream.Staging.Head;
-    KeReleaseSpinLock(&Stream.Lock, irql);
-    if (Drain.CursorAfter <= After && Drain.Cursor >= position)
-    {
-        position = Drain.Cursor;
-    }
-    *Bytes = 0;
-    while (position < head && *Bytes == 0 && NT_SUCCESS(status))
-    {
-        const UCHAR *start = Stream.Staging.Data + position % Stream.Staging.Bytes;
-        RPL_WALK walk;
-
-        RplStagingWalk(position, head, &walk);
-        status = RplWalkCopy(&walk, After, Output, Room, Bytes);
-        if (*Bytes == 0)
-        {
-            /* All of it is at or below After. */
-            position += (UINT64)(walk.At - start);
-            if (NT_SUCCESS(status))
-            {
-                Drain.Cursor = position;
-                Drain.CursorAfter = After;
-            }
-        }
-    }
-    return status;
-}
-
-/* Nothing is above After: opens the ring if it can be. TRUE: it is open and the reader may go on
- * there. */
-static BOOLEAN RplDrainOpenRing(_In_ UINT64 After)
-{
-    BOOLEAN open;
-    ULONG wake = 0;
-    KIRQL irql;
-
-    KeAcquireSpinLock(&Stream.Lock, &irql);
-    /* Between the look at staging and now there may have come more. */
-    open = Stream.StagingLast <= After;
-    if (open && !Stream.Ring.Open)
-    {
-        open = RplRingOpen(&wake);
-        Drain.Retry |= !open && Stream.Ring.Irp != NULL;
-    }
-    open = open && !Stream.Ring.Switching;
-    KeReleaseSpinLock(&Stream.Lock, irql);
-    RplWake(wake);
-    return open;
-}
-
-/* 5. FALSE: nothing could be answered. */
-static BOOLEAN RplDrainRead(VOID)
-{
-    PIRP irp = RplReadTake();
-    PIO_STACK_LOCATION stack;
-    UINT64 after;
-    NTSTATUS status;
-    UCHAR *output;
-    ULONG room, bytes = 0;
-
-    if (irp == NULL)
-    {
-        return FALSE;
-    }
-    stack = IoGetCurrentIrpStackLocation(irp);
-    after = RPL_MAX(((const REPL_READ *)irp->AssociatedIrp.SystemBuffer)->After, Stream.Discarded);
-    room = stack->Parameters.DeviceIoControl.OutputBufferLength;
-    output =
-        MmGetSystemAddressForMdlSafe(irp->MdlAddress, NormalPagePriority | MdlMappingNoExecute);
-    if (output == NULL)
-    {
-        RplCompleteCall(irp, STATUS_INSUFFICIENT_RESOURCES, 0);
-        return TRUE;
-    }
-    status = RplSpoolRead(&Drain.Spool, after, output, room, &bytes);
-    if (!NT_SUCCESS(status) && status != STATUS_BUFFER_TOO_SMALL)
-    {
-        /* It cannot be read: what is in it is lost, and READ will find nothing more. */
-        RplDrainTell(status);
-        RplDrainLoseHistory();
-        RplReadReturn(irp);
-        return TRUE;
-    }
-    if (bytes == 0 && NT_SUCCESS(status))
-    {
-        status = RplDrainReadStaging(after, output, room, &bytes);
-    }
-    if (bytes != 0 || !NT_SUCCESS(status) || RplDrainOpenRing(after))
-    {
-        RplCompleteCall(irp, status, bytes);
-        return TRUE;
-    }
-    RplReadReturn(irp);
-    return FALSE;
-}
-
-_Use_decl_annotations_ static VOID RplDrainThread(PVOID StartContext)
+_Use_decl_annotations_ VOID RplDrainThread(PVOID StartContext)
 {
     LARGE_INTEGER retry = {.QuadPart = -RPL_DRAIN_RETRY};
 
@@ -535,169 +355,4 @@ _Use_decl_annotations_ static VOID RplDrainThread(PVOID StartContext)
         }
     }
     PsTerminateSystemThread(STATUS_SUCCESS);
-}
-
-_Use_decl_annotations_ NTSTATUS RplDrainResize(ULONG StagingBytes, UINT64 JournalBytes,
-                                               REPL_REFUSAL_REASON *Reason)
-{
-    UCHAR *staging = NULL, *old = NULL;
-    RPL_SPOOL spool = {0}, oldSpool = {0};
-    NTSTATUS status = STATUS_SUCCESS;
-    BOOLEAN resize = StagingBytes != Stream.Staging.Bytes;
-    KIRQL irql;
-
-    if (resize && StagingBytes != 0)
-    {
-        staging = ExAllocatePool2(POOL_FLAG_NON_PAGED, StagingBytes, RPL_TAG);
-        if (staging == NULL)
-        {
-            *Reason = ReplRefusalStaging;
-            return STATUS_INSUFFICIENT_RESOURCES;
-        }
-    }
-    (VOID) KeWaitForSingleObject(&Drain.Lock, Executive, KernelMode, FALSE, NULL);
-    if (JournalBytes != Drain.Spool.Bytes)
-    {
-        *Reason = ReplRefusalJournal;
-        if (!RplSpoolIsEmpty(&Drain.Spool))
-        {
-            status = STATUS_DEVICE_BUSY;
-        }
-        else
-        {
-            /* The same file: the old one has to be closed before. */
-            oldSpool = Drain.Spool;
-            RplSpoolDestroy(&Drain.Spool);
-            status = JournalBytes == 0 ? STATUS_SUCCESS : RplSpoolCreate(&spool, JournalBytes);
-            if (!NT_SUCCESS(status) && oldSpool.Bytes != 0 &&
-                !NT_SUCCESS(RplSpoolCreate(&spool, oldSpool.Bytes)))
-            {
-                RtlZeroMemory(&spool, sizeof(spool)); /* none, then; SET_CONFIG tries again */
-            }
-            Drain.Spool = spool;
-        }
-    }
-    if (NT_SUCCESS(status) && resize)
-    {
-        KeAcquireSpinLock(&Stream.Lock, &irql);
-        if (Stream.Staging.Tail != Stream.Staging.End)
-        {
-            *Reason = ReplRefusalStaging;
-            status = STATUS_DEVICE_BUSY;
-        }
-        else
-        {
-            old = Stream.Staging.Data;
-            RtlZeroMemory(&Stream.Staging, sizeof(Stream.Staging));
-            Stream.Staging.Data = staging;
-            Stream.Staging.Bytes = StagingBytes;
-            Stream.StagingOld = 0;
-            Drain.Cursor = 0;
-            Drain.CursorAfter = 0;
-        }
-        KeReleaseSpinLock(&Stream.Lock, irql);
-    }
-    if (NT_SUCCESS(status))
-    {
-        Drain.Wanted = JournalBytes;
-    }
-    RplDrainTell(status);
-    (VOID) KeReleaseMutex(&Drain.Lock, FALSE);
-    if (!NT_SUCCESS(status))
-    {
-        old = staging;
-    }
-    if (old != NULL)
-    {
-        ExFreePoolWithTag(old, RPL_TAG);
-    }
-    return status;
-}
-
-_Use_decl_annotations_ VOID RplDrainWant(UINT64 JournalBytes)
-{
-    (VOID) KeWaitForSingleObject(&Drain.Lock, Executive, KernelMode, FALSE, NULL);
-    Drain.Wanted = JournalBytes;
-    (VOID) KeReleaseMutex(&Drain.Lock, FALSE);
-    RplWake(RPL_WAKE_DRAIN);
-}
-
-BOOLEAN RplDrainIsQuiet(VOID)
-{
-    BOOLEAN quiet;
-    KIRQL irql;
-
-    KeAcquireSpinLock(&Stream.Lock, &irql);
-    quiet = IsListEmpty(&Stream.InFlight) && Stream.Ring.Irp == NULL;
-    KeReleaseSpinLock(&Stream.Lock, irql);
-    return quiet;
-}
-
-VOID RplDrainReset(VOID)
-{
-    NTSTATUS status;
-    KIRQL irql;
-
-    (VOID) KeWaitForSingleObject(&Drain.Lock, Executive, KernelMode, FALSE, NULL);
-    KeAcquireSpinLock(&Stream.Lock, &irql);
-    Stream.Staging.Tail = Stream.Staging.End;
-    Stream.Staging.Head = Stream.Staging.End;
-    Stream.StagingLast = 0;
-    Stream.Last = 0;
-    Stream.Completed = 0;
-    Stream.Acknowledged = 0;
-    Stream.Discarded = 0;
-    Stream.BracketCount = 0;
-    Stream.Lost = FALSE;
-    Stream.UncleanStart = FALSE;
-    RtlZeroMemory(&Stream.Lag, sizeof(Stream.Lag));
-    RplLostForgetAll();
-    Drain.Cursor = 0;
-    Drain.CursorAfter = 0;
-    KeReleaseSpinLock(&Stream.Lock, irql);
-    status = RplSpoolReset(&Drain.Spool);
-    if (!NT_SUCCESS(status))
-    {
-        /* What is in it is of another stream: rather none, until it can be made again. */
-        RplSpoolDestroy(&Drain.Spool);
-    }
-    RplDrainTell(status);
-    (VOID) KeReleaseMutex(&Drain.Lock, FALSE);
-}
-
-NTSTATUS RplDrainCreate(VOID)
-{
-    OBJECT_ATTRIBUTES attributes;
-    NTSTATUS status;
-    HANDLE handle;
-
-    RtlZeroMemory(&Drain, sizeof(Drain));
-    KeInitializeMutex(&Drain.Lock, 0);
-    InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
-    status = PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, &attributes, NULL, NULL,
-                                  RplDrainThread, NULL);
-    if (!NT_SUCCESS(status))
-    {
-        return status;
-    }
-    status = ObReferenceObjectByHandle(handle, THREAD_ALL_ACCESS, *PsThreadType, KernelMode,
-                                       (PVOID *)&Drain.Thread, NULL);
-    NT_ASSERT(NT_SUCCESS(status)); /* a handle of our own, of the right type */
-    (VOID) ZwClose(handle);
-    return status;
-}
-
-VOID RplDrainDestroy(VOID)
-{
-    if (Drain.Thread == NULL)
-    {
-        return;
-    }
-    NT_ASSERT(Stream.Ring.Irp == NULL);
-    Drain.Stop = TRUE;
-    RplWake(RPL_WAKE_DRAIN);
-    (VOID) KeWaitForSingleObject(Drain.Thread, Executive, KernelMode, FALSE, NULL);
-    ObDereferenceObject(Drain.Thread);
-    Drain.Thread = NULL;
-    RplSpoolDestroy(&Drain.Spool);
 }

@@ -56,7 +56,31 @@ NT_TEST(a_halt_with_something_left_opens_a_bracket)
     need(reader_follow(&reader, status.LastSequence));
     is_int(reader.starts, 2);
     is_int(reader.bracket, status.LastSequence);
+    /* What the dirty-region log knows is to be asked for, before the bracket can close. */
+    const REPL_REGION_QUERY query = {.FileId = {1}, .Size = 100ull << 20};
+    struct {
+        REPL_DIRTY_FILE file;
+        REPL_DIRTY_RANGE ranges[4];
+    } output = {0};
+    is_status(rig_close_bracket(&rig, reader.bracket), STATUS_DEVICE_BUSY);
+    is_status(rig_ioctl(&rig, REPL_IOCTL_TAKE_DIRTY, NULL, 0, &output, sizeof output, NULL),
+              STATUS_SUCCESS);
+    is_int(output.file.Flags, REPL_DIRTY_REGION | REPL_DIRTY_NAMES);
+    is_status(rig_ioctl(&rig, REPL_IOCTL_QUERY_REGIONS, &query, sizeof query, &output,
+                        sizeof output, NULL),
+              STATUS_SUCCESS);
+    is_int(output.file.Flags, REPL_DIRTY_REGION);
+    is_int(output.file.RangeCount, 0, "nothing was written");
+    is_int(rig_status(&rig).RegionStatus, 0);
+    is_status(rig_ioctl(&rig, REPL_IOCTL_TAKE_DIRTY, NULL, 0, &output, sizeof output, NULL),
+              STATUS_NO_MORE_ENTRIES);
+    is_status(rig_close_bracket(&rig, reader.bracket), STATUS_SUCCESS);
+    need(reader_follow(&reader, status.LastSequence + 1));
+    is_status(rig_acknowledge(&rig, reader.last), STATUS_SUCCESS);
     reader_die(&reader);
+    rig_halt(&rig);
+    need(rig_boot(&rig, tap_seed()));
+    is_int(rig_status(&rig).UncleanStart, 0, "all is in order again");
     rig_end(&rig);
 }
 
