@@ -38,15 +38,16 @@ static NTSTATUS RplConfigureStore(_In_ const REPL_CONFIG *Input)
     return status;
 }
 
-/* The value, in memory of its own; NULL and success: there is none. */
-static NTSTATUS RplConfigureFetch(_Outptr_result_maybenull_ KEY_VALUE_PARTIAL_INFORMATION **Value)
+/* The value's data, in memory of its own, aligned; NULL and success: there is none. */
+static NTSTATUS RplConfigureFetch(_Outptr_result_maybenull_ VOID **Data, _Out_ ULONG *Bytes)
 {
     KEY_VALUE_PARTIAL_INFORMATION *value = NULL;
     ULONG bytes = 0;
     NTSTATUS status;
     HANDLE key;
 
-    *Value = NULL;
+    *Data = NULL;
+    *Bytes = 0;
     status = RplConfigureKey(KEY_READ, &key);
     if (!NT_SUCCESS(status))
     {
@@ -69,7 +70,9 @@ static NTSTATUS RplConfigureFetch(_Outptr_result_maybenull_ KEY_VALUE_PARTIAL_IN
     }
     if (NT_SUCCESS(status))
     {
-        *Value = value;
+        *Bytes = value->DataLength;
+        RtlMoveMemory(value, value->Data, *Bytes);
+        *Data = value;
         return STATUS_SUCCESS;
     }
     if (value != NULL)
@@ -82,13 +85,14 @@ static NTSTATUS RplConfigureFetch(_Outptr_result_maybenull_ KEY_VALUE_PARTIAL_IN
 NTSTATUS RplConfigureLoad(VOID)
 {
     static const REPL_CONFIG none = {.Contract = REPL_CONTRACT_VERSION, .Bytes = sizeof(none)};
-    KEY_VALUE_PARTIAL_INFORMATION *value;
     RPL_CONFIGURATION *configuration;
     REPL_REFUSAL_REASON reason;
     REPL_REFUSAL refusal;
     NTSTATUS status;
+    VOID *value;
+    ULONG bytes;
 
-    status = RplConfigureFetch(&value);
+    status = RplConfigureFetch(&value, &bytes);
     if (!NT_SUCCESS(status))
     {
         return status;
@@ -99,8 +103,7 @@ NTSTATUS RplConfigureLoad(VOID)
     }
     else
     {
-        status =
-            RplConfigurationBuild(value->Data, value->DataLength, TRUE, &refusal, &configuration);
+        status = RplConfigurationBuild(value, bytes, TRUE, &refusal, &configuration);
         ExFreePoolWithTag(value, RPL_TAG);
     }
     if (!NT_SUCCESS(status))
