@@ -328,6 +328,7 @@ FLT_POSTOP_CALLBACK_STATUS NTAPI ProbePostOperation(_Inout_ PFLT_CALLBACK_DATA D
         ExFreePoolWithTag(passage, PROBE_TAG);
     }
     if (Flags & FLTFL_POST_OPERATION_DRAINING) {
+        ProbeCheck(FltIsOperationSynchronous(Data) || !FltIsCallbackDataDirty(Data));
         return FLT_POSTOP_FINISHED_PROCESSING;
     }
     ProbeDo(Data, FltObjects, rule, rule->PostDo, event);

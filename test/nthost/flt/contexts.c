@@ -26,7 +26,11 @@ NT_TEST(contexts_of_every_kind)
     is_int(event(&b, ProbePre, UPPER, IRP_MJ_WRITE, 2)->Context, number);
     is_int(b.shared->Contexts, 6);
     forget(&b);
+    PROBE_RULE *close = watch(&b, UPPER, IRP_MJ_CLOSE);
+    close->Do = close->PostDo = PROBE_CONTEXT_GET;
     ZwClose(file);
+    is_int(event(&b, ProbePre, UPPER, IRP_MJ_CLOSE, 0)->Context, number);
+    is_int(event(&b, ProbePost, UPPER, IRP_MJ_CLOSE, 0)->Context, 0, "not after the close");
     is_int(cleaned(&b, FLT_STREAMHANDLE_CONTEXT), 1);
     is_int(cleaned(&b, FLT_STREAM_CONTEXT), 0, "the stream is still open");
     ZwClose(again);

@@ -40,6 +40,8 @@ static LIST_ENTRY *stream_holder(PFLT_INSTANCE instance, PFILE_OBJECT file, bool
 static LIST_ENTRY *file_holder(PFLT_INSTANCE instance, PFILE_OBJECT file, bool make)
 {
     /* A file system without contexts of files has one stream a file. */
+    if (file->FileObjectExtension != NULL && flt_file_of(file, false)->closed)
+        return NULL;
     struct flt_stream *stream =
         FsRtlSupportsPerFileContexts(file) ? flt_per_file_of(instance->volume, file, make) : NULL;
     return stream ? &stream->contexts : NULL;

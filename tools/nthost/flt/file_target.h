@@ -12,6 +12,7 @@ struct flt_file {
     struct file_extension extension; /* io/file.h */
     PFLT_INSTANCE target;            /* held; NULL: enters at the top */
     struct flt_stream *stream;       /* of its control block, once it was looked for */
+    bool closed;                     /* its control block may be gone */
     LIST_ENTRY contexts;             /* stream handle contexts; the contexts' lock */
     struct flt_name *names[4];       /* cached, by format; names_mutex of name_cache.c */
 };

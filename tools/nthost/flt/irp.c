@@ -15,6 +15,11 @@ static void take_result(struct flt_op *op, PIRP irp)
 {
     struct flt_buffer buffer;
     flt_data(op)->IoStatus = irp->IoStatus;
+    if (op->table == IRP_MJ_CLOSE && flt_iopb(op)->TargetFileObject != NULL) {
+        struct flt_file *own = flt_file_of(flt_iopb(op)->TargetFileObject, true);
+        if (own != NULL)
+            own->closed = true;
+    }
     if (flt_params_buffer(flt_iopb(op), &buffer) && buffer.mdl != NULL)
         *buffer.mdl = irp->MdlAddress;
 }

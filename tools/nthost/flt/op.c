@@ -200,7 +200,9 @@ void flt_op_release(struct flt_op *op)
 struct flt_op *flt_op_of(PFLT_CALLBACK_DATA data, const char *function)
 {
     struct flt_op_data *memory = CONTAINING_RECORD(data, struct flt_op_data, data);
-    if (vf_enabled && (data == NULL || memory->op == NULL || memory->op->memory != memory))
+    if (vf_enabled &&
+        (data == NULL || memory->op == NULL ||
+         (memory->op->memory != memory && !(data->Flags & FLTFL_CALLBACK_DATA_DRAINING_IO))))
         vf_violation(VfFltCallbackData, "%s: %p is no callback data, or that of another operation",
                      function, (void *)data);
     return memory->op;

@@ -43,6 +43,8 @@ static struct flt_stream *create(PFLT_VOLUME volume)
 struct flt_stream *flt_stream_of(PFLT_VOLUME volume, PFILE_OBJECT file, bool make)
 {
     struct flt_file *own = file->FileObjectExtension ? flt_file_of(file, false) : NULL;
+    if (own != NULL && own->closed)
+        return NULL;
     if (own != NULL && own->stream != NULL)
         return own->stream;
     if (!FsRtlSupportsPerStreamContexts(file))
