@@ -60,13 +60,15 @@ function checkEpoch(batch: Batch, row: number, highest: number, last: number): v
 
 /**
  * Numbers are missing only before a start, and then only if none of them was given out, or all is
- * synchronised anew; and before what says that something was lost. A log that is empty begins with whatever comes first, if that is a start.
+ * synchronised anew; and before what says that something was lost. A log that is empty begins with a start
+ * or with a bracket, in which everything is synchronised.
  */
 function checkGap(batch: Batch, row: number, expected: number, isFirst: boolean): void {
   const got = batch.sequence(row);
+  const opens = (batch.flags(row) & REPL_FLAG_OPEN) !== 0;
+  if (got > expected && isFirst && (opens || isStart(batch, row))) return;
   if (got > expected && isStart(batch, row)) {
-    const opens = (batch.flags(row) & REPL_FLAG_OPEN) !== 0;
-    if (isFirst || opens || batch.data(row).readBigUInt64LE(16) < BigInt(expected)) return;
+    if (opens || batch.data(row).readBigUInt64LE(16) < BigInt(expected)) return;
   }
   throw ntsError(
     'NTS_ERR_REPL_GAP',

@@ -103,9 +103,19 @@ static bool watch(struct mount_edge *edge, char *error, size_t size)
     return changes_open(edge) || refuse(error, size, edge->mountpoint, strerror(ENOMEM));
 }
 
+/* "\\Device\\HarddiskVolume2", of ASCII alone. */
+static void device_name(const struct mount_edge *edge, char *text, size_t size)
+{
+    const UNICODE_STRING *name = fs_device_name(edge->volume);
+    size_t at = 0;
+    for (; at < name->Length / sizeof(WCHAR) && at + 1 < size; at++)
+        text[at] = (char)name->Buffer[at];
+    text[at] = 0;
+}
+
 static bool open_mount(struct mount_edge *edge, char *error, size_t size)
 {
-    char options[256];
+    char options[256], source[64];
     edge->fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (edge->fuse_fd < 0)
         return refuse(error, size, "/dev/fuse", strerror(errno));
@@ -114,7 +124,9 @@ static bool open_mount(struct mount_edge *edge, char *error, size_t size)
     snprintf(options, sizeof(options),
              "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,allow_other",
              edge->fuse_fd, geteuid(), getegid());
-    if (mount("nthost", edge->mountpoint, "fuse.nthost", 0, options) != 0)
+    /* /proc/self/mountinfo tells by it which volume this is. */
+    device_name(edge, source, sizeof(source));
+    if (mount(source, edge->mountpoint, "fuse.nthost", 0, options) != 0)
         return refuse(error, size, edge->mountpoint, strerror(errno));
     edge->mounted = true;
     return true;
