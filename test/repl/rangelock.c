@@ -31,7 +31,7 @@ static uint64_t any(uint64_t *word, unsigned n)
 static void each_seed(void (*body)(void))
 {
     for (uint64_t i = 0; i < SEEDS && !tap_failing(); i++) {
-        tap_at("seed %llu", (unsigned long long)(tap_seed() + i));
+        tap_at("seed %lu", tap_seed() + i);
         seed = tap_seed() + i;
         tap_start(NT_DETERMINISTIC, seed);
         RplRangesInitialize(&ranges);

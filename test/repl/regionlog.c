@@ -508,7 +508,7 @@ NT_TEST(regionlog_races)
     for (unsigned i = 0; i < 60 && !tap_failing(); i++) {
         struct nt_thread *threads[5];
 
-        tap_at("seed %llu", (unsigned long long)(tap_seed() + i));
+        tap_at("seed %lu", tap_seed() + i);
         word = 88172645463325252ull + tap_seed() + i;
         tap_start(NT_DETERMINISTIC, tap_seed() + i);
         nt_enter();
