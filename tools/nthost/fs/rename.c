@@ -126,7 +126,8 @@ static NTSTATUS do_rename(struct move *m)
     struct link *link = m->open->link;
     unsigned how = m->target == NULL ? RENAME_NOREPLACE : 0;
     bool same_file = m->target != NULL && m->target->node == link->node && m->target != link;
-    if (m->target == link && strcmp(link->name, m->name) == 0 && link->parent == m->parent)
+    if (m->target != NULL && m->target == link && strcmp(link->name, m->name) == 0 &&
+        link->parent == m->parent)
         return STATUS_SUCCESS;
     if (same_file) { /* Linux would leave both names */
         if (unlinkat(link->parent->fd, link->name, 0) != 0)

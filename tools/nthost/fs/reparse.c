@@ -131,6 +131,8 @@ NTSTATUS fsctl_set_reparse(struct open *open, const void *input, ULONG bytes)
     case IO_REPARSE_TAG_LX_FIFO:
     case IO_REPARSE_TAG_AF_UNIX:
         return now != 0 ? STATUS_NOT_SUPPORTED : become(open, data);
+    default:
+        break;
     }
     if (!node_access_xattr(node))
         return STATUS_NOT_SUPPORTED;

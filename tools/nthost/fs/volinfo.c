@@ -42,7 +42,7 @@ NTSTATUS fs_query_volume(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION sta
     UCHAR *out = irp->AssociatedIrp.SystemBuffer;
     ULONG room = stack->Parameters.QueryVolume.Length;
     ULONG_PTR *bytes = &irp->IoStatus.Information;
-    struct sizes sizes;
+    struct sizes sizes = {0};
     NTSTATUS status = take_sizes(volume, &sizes);
     if (!NT_SUCCESS(status))
         return status;
