@@ -197,10 +197,11 @@ export class Repl implements ReplDriver, AsyncDisposable {
     // Lent rather than sent: how much of it was filled is known, and only that is touched.
     const input = ReplRead.encode({ after: BigInt(after) });
     signal?.throwIfAborted();
-    const { memory, done, cancel } = this.device.lend(ReplIoctl.readJournal, input, bytes);
+    const lent = this.device.lend(ReplIoctl.readJournal, input, bytes);
+    const cancel = (): void => lent.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     try {
-      return memory.subarray(0, await done);
+      return lent.memory.subarray(0, await lent.done);
     } catch (error) {
       throw await this.refusal(error, {});
     } finally {
