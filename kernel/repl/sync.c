@@ -260,6 +260,7 @@ static BOOLEAN RplListed(_In_ const UNICODE_STRING *Folder, UINT32 SetId,
                            .MaximumLength = (USHORT)Entry->FileNameLength};
     UNICODE_STRING name;
     RPL_PATH path = {0};
+    BOOLEAN listed;
 
     *Status = RplJoin(Folder, &last, &name);
     if (NT_SUCCESS(*Status))
@@ -268,8 +269,9 @@ static BOOLEAN RplListed(_In_ const UNICODE_STRING *Folder, UINT32 SetId,
                                 (UINT64)Entry->EndOfFile.QuadPart, &path);
         RplJoinFree(&name);
     }
+    listed = NT_SUCCESS(*Status) && path.SetId == SetId;
     RplPathFree(&path);
-    return NT_SUCCESS(*Status) && path.SetId == SetId;
+    return listed;
 }
 
 static NTSTATUS RplListingFill(_In_ const RPL_SYNC_TARGET *Target,

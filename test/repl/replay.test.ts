@@ -155,14 +155,19 @@ t.test('a record that contradicts the tree stops the replay before it', async (t
   const backup = new Backup(t);
   await backup.create(1, 'a');
   await backup.write(1, 'a', 'one');
-  const bad = await backup.write(9, 'unknown', 'two');
+  const bad = await backup.add({
+    type: T.rename,
+    fileId: id(9),
+    name: 'unknown',
+    data: Buffer.from('b', 'utf16le'),
+  });
   await backup.write(1, 'a', 'three');
   backup.run();
   t.equal(backup.replay.fault?.sequence, bad);
   t.ok(isNtsError(backup.replay.fault?.error, 'NTS_ERR_REPL_APPLY'));
   t.match(
     backup.replay.fault?.error.message,
-    /record 3 \(write\), "unknown": the file is not known/,
+    /record 3 \(rename\), "unknown": the file is not known/,
   );
   t.equal(backup.replay.applied, bad - 1);
   t.equal(backup.text('a'), 'one');
@@ -171,7 +176,6 @@ t.test('a record that contradicts the tree stops the replay before it', async (t
     { type: T.create, fileId: id(5), name: 'a', data: metadata },
     { type: T.create, fileId: id(5), name: 'no\\where', data: metadata },
     { type: T.rename, fileId: id(1), name: 'b', data: Buffer.from('c', 'utf16le') },
-    { type: T.delete, fileId: id(2), name: 'a', flags: REPL_FLAG_LAST_LINK },
   ]) {
     const other = new Backup(t);
     await other.create(1, 'a');
@@ -179,6 +183,21 @@ t.test('a record that contradicts the tree stops the replay before it', async (t
     other.run();
     t.equal(other.replay.fault?.sequence, sequence, other.replay.fault?.error.message ?? 'none');
   }
+});
+
+t.test('what is written to a file that has lost its last name is nobody’s', async (t) => {
+  const backup = new Backup(t);
+  await backup.create(1, 'a');
+  await backup.write(1, 'a', 'one');
+  const gone = { type: T.delete, fileId: id(1), name: 'a' } as const;
+  await backup.add(gone);
+  await backup.write(1, '', 'two');
+  await backup.add(gone);
+  await backup.create(2, 'a');
+  await backup.add(gone);
+  backup.run();
+  t.equal(backup.replay.fault, null);
+  t.equal(backup.text('a'), '');
 });
 
 t.test(

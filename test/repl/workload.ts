@@ -667,6 +667,7 @@ export class Workload {
       setId: set,
       fileId: folder.id,
       name: path,
+      range: entries.length,
       data: encodeEntries(entries),
     });
   }

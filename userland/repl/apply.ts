@@ -29,6 +29,9 @@ const FILE_ATTRIBUTE_DIRECTORY = 0x10;
 const FILE_ATTRIBUTE_SPARSE = 0x200;
 
 export class Applier extends Resolver {
+  /** A folder's listing whose last record has not come: the FileIds by name. */
+  private listing: { folder: number; keys: Map<string, string> } | null = null;
+
   record(batch: Batch, row: number): void {
     const event = eventOf(batch, row);
     if (event?.kind === 'open') this.open.note(event);
@@ -282,17 +285,15 @@ export class Applier extends Resolver {
     this.edits.link(node, to, victim);
   }
 
+  /** Two handles of one file may both find that it has lost its name: the second time nothing is left to do. */
   private delete(batch: Batch, row: number): void {
     const node = this.known(batch, row);
-    const place = this.place(batch, row, batch.name(row));
+    const place = this.placeIfThere(batch, row, batch.name(row));
+    const last = (batch.flags(row) & REPL_FLAG_LAST_LINK) !== 0;
     if (!node || !place || this.map.child(place.parent, place.name) !== node.id) {
-      this.contradiction(batch, row, 'the file does not have this name');
-      if (node && (batch.flags(row) & REPL_FLAG_LAST_LINK) !== 0) {
-        for (const one of [...this.map.names(node)]) this.unname(node, one, false);
-      }
+      if (node && last) for (const one of [...this.map.names(node)]) this.unname(node, one, false);
       return;
     }
-    const last = (batch.flags(row) & REPL_FLAG_LAST_LINK) !== 0;
     if (node.isFolder && this.map.children(node.id).some(({ name }) => !isStream(name))) {
       this.contradiction(batch, row, 'the folder is not empty');
     }
@@ -361,18 +362,24 @@ export class Applier extends Resolver {
     this.edits.move(node, place, to, victim);
   }
 
-  /** What a folder contains; names that are not told are gone. */
+  /**
+   * What a folder contains; names that are not told are gone. A long listing comes in several records:
+   * nothing is gone before the last. Who began to read in the middle of one takes nothing for gone.
+   */
   private folder(batch: Batch, row: number): void {
     const folder = this.folderNode(batch, row);
     if (!folder) return;
     const entries = new Map(
       decodeEntries(batch.data(row)).map((entry) => [keepable(entry.name), entry]),
     );
-    for (const { name, node: id } of this.map.children(folder.id)) {
-      if (isStream(name)) continue;
-      const node = this.map.get(id)!;
-      if (entries.get(name)?.fileId.toString('latin1') === node.key) continue;
-      this.unname(node, { parent: folder.id, name }, true);
+    if (batch.offset(row) === 0 || this.listing?.folder !== folder.id) {
+      this.listing = { folder: folder.id, keys: new Map() };
+    }
+    const { keys } = this.listing;
+    for (const [name, entry] of entries) keys.set(name, entry.fileId.toString('latin1'));
+    if (batch.offset(row) + entries.size === batch.range(row)) {
+      if (keys.size === batch.range(row)) this.dropUnlisted(folder, keys);
+      this.listing = null;
     }
     for (const [name, entry] of entries) {
       const [checked] = splitPath(entry.name);
@@ -382,11 +389,26 @@ export class Applier extends Resolver {
       const kind = isFolder ? Kind.folder : Kind.file;
       const node = this.identified(batch, row, key, kind);
       if (!node) {
+        const other = this.holder(place);
+        if (other) this.unname(other, place, true);
         const made = this.edits.create(batch.set(row), key, kind, place);
         made.attributes = entry.attributes;
-      } else if (this.holder(place) !== node) this.putAt(node, place);
+      } else if (this.holder(place) !== node) {
+        const other = this.holder(place);
+        if (other) this.unname(other, place, true);
+        this.putAt(node, place);
+      }
     }
     if (!this.isLenient(batch, row)) this.buryOrphans();
+  }
+
+  private dropUnlisted(folder: Node, keys: ReadonlyMap<string, string>): void {
+    for (const { name, node: id } of this.map.children(folder.id)) {
+      if (isStream(name)) continue;
+      const node = this.map.get(id)!;
+      if (keys.get(name) === node.key) continue;
+      this.unname(node, { parent: folder.id, name }, true);
+    }
   }
 
   private folderNode(batch: Batch, row: number): Node | null {

@@ -28,7 +28,7 @@ export interface ApplyOptions {
 
 export class Resolver {
   protected readonly edits: Edits;
-  /** Records about files that are not known, inside of a bracket. */
+  /** Records about files that are not known. */
   skipped = 0;
 
   constructor(
@@ -63,11 +63,16 @@ export class Resolver {
 
   /** Where a path is; null: its folder is not there. */
   protected place(batch: Batch, row: number, path: string): Place | null {
+    const place = this.placeIfThere(batch, row, path);
+    if (!place && path !== '') this.contradiction(batch, row, 'its folder is not there');
+    return place;
+  }
+
+  protected placeIfThere(batch: Batch, row: number, path: string): Place | null {
     const parts = splitPath(path);
     const name = parts.pop();
     if (name === undefined) return null;
     const parent = this.map.folder(this.root(batch.set(row)), parts);
-    if (parent === 0) this.contradiction(batch, row, 'its folder is not there');
     return parent === 0 ? null : { parent, name };
   }
 
@@ -79,17 +84,17 @@ export class Resolver {
     return this.map.byKey(batch.set(row), batch.fileKey(row));
   }
 
-  /** The file or stream that a record is about; null: not known, which may be. */
+  /**
+   * The file or stream that a record is about; null: not known. It may have lost its last name while a
+   * program or a mapping still has it, and what that writes is nobody's.
+   */
   protected target(batch: Batch, row: number): Node | null {
     const file = this.known(batch, row);
     const found =
       file && (batch.flags(row) & REPL_FLAG_STREAM) !== 0
         ? this.map.get(this.map.child(file.id, keepable(batch.name(row))))
         : file;
-    if (!found) {
-      this.contradiction(batch, row, 'the file is not known');
-      this.skipped += 1;
-    }
+    if (!found) this.skipped += 1;
     return found;
   }
 

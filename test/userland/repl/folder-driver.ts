@@ -505,7 +505,8 @@ export class FolderDriver implements ReplDriver {
     });
     const flags = REPL_FLAG_SYNC | REPL_FLAG_DIRECTORY;
     const type = ReplRecordType.folder;
-    return this.made({ type, flags, ...this.about(name), data: encodeEntries(entries) });
+    const range = entries.length;
+    return this.made({ type, flags, ...this.about(name), range, data: encodeEntries(entries) });
   }
 
   syncFile(_: number, target: SyncTarget): Promise<number> {
