@@ -37,9 +37,8 @@ const rules = {
 
 const mode = {
   type: 'string',
-  describe:
-    'async: as soon as may be; durable: a flush waits for the backup; copy: whole files, once idle',
-  choices: ['async', 'durable', 'copy'],
+  describe: 'async: as soon as may be; durable: a flush waits for the backup',
+  choices: ['async', 'durable'],
 } as const;
 
 export const replCommands: readonly Command[] = [
@@ -146,28 +145,24 @@ export const replCommands: readonly Command[] = [
     handler: async () => (await repl()).status,
   }),
   command('repl pause', {
-    summary: 'Only note which blocks change, or send nothing to one backup, until "resume"',
-    positionals: { set },
-    options: {
-      backup: { type: 'string', describe: 'Pause this backup alone', placeholder: 'NODE' },
-      node,
-      state,
-    },
-    examples: [
-      ['repl pause shop', 'Before a large import'],
-      ['repl pause --backup beta', 'The journal keeps what beta misses'],
-    ],
-    handler: async () => (await repl()).pause,
-  }),
-  command('repl resume', {
-    summary: 'Go on after "pause"; what changed meanwhile is sent',
-    positionals: { set },
+    summary:
+      'Send nothing to the backups, or to one, until "resume"; the journal keeps what is missed',
     options: {
       backup: { type: 'string', describe: 'This backup alone', placeholder: 'NODE' },
       node,
       state,
     },
-    examples: [['repl resume shop', '']],
+    examples: [['repl pause --backup beta', 'While its network is needed for something else']],
+    handler: async () => (await repl()).pause,
+  }),
+  command('repl resume', {
+    summary: 'Go on after "pause"; what was missed is sent',
+    options: {
+      backup: { type: 'string', describe: 'This backup alone', placeholder: 'NODE' },
+      node,
+      state,
+    },
+    examples: [['repl resume', 'All backups']],
     handler: async () => (await repl()).resume,
   }),
   command('repl resync', {

@@ -79,7 +79,7 @@ export async function add(
       name: string;
       folder: string;
       to: string[] | null;
-      mode: 'async' | 'durable' | 'copy';
+      mode: 'async' | 'durable';
       root: string | null;
     },
   context: Context,
@@ -95,7 +95,7 @@ export async function set(
   values: Where &
     RuleValues & {
       set: string | null;
-      mode: 'async' | 'durable' | 'copy' | null;
+      mode: 'async' | 'durable' | null;
       'clear-rules': boolean;
       to: string[] | null;
       without: string[] | null;
@@ -153,30 +153,18 @@ export async function status(values: Where & { watch: boolean }, context: Contex
   }
 }
 
-async function pausing(
-  command: 'pause' | 'resume',
-  values: Where & { set: string | null; backup: string | null },
-  context: Context,
-): Promise<void> {
-  if (values.set !== null && values.backup !== null) {
-    throw ntsError('NTS_ERR_USAGE', { what: 'name a set or a backup, not both' });
-  }
-  const given = { name: values.set, backup: values.backup };
-  show(await ask(values, command, given), context);
-}
-
 export async function pause(
-  values: Where & { set: string | null; backup: string | null },
+  values: Where & { backup: string | null },
   context: Context,
 ): Promise<void> {
-  await pausing('pause', values, context);
+  show(await ask(values, 'pause', { backup: values.backup }), context);
 }
 
 export async function resume(
-  values: Where & { set: string | null; backup: string | null },
+  values: Where & { backup: string | null },
   context: Context,
 ): Promise<void> {
-  await pausing('resume', values, context);
+  show(await ask(values, 'resume', { backup: values.backup }), context);
 }
 
 export async function resync(

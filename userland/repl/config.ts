@@ -22,7 +22,7 @@ const ruleSchema = z.discriminatedUnion('kind', [
 ]);
 export type Rule = z.infer<typeof ruleSchema>;
 
-export const modes = ['async', 'durable', 'copy'] as const;
+export const modes = ['async', 'durable'] as const;
 
 const setSchema = z.strictObject({
   id: z.int().min(1).max(0xffff_fffe),

@@ -210,24 +210,16 @@ const remove = controlCommand(z.strictObject({ name: z.string() }), async ({ nod
 
 function pausing(paused: boolean): ControlCommand {
   return controlCommand(
-    z.strictObject({ name: z.string().nullable(), backup: z.string().nullable() }),
-    async ({ node }, { name, backup }) => {
+    z.strictObject({ backup: z.string().nullable() }),
+    async ({ node }, { backup }) => {
       const { value } = node.config;
-      if (backup !== null) {
-        if (!value.backups.some((one) => one.node === backup)) {
-          throw ntsError('NTS_ERR_USAGE', { what: `node ${backup} is no backup of this node` });
-        }
-        const backups = value.backups.map((one) =>
-          one.node === backup ? { ...one, paused } : one,
-        );
-        await change(node, { backups });
-      } else {
-        const named = name === null ? null : setNamed(value, name);
-        const sets = value.sets.map((one) =>
-          named === null || one.id === named.id ? { ...one, paused } : one,
-        );
-        await change(node, { sets });
+      if (backup !== null && !value.backups.some((one) => one.node === backup)) {
+        throw ntsError('NTS_ERR_USAGE', { what: `node ${backup} is no backup of this node` });
       }
+      const backups = value.backups.map((one) =>
+        backup === null || one.node === backup ? { ...one, paused } : one,
+      );
+      await change(node, { backups });
       return nodeReplView(node);
     },
   );

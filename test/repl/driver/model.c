@@ -241,14 +241,16 @@ static struct stream *find_stream(struct file *file, const REPL_RECORD *record, 
         name.Length = (USHORT)record->NameLength;
     }
     struct stream *stream = file->streams;
-    while (stream && (stream->name.Length != name.Length ||
-                      memcmp(stream->name.Buffer, name.Buffer, name.Length) != 0))
+    while (stream &&
+           (stream->name.Length != name.Length ||
+            (name.Length != 0 && memcmp(stream->name.Buffer, name.Buffer, name.Length) != 0)))
         stream = stream->next;
     if (!stream && make) {
         stream = calloc(1, sizeof *stream);
         stream->name.Length = name.Length;
         stream->name.Buffer = malloc(name.Length + 1u);
-        memcpy(stream->name.Buffer, name.Buffer, name.Length);
+        if (name.Length != 0)
+            memcpy(stream->name.Buffer, name.Buffer, name.Length);
         stream->next = file->streams;
         file->streams = stream;
     }

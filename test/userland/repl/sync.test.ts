@@ -19,7 +19,7 @@ void t.test('what the driver could not keep is sent, and no more', async (t) => 
   await addSet(pair);
   await settled(pair);
   t.same(dump(path.join(pair.tree, 'data')), dump(driver.folder));
-  await askRepl(pair.a.local, 'a', 'pause', { name: null, backup: 'b' });
+  await askRepl(pair.a.local, 'a', 'pause', { backup: 'b' });
   const before = driver.rangeBytes;
   t.equal(driver.lostCount, 0);
   // Ring and journal hold 2 MiB together.
@@ -31,7 +31,7 @@ void t.test('what the driver could not keep is sent, and no more', async (t) => 
   t.equal(driver.lostCount, 1);
   t.match(await driver.status(), { state: 3 });
   t.strictNotSame(dump(path.join(pair.tree, 'data')), dump(driver.folder));
-  await askRepl(pair.a.local, 'a', 'resume', { name: null, backup: 'b' });
+  await askRepl(pair.a.local, 'a', 'resume', { backup: 'b' });
   await settled(pair);
   t.same(dump(path.join(pair.tree, 'data')), dump(driver.folder));
   t.ok(driver.rangeBytes - before < 3 << 20, `${driver.rangeBytes - before} bytes were sent again`);

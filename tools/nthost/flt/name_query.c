@@ -42,7 +42,7 @@ static bool is_unknown(NTSTATUS status)
 NTSTATUS flt_name_query(PFLT_VOLUME volume, PFILE_OBJECT file, unsigned format,
                         struct flt_name **out)
 {
-    PFILE_NAME_INFORMATION info;
+    PFILE_NAME_INFORMATION info = NULL;
     *out = NULL;
     NTSTATUS status = ask(volume, file,
                           format == FLT_FILE_NAME_SHORT        ? FileAlternateNameInformation
@@ -53,7 +53,7 @@ NTSTATUS flt_name_query(PFLT_VOLUME volume, PFILE_OBJECT file, unsigned format,
         status = ask(volume, file, FileNameInformation, &info);
     if (format == FLT_FILE_NAME_SHORT && is_unknown(status))
         status = STATUS_OBJECT_NAME_NOT_FOUND;
-    if (!NT_SUCCESS(status))
+    if (!NT_SUCCESS(status) || info == NULL)
         return status;
     unsigned chars = info->FileNameLength / sizeof(WCHAR);
     struct flt_name *name = flt_name_create(volume, chars);

@@ -76,9 +76,10 @@ static void put_port(PFLT_PORT port)
 
 static PFLT_PORT new_port(PFLT_FILTER filter, bool server)
 {
-    PFLT_PORT port = calloc(1, sizeof(struct flt_client));
-    if (port == NULL)
+    struct flt_client *client = calloc(1, sizeof(*client));
+    if (client == NULL)
         return NULL;
+    PFLT_PORT port = &client->port;
     port->magic = PORT_MAGIC;
     port->server = server;
     port->filter = filter;

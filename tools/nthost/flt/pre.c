@@ -33,7 +33,8 @@ static void check_dirty(struct flt_op *op, const struct flt_node *node)
 {
     FLT_IO_PARAMETER_BLOCK now = *flt_iopb(op);
     now.TargetInstance = node->saved.TargetInstance;
-    if (memcmp(&now, &node->saved, sizeof(now)) != 0)
+    /* Bytes: one began as a copy of the other, padding included. */
+    if (memcmp((const void *)&now, (const void *)&node->saved, sizeof(now)) != 0)
         vf_violation(VfFltCallbackData,
                      "the pre-operation of %s changed parameters of callback data %p without "
                      "FltSetCallbackDataDirty",

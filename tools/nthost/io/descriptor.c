@@ -68,8 +68,8 @@ ULONG NTAPI RtlLengthSecurityDescriptor(PSECURITY_DESCRIPTOR SecurityDescriptor)
     VF_ENTRY(DISPATCH_LEVEL);
     struct parts parts = parts_of(SecurityDescriptor);
     bool relative = ((const SECURITY_DESCRIPTOR *)SecurityDescriptor)->Control & SE_SELF_RELATIVE;
-    return length_of(&parts, relative ? sizeof(SECURITY_DESCRIPTOR_RELATIVE)
-                                      : sizeof(SECURITY_DESCRIPTOR));
+    return length_of(&parts,
+                     relative ? sizeof(SECURITY_DESCRIPTOR_RELATIVE) : sizeof(SECURITY_DESCRIPTOR));
 }
 NT_EXPORT(NTOSKRNL, RtlLengthSecurityDescriptor);
 
@@ -103,12 +103,12 @@ NTSTATUS NTAPI RtlAbsoluteToSelfRelativeSD(PSECURITY_DESCRIPTOR AbsoluteSecurity
     relative->Revision = absolute->Revision;
     relative->Sbz1 = absolute->Sbz1;
     relative->Control = absolute->Control | SE_SELF_RELATIVE;
-    relative->Owner = put(base, &end, parts.owner,
-                          parts.owner == NULL ? 0 : RtlLengthSid((PSID)parts.owner),
-                          sid_bytes(parts.owner));
-    relative->Group = put(base, &end, parts.group,
-                          parts.group == NULL ? 0 : RtlLengthSid((PSID)parts.group),
-                          sid_bytes(parts.group));
+    relative->Owner =
+        put(base, &end, parts.owner, parts.owner == NULL ? 0 : RtlLengthSid((PSID)parts.owner),
+            sid_bytes(parts.owner));
+    relative->Group =
+        put(base, &end, parts.group, parts.group == NULL ? 0 : RtlLengthSid((PSID)parts.group),
+            sid_bytes(parts.group));
     relative->Sacl = put(base, &end, parts.sacl, parts.sacl == NULL ? 0 : parts.sacl->AclSize,
                          acl_bytes(parts.sacl));
     relative->Dacl = put(base, &end, parts.dacl, parts.dacl == NULL ? 0 : parts.dacl->AclSize,

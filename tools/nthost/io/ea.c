@@ -15,9 +15,8 @@ NTSTATUS NTAPI IoCheckEaBufferValidity(PFILE_FULL_EA_INFORMATION EaBuffer, ULONG
     ULONG at = 0;
     for (;;) {
         const FILE_FULL_EA_INFORMATION *entry = (const void *)((const UCHAR *)EaBuffer + at);
-        ULONG rest = EaLength - at, needed = rest < head ? head
-                                                         : head + entry->EaNameLength + 1u +
-                                                               entry->EaValueLength;
+        ULONG rest = EaLength - at,
+              needed = rest < head ? head : head + entry->EaNameLength + 1u + entry->EaValueLength;
         *ErrorOffset = at;
         if (rest < needed || entry->EaName[entry->EaNameLength] != 0)
             return STATUS_EA_LIST_INCONSISTENT;

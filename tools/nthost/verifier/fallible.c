@@ -22,6 +22,7 @@ extern const struct vf_fault_point __stop_nt_fault_points[] __attribute__((visib
 
 /* clang-format off */
 static const char fallible[] =
+    "SeLocateProcessImageName "
     "FsRtlInsertPerFileContext FsRtlRegisterFileSystemFilterCallbacks "
     "ExAllocateCacheAwareRundownProtection ExAllocatePool2 ExAllocatePool3 "
     "ExAllocatePoolWithTag ExAllocatePoolWithTagPriority ExAllocateTimer ExCreateCallback "
@@ -140,11 +141,10 @@ static const char never_fails[] =
     "FltSetInstanceContext FltSetIoPriorityHintIntoCallbackData FltSetVolumeContext "
     "FltSupportsFileContexts FltSupportsFileContextsEx FltSupportsStreamContexts "
     "FltSupportsStreamHandleContexts FltUnloadFilter FltUnregisterFilter "
-    "FsRtlInsertPerFileContext FsRtlInsertPerStreamContext FsRtlLookupPerFileContext "
-    "FsRtlLookupPerStreamContextInternal FsRtlRegisterFileSystemFilterCallbacks "
-    "FsRtlRemovePerFileContext FsRtlRemovePerStreamContext FsRtlTeardownPerFileContexts "
-    "FsRtlTeardownPerStreamContexts InitializeSListHead IoAcquireCancelSpinLock "
-    "IoAcquireRemoveLockEx IoBuildPartialMdl IoCancelIrp IoCsqInitialize IoCsqInitializeEx "
+    "InitializeSListHead IoAcquireCancelSpinLock "
+    "RtlAbsoluteToSelfRelativeSD "
+    "IoAcquireRemoveLockEx IoBuildPartialMdl IoCancelIrp IoCheckEaBufferValidity "
+    "IoCsqInitialize IoCsqInitializeEx "
     "IoCsqInsertIrp IoCsqInsertIrpEx IoCsqRemoveIrp IoCsqRemoveNextIrp IoDeleteDevice "
     "IoDeleteSymbolicLink IoDetachDevice IoFileObjectType IoForwardIrpSynchronously "
     "IoFreeErrorLogEntry IoFreeIrp IoFreeMdl IoFreeWorkItem IoGetAttachedDevice "
