@@ -645,7 +645,8 @@ export type ReplProgress = Decoded<typeof ReplProgress>;
 /**
  * Whole records, at most the output's length, the first with Sequence > After. None and success:
  * the journal has been read to its end and the ring is open again. STATUS_PENDING until there are
- * some.
+ * some. While the place changes, newer records may be seen in the ring before older ones here, and
+ * some twice: a reader takes the next number, wherever it is.
  */
 export const ReplRead = struct('REPL_READ', 8, {
   after: u64(0),
