@@ -283,7 +283,7 @@ _Use_decl_annotations_ RPL_FILE *RplFileFind(PCFLT_RELATED_OBJECTS FltObjects,
 _Use_decl_annotations_ RPL_FILE *RplFileToChange(PCFLT_RELATED_OBJECTS FltObjects,
                                                  PFLT_CALLBACK_DATA Data)
 {
-    RPL_FILE *file;
+    RPL_FILE *file = NULL;
     NTSTATUS status;
 
     if (RplRole() == ReplRoleNone || !RplVolumeUsed(FltObjects->Instance))
@@ -291,7 +291,7 @@ _Use_decl_annotations_ RPL_FILE *RplFileToChange(PCFLT_RELATED_OBJECTS FltObject
         return NULL;
     }
     status = RplFileAcquire(FltObjects->Instance, FltObjects->FileObject, Data, &file);
-    if (!NT_SUCCESS(status))
+    if (!NT_SUCCESS(status) || file == NULL)
     {
         RplMarkLost(0, NULL, 0, RPL_TO_END, FALSE);
         return NULL;

@@ -80,7 +80,7 @@ static NTSTATUS RplDestination(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_
                                BOOLEAN Directory, _Out_ RPL_PATH *Path)
 {
     const FLT_FILE_NAME_OPTIONS options = FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT;
-    const PFILE_OBJECT parent = Data->Iopb->Parameters.SetFileInformation.ParentOfTarget;
+    PFILE_OBJECT parent = Data->Iopb->Parameters.SetFileInformation.ParentOfTarget;
     const UNICODE_STRING last = RplTargetLast(RplTarget(Data));
     PFLT_FILE_NAME_INFORMATION information;
     UNICODE_STRING folder, name;

@@ -68,7 +68,7 @@ static void workloads(unsigned count, unsigned workers, unsigned kinds, unsigned
     if (option)
         count = (unsigned)atoi(option);
     for (unsigned i = 0; i < count; i++) {
-        tap_at("seed %llu", (unsigned long long)(seed + i));
+        tap_at("seed %llu", (unsigned long long)seed + i);
         if (!run(seed + i, workers, kinds, checks, operations))
             break;
     }

@@ -53,7 +53,9 @@ NTSTATUS flt_name_query(PFLT_VOLUME volume, PFILE_OBJECT file, unsigned format,
         status = ask(volume, file, FileNameInformation, &info);
     if (format == FLT_FILE_NAME_SHORT && is_unknown(status))
         status = STATUS_OBJECT_NAME_NOT_FOUND;
-    if (!NT_SUCCESS(status) || info == NULL)
+    if (NT_SUCCESS(status) && info == NULL)
+        status = STATUS_OBJECT_NAME_INVALID;
+    if (!NT_SUCCESS(status))
         return status;
     unsigned chars = info->FileNameLength / sizeof(WCHAR);
     struct flt_name *name = flt_name_create(volume, chars);
