@@ -1,6 +1,8 @@
 /* Metadata; see metadata.h. */
 #include "metadata.h"
 
+#include "record.h"
+
 #define RPL_TAG_METADATA 'mlpR'
 
 #define RPL_MAX_SECURITY 65536
@@ -116,18 +118,13 @@ static NTSTATUS RplReparseGet(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT Fil
     return STATUS_SUCCESS;
 }
 
-static ULONG RplPad(ULONG Bytes)
-{
-    return (Bytes + 7) & ~7UL;
-}
-
 static PUCHAR RplPartPut(_Out_ PUCHAR At, _In_ const RPL_PART *Part)
 {
     if (Part->Bytes != 0)
     {
         RtlCopyMemory(At, Part->Data, Part->Bytes);
     }
-    return At + RplPad(Part->Bytes);
+    return At + RPL_RECORD_PADDED(Part->Bytes);
 }
 
 static NTSTATUS RplMetadataPut(_In_ const FILE_BASIC_INFORMATION *Basic,
@@ -135,8 +132,8 @@ static NTSTATUS RplMetadataPut(_In_ const FILE_BASIC_INFORMATION *Basic,
                                _In_ const RPL_PART *Security, _In_ const RPL_PART *Ea,
                                _In_ const RPL_PART *Reparse, _Out_ RPL_METADATA_BUFFER *Buffer)
 {
-    const ULONG bytes = sizeof(REPL_METADATA) + RplPad(Security->Bytes) + RplPad(Ea->Bytes) +
-                        RplPad(Reparse->Bytes);
+    const ULONG bytes = sizeof(REPL_METADATA) + RPL_RECORD_PADDED(Security->Bytes) +
+                        RPL_RECORD_PADDED(Ea->Bytes) + RPL_RECORD_PADDED(Reparse->Bytes);
     REPL_METADATA *metadata = ExAllocatePool2(POOL_FLAG_PAGED, bytes, RPL_TAG_METADATA);
 
     if (metadata == NULL)

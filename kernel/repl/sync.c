@@ -13,6 +13,7 @@
 #include "metadata.h"
 #include "open.h"
 #include "operation.h"
+#include "record.h"
 #include "role.h"
 #include "volume.h"
 
@@ -213,7 +214,7 @@ static VOID RplListingFree(_Inout_ RPL_LISTING *Listing)
 static NTSTATUS RplListingAdd(_Inout_ RPL_LISTING *Listing,
                               _In_ const FILE_ID_EXTD_DIR_INFORMATION *Entry)
 {
-    const ULONG bytes = sizeof(REPL_ENTRY) + ((Entry->FileNameLength + 7) & ~7UL);
+    const ULONG bytes = sizeof(REPL_ENTRY) + RPL_RECORD_PADDED(Entry->FileNameLength);
     RPL_LISTING_CHUNK *chunk = NULL;
     REPL_ENTRY *entry;
 
