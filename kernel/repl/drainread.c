@@ -102,8 +102,10 @@ static BOOLEAN RplDrainOpenRing(_In_ UINT64 After)
     KIRQL irql;
 
     KeAcquireSpinLock(&Stream.Lock, &irql);
-    /* Between the look at staging and now there may have come more. */
-    open = Stream.StagingLast <= After;
+    /* Between the look at staging and now there may have come more. What a new ring was given of it
+     * is in neither. */
+    open = Stream.StagingLast <= After ||
+           (Stream.Staging.Head == Stream.Staging.Tail && Stream.Staging.InFlight == 0);
     if (open && !Stream.Ring.Open)
     {
         open = RplRingOpen(&wake);

@@ -21,7 +21,11 @@ interface Hosted {
 }
 
 interface Status {
-  readonly driver: { readonly state: string; readonly last: number } | null;
+  readonly driver: {
+    readonly state: string;
+    readonly last: number;
+    readonly openBrackets: number;
+  } | null;
   readonly backups: readonly { readonly state: string; readonly durable: number }[];
   readonly synchronising: unknown;
   readonly hosted: readonly Hosted[];
@@ -158,6 +162,12 @@ export class Replica {
     this.services.delete('alpha');
   }
 
+  /** The machine of the primary starts again: the host with its drivers, then the service. */
+  async startPrimary(): Promise<void> {
+    await this.machine.start('F');
+    await this.startService('alpha');
+  }
+
   /** The backup has applied all that it can; throws where a record contradicts its tree. */
   async settled(): Promise<Hosted> {
     return until(
@@ -170,6 +180,29 @@ export class Replica {
       60_000,
       50,
     );
+  }
+
+  /** The backup has everything, and has applied it; no synchronisation is due. */
+  async level(timeoutMs = 60_000): Promise<void> {
+    let seen: Status[] = [];
+    const isLevel = (): true | undefined => {
+      seen = [this.status('alpha'), this.status('beta')];
+      const [{ driver, backups, synchronising }, { hosted }] = seen as [Status, Status];
+      const done = backups[0]?.durable === driver?.last && driver?.openBrackets === 0;
+      return done && !synchronising && hosted[0]?.applied === driver.last ? true : undefined;
+    };
+    try {
+      await until('all is on the backup', isLevel, timeoutMs, 100);
+    } catch (error) {
+      throw new LabError(JSON.stringify(seen, null, 1), { cause: error });
+    }
+  }
+
+  /** How the backup's tree differs from what the primary's volume lies on; "" if it does not. */
+  difference(): string {
+    const backing = path.join(this.machine.paths.backing, 'shop');
+    const backup = path.join(this.backup, 'shop');
+    return this.machine.output('diff', '-r', '--no-dereference', backing, backup);
   }
 
   /** What the backup has, copied so that it can be opened. */

@@ -160,7 +160,11 @@ export class Replay {
     const batch = this.log.read(this.position, this.options.batchBytes);
     if (!batch) return false;
     const rows = this.rowsOf(batch, goal);
-    if (rows === 0) return false;
+    if (rows === 0) {
+      // Numbers were left out before what opens a bracket: all up to there is applied.
+      this.position = goal;
+      return false;
+    }
     try {
       this.apply(batch, rows);
     } catch (error) {

@@ -1,0 +1,18 @@
+/** Program: writes blocks at random places of the given files, in turn, for ever; prints how many it has written. */
+import { openSync, writeSync } from 'node:fs';
+
+const BLOCK = 4096;
+const files = process.argv.slice(2).map((file) => openSync(file, 'r+'));
+const SPAN = 1024;
+
+for (let count = 1; ; count++) {
+  const block = Buffer.alloc(BLOCK, `${count} `);
+  writeSync(
+    files[count % files.length]!,
+    block,
+    0,
+    BLOCK,
+    Math.floor(Math.random() * SPAN) * BLOCK,
+  );
+  if (count % 100 === 0) console.log(count);
+}
