@@ -67,7 +67,8 @@ export class RemoteLog implements LogView {
   private ask(question: Question): Answer {
     Atomics.store(this.flag, 0, 0);
     this.port.postMessage(question);
-    Atomics.wait(this.flag, 0, 0);
+    // The notification of the answer before this one may come only now: it is no answer.
+    while (Atomics.load(this.flag, 0) !== ANSWERED) Atomics.wait(this.flag, 0, 0);
     const received = receiveMessageOnPort(this.port) as { message: Answer } | undefined;
     if (!received) throw ntsError('NTS_ERR_INTERNAL', { what: 'the log gave no answer' });
     const { message } = received;
