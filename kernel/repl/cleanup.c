@@ -6,12 +6,18 @@
  * gate, the name is opened again after the cleanup. It is gone if there is none, if it is about to
  * go, or if it is another file's.
  *
+ * A cleanup that comes before anybody asked for a deletion need not look, as long as nobody asks
+ * before it is over: it may be the one that the deletion waited for. So those under way are
+ * counted, and who asks waits for them. REPL's own handles keep a file as others do.
+ *
  * What writes did to a file's times is told here, once a handle, and not with each write.
  *
  * WDK: the sample "delete"; FILE_DISPOSITION_INFORMATION_EX.
  */
 #include "cleanup.h"
 
+#include "bracket.h"
+#include "counters.h"
 #include "gate.h"
 #include "open.h"
 #include "role.h"
@@ -52,32 +58,75 @@ static VOID RplRecordTouched(_In_ PFLT_CALLBACK_DATA Data, _In_ const RPL_FILE *
     RplPathFree(&path);
 }
 
-/* Before the cleanup that may delete it: the gate, and what it is called. */
-static BOOLEAN RplPrepareDeletion(_In_ PFLT_CALLBACK_DATA Data, _Inout_ RPL_OPERATION *Operation)
+/* What the handle's file is called, before the handle's end may delete it. TRUE: it has a name in a
+ * set. Under the gate. Status: of asking for Operation->Name. */
+static BOOLEAN RplPrepareDeletion(_Inout_ RPL_OPERATION *Operation, NTSTATUS Status)
 {
     UNICODE_STRING name;
-    NTSTATUS status;
 
-    Operation->Gate = RplGateEnter(Operation->File->SetId);
-    status = FltGetFileNameInformation(Data, FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT,
-                                       &Operation->Name);
-    if (NT_SUCCESS(status))
+    if (NT_SUCCESS(Status))
     {
-        status = FltParseFileNameInformation(Operation->Name);
+        Status = FltParseFileNameInformation(Operation->Name);
     }
-    if (NT_SUCCESS(status))
+    if (NT_SUCCESS(Status))
     {
         name = Operation->Name->Name;
         name.Length = (USHORT)(name.Length - Operation->Name->Stream.Length);
-        status = RplPathOfName(&name, Operation->File->Directory, 0, &Operation->Before);
+        Status = RplPathOfName(&name, Operation->File->Directory, 0, &Operation->Before);
     }
-    if (status == STATUS_INSUFFICIENT_RESOURCES)
+    if (Status == STATUS_INSUFFICIENT_RESOURCES)
     {
         RplMarkLost(Operation->File->SetId, NULL, 0, RPL_TO_END, TRUE);
     }
     /* Any other failure: it has lost its name already, by another handle. */
-    return NT_SUCCESS(status) && Operation->Before.SetId != 0;
+    return NT_SUCCESS(Status) && Operation->Before.SetId != 0;
 }
+
+/* Cleanups that do not expect a deletion */
+
+_Use_decl_annotations_ VOID RplCleanupOver(RPL_FILE *File)
+{
+    if (InterlockedDecrement(&File->Cleanups) == 0 && File->MayBeDeleted)
+    {
+        KeSetEvent(&File->CleanupsOver, IO_NO_INCREMENT, FALSE);
+    }
+}
+
+/* FALSE: one is expected. TRUE: until the operation ends, none has an effect. */
+static BOOLEAN RplCleanupBegin(_Inout_ RPL_OPERATION *Operation)
+{
+    InterlockedIncrement(&Operation->File->Cleanups);
+    if (Operation->File->MayBeDeleted)
+    {
+        RplCleanupOver(Operation->File);
+        return FALSE;
+    }
+    Operation->Cleanup = TRUE;
+    return TRUE;
+}
+
+_Use_decl_annotations_ VOID RplExpectDeletion(RPL_FILE *File)
+{
+    LARGE_INTEGER timeout = {.QuadPart = -(LONGLONG)RplConfigurationBlockMs() * 10000};
+    UINT64 since;
+
+    InterlockedExchange(&File->MayBeDeleted, TRUE);
+    if (File->Cleanups == 0)
+    {
+        return;
+    }
+    since = RplNow();
+    KeClearEvent(&File->CleanupsOver);
+    /* From now on the last of them sets it; new ones stay for a moment only. */
+    if (File->Cleanups != 0 && KeWaitForSingleObject(&File->CleanupsOver, Executive, KernelMode,
+                                                     FALSE, &timeout) != STATUS_SUCCESS)
+    {
+        RplOutOfOrder(File->SetId);
+    }
+    RplCountBlock(since);
+}
+
+/* The callbacks */
 
 _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCleanup(PFLT_CALLBACK_DATA Data,
                                                                PCFLT_RELATED_OBJECTS FltObjects,
@@ -92,7 +141,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCleanup(PFLT_CALLBACK_DAT
     {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
-    if (file->SetId == 0 || (!file->Written && !file->MayBeDeleted) || RplRole() != ReplRolePrimary)
+    if (file->SetId == 0 || RplRole() != ReplRolePrimary)
     {
         FltReleaseContext(file);
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
@@ -119,7 +168,16 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCleanup(PFLT_CALLBACK_DAT
             operation->Locked = NULL;
         }
     }
-    if (file->MayBeDeleted && RplPrepareDeletion(Data, operation))
+    if (RplCleanupBegin(operation))
+    {
+        *CompletionContext = operation;
+        return FLT_PREOP_SUCCESS_WITH_CALLBACK;
+    }
+    operation->Gate = RplGateEnter(file->SetId);
+    if (RplPrepareDeletion(
+            operation,
+            FltGetFileNameInformation(Data, FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT,
+                                      &operation->Name)))
     {
         *CompletionContext = operation;
         return FLT_PREOP_SYNCHRONIZE;
@@ -129,18 +187,16 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCleanup(PFLT_CALLBACK_DAT
 }
 
 /* Whether the name, looked at again, is not this file's any more. */
-static BOOLEAN RplNameGone(_In_ PCFLT_RELATED_OBJECTS FltObjects,
-                           _In_ const RPL_OPERATION *Operation)
+static BOOLEAN RplNameGone(_In_ PFLT_INSTANCE Instance, _In_ const RPL_OPERATION *Operation)
 {
     RPL_OPENED handle;
     FILE_ID_INFORMATION id;
     BOOLEAN gone = FALSE;
-    NTSTATUS status =
-        RplOpenName(FltObjects->Instance, &Operation->Name->Name, FILE_READ_ATTRIBUTES, &handle);
+    NTSTATUS status = RplOpenName(Instance, &Operation->Name->Name, FILE_READ_ATTRIBUTES, &handle);
 
     if (NT_SUCCESS(status))
     {
-        status = FltQueryInformationFile(FltObjects->Instance, handle.FileObject, &id, sizeof(id),
+        status = FltQueryInformationFile(Instance, handle.FileObject, &id, sizeof(id),
                                          FileIdInformation, NULL);
         gone = NT_SUCCESS(status) && RtlCompareMemory(&id.FileId, Operation->File->FileId,
                                                       sizeof(id.FileId)) != sizeof(id.FileId);
@@ -151,34 +207,82 @@ static BOOLEAN RplNameGone(_In_ PCFLT_RELATED_OBJECTS FltObjects,
            status == STATUS_FILE_DELETED || status == STATUS_NO_SUCH_FILE;
 }
 
+/* The handle has ended: records a deletion if the name has gone with it. */
+static VOID RplRecordDeletion(_In_ PFLT_INSTANCE Instance, _In_ const RPL_OPERATION *Operation)
+{
+    RPL_INTENT intent = RplIntent(Operation->File, ReplRecordDelete);
+
+    if (!RplNameGone(Instance, Operation))
+    {
+        return;
+    }
+    intent.NamesOnly = TRUE;
+    if (Operation->File->StreamName.Length != 0)
+    {
+        intent.Type = ReplRecordDeleteStream;
+    }
+    else
+    {
+        intent.Name = Operation->Before.Path;
+    }
+    intent.SetId = Operation->Before.SetId;
+    RplRecord(&intent, NULL, 0);
+}
+
 _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCleanup(PFLT_CALLBACK_DATA Data,
                                                                  PCFLT_RELATED_OBJECTS FltObjects,
                                                                  PVOID CompletionContext,
                                                                  FLT_POST_OPERATION_FLAGS Flags)
 {
     RPL_OPERATION *operation = CompletionContext;
-    RPL_INTENT intent;
 
     UNREFERENCED_PARAMETER(Data);
-    if (Flags & FLTFL_POST_OPERATION_DRAINING)
+    if (!operation->Cleanup)
     {
-        RplMarkLost(operation->File->SetId, NULL, 0, RPL_TO_END, TRUE);
-    }
-    else if (RplNameGone(FltObjects, operation))
-    {
-        intent = RplIntent(operation->File, ReplRecordDelete);
-        intent.NamesOnly = TRUE;
-        if (operation->File->StreamName.Length != 0)
+        if (Flags & FLTFL_POST_OPERATION_DRAINING)
         {
-            intent.Type = ReplRecordDeleteStream;
+            RplMarkLost(operation->File->SetId, NULL, 0, RPL_TO_END, TRUE);
         }
         else
         {
-            intent.Name = operation->Before.Path;
+            RplRecordDeletion(FltObjects->Instance, operation);
         }
-        intent.SetId = operation->Before.SetId;
-        RplRecord(&intent, NULL, 0);
     }
     RplOperationEnd(operation);
     return FLT_POSTOP_FINISHED_PROCESSING;
+}
+
+_Use_decl_annotations_ VOID RplCleanupOwn(PFLT_INSTANCE Instance, RPL_OPENED *Opened,
+                                          RPL_FILE *File)
+{
+    RPL_OPERATION *operation = RplOperationNew();
+    BOOLEAN named;
+
+    if (operation == NULL)
+    {
+        RplMarkLost(File->SetId, File->FileId, 0, RPL_TO_END, TRUE);
+        RplOpenClose(Opened);
+        return;
+    }
+    FltReferenceContext(File);
+    operation->File = File;
+    if (RplCleanupBegin(operation))
+    {
+        RplOpenClose(Opened);
+    }
+    else
+    {
+        operation->Gate = RplGateEnter(File->SetId);
+        named = RplPrepareDeletion(
+            operation,
+            FltGetFileNameInformationUnsafe(Opened->FileObject, Instance,
+                                            FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT,
+                                            &operation->Name));
+        RplOpenClose(Opened);
+        if (named)
+        {
+            RplRecordDeletion(Instance, operation);
+        }
+    }
+    RplOperationEnd(operation);
 }

@@ -15,6 +15,7 @@
  */
 #include "create.h"
 
+#include "cleanup.h"
 #include "gate.h"
 #include "metadata.h"
 #include "regions.h"
@@ -310,7 +311,7 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCreate(PFLT_CALLBACK_DA
         }
         if (Data->Iopb->Parameters.Create.Options & FILE_DELETE_ON_CLOSE)
         {
-            InterlockedExchange(&file->MayBeDeleted, TRUE);
+            RplExpectDeletion(file);
         }
         InterlockedExchange(&file->Known, TRUE);
         FltReleaseContext(file);

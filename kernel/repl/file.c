@@ -187,6 +187,7 @@ static NTSTATUS RplFileMake(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileO
         return status;
     }
     RtlZeroMemory(file, sizeof(*file));
+    KeInitializeEvent(&file->CleanupsOver, NotificationEvent, FALSE);
     RplRangesInitialize(&file->Data);
     RplRangesInitialize(&file->Metadata);
     status =

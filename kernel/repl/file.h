@@ -24,6 +24,8 @@ typedef struct RPL_FILE
     volatile LONG Known;        /* an open of it has completed: its creation is recorded */
     volatile LONG UserSection;  /* a writable one was made */
     volatile LONG MayBeDeleted; /* a disposition or an open asked for it */
+    volatile LONG Cleanups;     /* under way that do not expect a deletion; see cleanup.c */
+    KEVENT CleanupsOver;
     volatile LONG Deleted;
     volatile LONG Encrypted; /* EFS */
     volatile LONG Written;   /* since its times were recorded */

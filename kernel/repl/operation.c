@@ -1,6 +1,7 @@
 /* Operations; see operation.h. */
 #include "operation.h"
 
+#include "cleanup.h"
 #include "counters.h"
 #include "gate.h"
 
@@ -39,6 +40,10 @@ _Use_decl_annotations_ VOID RplOperationEnd(RPL_OPERATION *Operation)
     if (Operation->Locked != NULL)
     {
         RplRangeRelease(Operation->Locked, &Operation->Range);
+    }
+    if (Operation->Cleanup)
+    {
+        RplCleanupOver(Operation->File);
     }
     if (Operation->Gate)
     {

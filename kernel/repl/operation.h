@@ -13,6 +13,7 @@ typedef struct RPL_OPERATION
     RPL_RANGE Range;    /* in *Locked */
     RPL_RANGES *Locked; /* File's Data or Metadata, or NULL */
     BOOLEAN Gate;       /* passes the names gate */
+    BOOLEAN Cleanup;    /* is one of File's Cleanups */
     BOOLEAN ReadBack;   /* what it wrote is recorded when it has completed, by reading it */
     BOOLEAN Durable;    /* waits for the backup when it has completed */
     BOOLEAN Swapped;    /* the file system reads from the slot */

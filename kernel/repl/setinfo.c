@@ -7,6 +7,7 @@
 #include "setinfo.h"
 
 #include "change.h"
+#include "cleanup.h"
 #include "names.h"
 
 static FLT_PREOP_CALLBACK_STATUS RplPreSize(_In_ RPL_FILE *File, UINT16 Type, UINT64 Size,
@@ -113,7 +114,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreSetInformation(
         break;
     default:
         /* Whether it is deleted shows at the cleanup, also if it is undone before. */
-        InterlockedExchange(&file->MayBeDeleted, TRUE);
+        RplExpectDeletion(file);
         break;
     }
     FltReleaseContext(file);

@@ -8,6 +8,7 @@
 #include "sync.h"
 
 #include "bracket.h"
+#include "cleanup.h"
 #include "gate.h"
 #include "join.h"
 #include "metadata.h"
@@ -36,11 +37,15 @@ typedef struct RPL_SYNC_TARGET
 
 static VOID RplSyncClose(_Inout_ RPL_SYNC_TARGET *Target)
 {
+    if (Target->File != NULL && !Target->Gate)
+    {
+        RplCleanupOwn(Target->Instance, &Target->Opened, Target->File);
+    }
+    RplOpenClose(&Target->Opened);
     if (Target->File != NULL)
     {
         FltReleaseContext(Target->File);
     }
-    RplOpenClose(&Target->Opened);
     if (Target->Instance != NULL)
     {
         FltObjectDereference(Target->Instance);
