@@ -7,6 +7,7 @@ import { openDevice } from '../../native/addon/ts/index.js';
 import { builtFile, root } from '../../tools/lab/built.js';
 import { MountMachine } from '../../tools/lab/mount.js';
 import { ended, until } from '../../tools/lab/process.js';
+import { points } from './points.js';
 
 const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
 const users = process.env.NTS_UNPRIVILEGED
@@ -19,12 +20,6 @@ async function machine(t: Test): Promise<MountMachine> {
   const one = await MountMachine.create(t.testdir());
   t.teardown(() => one.close());
   return one;
-}
-
-/** The test points of a TAP document: name to outcome. */
-function points(tap: string): Map<string, boolean> {
-  const found = [...tap.matchAll(/^(?<not>not )?ok \d+ - (?<name>.*)$/gm)];
-  return new Map(found.map(({ groups }) => [groups?.name ?? '', groups?.not === undefined]));
 }
 
 t.test('posix-suite: the same on the mount as on the folder below', users, async (t) => {
