@@ -93,6 +93,12 @@ export class MountMachine {
     return this.told;
   }
 
+  /** The host's process. */
+  get pid(): number {
+    if (!this.host) throw new LabError('the driver host does not run');
+    return this.host.pid;
+  }
+
   get alive(): boolean {
     return this.host !== undefined && isAlive(this.host.pid);
   }

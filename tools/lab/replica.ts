@@ -104,6 +104,13 @@ export class Replica {
     return path.join(this.machine.folder, 'backup');
   }
 
+  /** The process of a node's service. */
+  pid(node: ReplicaNode): number {
+    const service = this.services.get(node);
+    if (!service) throw new LabError(`the service of ${node} does not run`);
+    return service.pid;
+  }
+
   private environment(node: ReplicaNode): string[] {
     const host = node === 'alpha' ? this.machine.endpoint : path.join(this.machine.folder, 'none');
     return [`NTSWIFT_HOST=${host}`, `NTSWIFT_STATE=${path.join(this.machine.folder, node)}`];
