@@ -12,7 +12,7 @@ const scribble = path.join(root, 'dist/tools/lab/scribble.js');
 t.setTimeout(0);
 
 async function started(t: Test, mode: 'async' | 'durable' = 'async'): Promise<Replica> {
-  const replica = await Replica.start(t.testdir(), mode);
+  const replica = await Replica.start(t.testdir(), { mode });
   t.teardown(() => replica.close());
   return replica;
 }

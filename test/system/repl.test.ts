@@ -14,7 +14,7 @@ const books = path.join(root, 'dist/tools/lab/shop/sqlite.js');
 t.setTimeout(0);
 
 async function started(t: Test, mode: 'async' | 'durable' = 'async'): Promise<Replica> {
-  const replica = await Replica.start(t.testdir(), mode);
+  const replica = await Replica.start(t.testdir(), { mode });
   t.teardown(() => replica.close());
   return replica;
 }

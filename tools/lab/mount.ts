@@ -20,7 +20,7 @@ export class MountMachine {
   private readonly sockets = mkdtempSync(path.join(os.tmpdir(), 'nts-mount-'));
 
   private constructor(
-    private readonly namespace: Namespace,
+    readonly namespace: Namespace,
     readonly folder: string,
     readonly paths: MountPaths,
   ) {}

@@ -1,6 +1,9 @@
-// A primary and a backup on one machine without a network: a driver host with a mount and the REPL driver, and two nodes' services.
+// A primary and its backups: a machine with a driver host, a mount and the REPL driver, a machine for each backup, and the service on
+// each of them.
 import { cpSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
+import type { NodeReplView } from '../../userland/repl/view.js';
+import { BackupMachine, PRIMARY_ADDRESS } from './backup-machine.js';
 import { buildFolder, root } from './built.js';
 import { MountMachine } from './mount.js';
 import type { Running } from './namespace.js';
@@ -8,40 +11,31 @@ import { ended, LabError, until } from './process.js';
 
 const cli = path.join(root, 'dist/userland/cli/main.js');
 
-export type ReplicaNode = 'alpha' | 'beta';
+export type BackupNode = 'beta' | 'gamma';
+export type ReplicaNode = 'alpha' | BackupNode;
 
-const ports: Record<ReplicaNode, number> = { alpha: 7101, beta: 7102 };
+const PORT = 7101;
 
-/** Of `ntswift repl status --json` on a backup. */
-interface Hosted {
-  readonly durable: number;
-  readonly applied: number;
-  readonly consistent: number;
-  readonly fault: string | null;
-}
+type Hosted = NodeReplView['hosted'][number];
 
-interface Status {
-  readonly driver: {
-    readonly state: string;
-    readonly last: number;
-    readonly openBrackets: number;
-  } | null;
-  readonly backups: readonly { readonly state: string; readonly durable: number }[];
-  readonly synchronising: unknown;
-  readonly hosted: readonly Hosted[];
+export interface ReplicaOptions {
+  readonly mode?: 'async' | 'durable';
+  /** The backup's folder is on a disk of so many megabytes of its own. */
+  readonly diskMegabytes?: number;
 }
 
 export class Replica {
   private readonly services = new Map<ReplicaNode, Running>();
+  private readonly backups = new Map<BackupNode, BackupMachine>();
 
   private constructor(readonly machine: MountMachine) {}
 
   /** Alpha is the primary of the set "shop", the folder of that name on the mount; beta its backup. */
-  static async start(folder: string, mode: 'async' | 'durable' = 'async'): Promise<Replica> {
+  static async start(folder: string, options: ReplicaOptions = {}): Promise<Replica> {
     const replica = new Replica(await MountMachine.create(folder));
     mkdirSync(path.join(replica.machine.paths.backing, 'shop'));
-    mkdirSync(replica.backup, { recursive: true });
     replica.machine.run('ip', 'link', 'set', 'lo', 'up');
+    replica.machine.run('ip', 'address', 'add', `${PRIMARY_ADDRESS}/32`, 'dev', 'lo');
     await replica.machine.start('F');
     const images = ['--images', path.join(buildFolder, 'drivers')];
     replica.ntswift(
@@ -53,45 +47,48 @@ export class Replica {
       '-y',
     );
     replica.ntswift('alpha', 'driver', 'start', 'NtsRepl');
-    const address = (node: ReplicaNode): string => `127.0.0.1:${ports[node]}`;
-    replica.ntswift(
-      'alpha',
-      'cluster',
-      'init',
-      '--name',
-      'lab',
-      '--node',
-      'alpha',
-      '--address',
-      address('alpha'),
-    );
+    const address = `${PRIMARY_ADDRESS}:${PORT}`;
+    const names = ['--name', 'lab', '--node', 'alpha', '--address', address];
+    replica.ntswift('alpha', 'cluster', 'init', ...names);
     await replica.startService('alpha');
-    const token = replica.ntswift('alpha', 'cluster', 'token').trim();
-    replica.ntswift(
-      'beta',
-      'node',
-      'join',
-      address('alpha'),
-      '--token',
-      token,
-      '--name',
-      'beta',
-      '--address',
-      address('beta'),
-    );
-    await replica.startService('beta');
+    await replica.join('beta', options.diskMegabytes);
+    const { mode = 'async' } = options;
     const to = `beta:${replica.backup}`;
     replica.ntswift('alpha', 'repl', 'add', 'shop', replica.primary, '--to', to, '--mode', mode);
-    await until(
-      'the first synchronisation',
+    await replica.synchronised();
+    return replica;
+  }
+
+  /** One more machine becomes a node; its backup's folder is there, and empty. */
+  async join(node: BackupNode, diskMegabytes?: number): Promise<BackupMachine> {
+    const { folder } = this.machine;
+    const machine = await BackupMachine.create(node, this.backups.size + 2, this.machine);
+    this.backups.set(node, machine);
+    const backup = this.backupOf(node);
+    if (diskMegabytes !== undefined) {
+      machine.disk(path.join(folder, `${node}.image`), path.dirname(backup), diskMegabytes);
+    }
+    machine.run('mkdir', '-p', backup);
+    const token = this.ntswift('alpha', 'cluster', 'token').trim();
+    const address = ['--name', node, '--address', `${machine.address}:${PORT}`];
+    this.ntswift(node, 'node', 'join', `${PRIMARY_ADDRESS}:${PORT}`, '--token', token, ...address);
+    await this.startService(node);
+    return machine;
+  }
+
+  /** All backups receive, and nothing is due or under way. */
+  async synchronised(timeoutMs = 30_000): Promise<NodeReplView> {
+    return until(
+      'the synchronisation',
       () => {
-        const { backups, synchronising } = replica.status('alpha');
-        return backups[0]?.state === 'streaming' && !synchronising ? true : undefined;
+        const view = this.status('alpha');
+        const streaming = view.backups.every(({ state }) => state === 'streaming');
+        const open = view.driver?.openBrackets !== 0 || view.synchronising !== null;
+        return streaming && !open ? view : undefined;
       },
-      30_000,
+      timeoutMs,
       100,
     );
-    return replica;
   }
 
   /** The set as programs of the primary see it. */
@@ -99,9 +96,24 @@ export class Replica {
     return path.join(this.machine.paths.mountpoint, 'shop');
   }
 
-  /** The folder on the backup that has one for each set. */
+  /** The folder on beta that has one for each set. */
   get backup(): string {
-    return path.join(this.machine.folder, 'backup');
+    return this.backupOf('beta');
+  }
+
+  backupOf(node: BackupNode): string {
+    return path.join(this.machine.folder, `on-${node}`, 'backup');
+  }
+
+  /** The machine of a backup. */
+  on(node: BackupNode): BackupMachine {
+    const machine = this.backups.get(node);
+    if (!machine) throw new LabError(`there is no ${node}`);
+    return machine;
+  }
+
+  private place(node: ReplicaNode): MountMachine | BackupMachine {
+    return node === 'alpha' ? this.machine : this.on(node);
   }
 
   /** The process of a node's service. */
@@ -117,16 +129,15 @@ export class Replica {
   }
 
   ntswift(node: ReplicaNode, ...args: string[]): string {
-    return this.machine.run('env', ...this.environment(node), process.execPath, cli, ...args);
+    return this.place(node).run('env', ...this.environment(node), process.execPath, cli, ...args);
   }
 
-  status(node: ReplicaNode): Status {
-    return JSON.parse(this.ntswift(node, 'repl', 'status', '--json')) as Status;
+  status(node: ReplicaNode): NodeReplView {
+    return JSON.parse(this.ntswift(node, 'repl', 'status', '--json')) as NodeReplView;
   }
 
-  private async startService(node: ReplicaNode): Promise<void> {
-    const { machine } = this;
-    const service = await machine.spawn(
+  async startService(node: ReplicaNode): Promise<void> {
+    const service = await this.place(node).spawn(
       'env',
       ...this.environment(node),
       process.execPath,
@@ -145,6 +156,15 @@ export class Replica {
       },
       30_000,
     );
+  }
+
+  /** SIGKILL. */
+  async killService(node: ReplicaNode): Promise<void> {
+    const service = this.services.get(node);
+    if (!service) return;
+    this.services.delete(node);
+    process.kill(service.pid, 'SIGKILL');
+    await ended(service.child);
   }
 
   /** A program on the primary; `line` hears what it prints. */
@@ -175,6 +195,25 @@ export class Replica {
     await this.startService('alpha');
   }
 
+  /** Every backup has applied all that the driver has recorded; for when nobody writes. */
+  async caughtUp(timeoutMs = 60_000): Promise<NodeReplView> {
+    const view = await this.synchronised(timeoutMs);
+    const last = view.driver!.last;
+    for (const { node } of view.backups) {
+      await until(
+        `${node} to have applied ${last}`,
+        () => {
+          const [hosted] = this.status(node as BackupNode).hosted;
+          if (hosted?.fault) throw new LabError(`replay stopped: ${hosted.fault}`);
+          return (hosted?.applied ?? 0) >= last ? true : undefined;
+        },
+        timeoutMs,
+        100,
+      );
+    }
+    return this.status('alpha');
+  }
+
   /** The backup has applied all that it can; throws where a record contradicts its tree. */
   async settled(): Promise<Hosted> {
     return until(
@@ -191,10 +230,10 @@ export class Replica {
 
   /** The backup has everything, and has applied it; no synchronisation is due. */
   async level(timeoutMs = 60_000): Promise<void> {
-    let seen: Status[] = [];
+    let seen: NodeReplView[] = [];
     const isLevel = (): true | undefined => {
       seen = [this.status('alpha'), this.status('beta')];
-      const [{ driver, backups, synchronising }, { hosted }] = seen as [Status, Status];
+      const [{ driver, backups, synchronising }, { hosted }] = seen as [NodeReplView, NodeReplView];
       const done = backups[0]?.durable === driver?.last && driver?.openBrackets === 0;
       return done && !synchronising && hosted[0]?.applied === driver.last ? true : undefined;
     };
@@ -220,10 +259,8 @@ export class Replica {
   }
 
   async close(): Promise<void> {
-    for (const { pid, child } of this.services.values()) {
-      process.kill(pid, 'SIGKILL');
-      await ended(child);
-    }
+    for (const node of [...this.services.keys()]) await this.killService(node);
+    for (const machine of this.backups.values()) await machine.close();
     await this.machine.close();
   }
 }

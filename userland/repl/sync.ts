@@ -329,7 +329,7 @@ class Run {
 
   async dirty(sets: readonly SetConfig[], list: readonly DirtyFile[]): Promise<void> {
     const byId = new Map(sets.map((set) => [set.id, set]));
-    const whole = new Set<SetConfig>();
+    const trees = new Map<SetConfig, 'all' | 'new'>();
     const regions = new Set<SetConfig>();
     for (const item of list) {
       const set = byId.get(item.setId);
@@ -339,20 +339,22 @@ class Run {
       const isSet = fileId.every((byte) => byte === 0);
       for (const one of concerned) {
         if ((item.flags & REPL_DIRTY_REGION) !== 0) regions.add(one);
-        if ((item.flags & REPL_DIRTY_NAMES) !== 0) {
-          if (isSet) whole.add(one);
-          else await this.folder(one, { fileId }, 'new', false);
+        const isWhole = (item.flags & REPL_DIRTY_WHOLE) !== 0;
+        if (isSet) {
+          if (isWhole) trees.set(one, 'all');
+          else if ((item.flags & REPL_DIRTY_NAMES) !== 0 && !trees.has(one)) trees.set(one, 'new');
+          continue;
         }
-        if (isSet) continue;
-        if ((item.flags & REPL_DIRTY_WHOLE) !== 0) {
-          await this.begin({ set: one, fileId, ranges: null, outright: false });
-        } else if (item.ranges.length > 0) {
-          await this.begin({ set: one, fileId, ranges: [...item.ranges], outright: true });
-        }
+        if ((item.flags & REPL_DIRTY_NAMES) !== 0) await this.folder(one, { fileId }, 'new', false);
+        // Without ranges: what is not data has changed.
+        const ranges = isWhole ? null : [...item.ranges];
+        await this.begin({ set: one, fileId, ranges, outright: !isWhole });
       }
     }
     for (const set of regions) await this.regions(set, '');
-    for (const set of whole) if (!regions.has(set)) await this.tree(set, '', 'new');
+    for (const [set, what] of trees) {
+      if (what === 'all' || !regions.has(set)) await this.tree(set, '', what);
+    }
   }
 
   /** The driver says of each file what may have changed; all folders are looked at for them. */

@@ -69,6 +69,10 @@ FS_TEST(attributes_eas, NULL)
     struct stat st;
     ok(stat(path, &st) == 0);
     is_int(st.st_mode, S_IFREG | 0640);
+    FILE_EA_INFORMATION size;
+    is_status(nt_query_information(file, FileEaInformation, &size, sizeof(size), NULL),
+              STATUS_SUCCESS);
+    is_int(size.EaSize, 3 * (5 + 6 + 4) + 5 + 10 + 4);
     is_status(nt_query_ea(file, out, sizeof(out), NULL, 0, SL_RESTART_SCAN, &bytes),
               STATUS_SUCCESS);
     unsigned count = 1, colors = 0;

@@ -250,7 +250,10 @@ ULONG fs_ea_size(struct node *node)
     char path[32], *names = list_names(node, &bytes);
     fs_fd_path(node->fd, path);
     for (const char *name = names; name != NULL && name < names + bytes; name += strlen(name) + 1) {
-        ssize_t value = is_hidden(name) || name[0] == '$' ? -1 : getxattr(path, name, NULL, 0);
+        ssize_t value = is_hidden(name)               ? -1
+                        : strcmp(name, "$LXDEV") == 0 ? 8
+                        : name[0] == '$'              ? 4
+                                                      : getxattr(path, name, NULL, 0);
         if (value >= 0)
             total += 5 + strlen(name) + (size_t)value;
     }
