@@ -130,13 +130,15 @@ export class Applier extends Resolver {
       } else this.edits.create(batch.set(row), '', Kind.stream, place);
       return;
     }
-    const place = this.place(batch, row, batch.name(row));
-    if (!place) {
-      if (batch.name(row) === '') this.learnRoot(batch, row, metadata);
+    if (batch.name(row) === '') {
+      this.learnRoot(batch, row, metadata);
       return;
     }
+    const place = this.place(batch, row, batch.name(row));
     const kind = (batch.flags(row) & REPL_FLAG_DIRECTORY) !== 0 ? Kind.folder : Kind.file;
-    const node = this.appear(batch, row, place, kind, metadata);
+    const node = place
+      ? this.appear(batch, row, place, kind, metadata)
+      : this.appearNowhere(batch, row, kind, metadata);
     this.edits.describe(node, metadata);
   }
 
@@ -446,8 +448,9 @@ export class Applier extends Resolver {
     let node = this.identified(batch, row, batch.fileKey(row), kind);
     if (!node) {
       const place = this.place(batch, row, batch.name(row));
-      if (!place) return;
-      node = this.appear(batch, row, place, kind, metadata);
+      node = place
+        ? this.appear(batch, row, place, kind, metadata)
+        : this.appearNowhere(batch, row, kind, metadata);
     }
     if (!node.isFolder) this.edits.truncate(node, metadata.size);
     this.edits.describe(node, metadata);

@@ -10,9 +10,17 @@ import { EventEmitter } from 'node:events';
 import { isNtsError, messageOf } from '../common/errors.js';
 import type { Log } from '../node/log.js';
 import { type ReplDriver } from './client.js';
-import { REPL_FLAG_OPEN, REPL_FLAG_SYNC, REPL_MAX_DATA, ReplRecordType } from './codec.js';
+import {
+  REPL_FLAG_DIRECTORY,
+  REPL_FLAG_OPEN,
+  REPL_FLAG_STREAM,
+  REPL_FLAG_SYNC,
+  REPL_MAX_DATA,
+  ReplRecordType,
+} from './codec.js';
 import type { Greeting, Link, Places } from './link.js';
 import type { BlockDifference } from './protocol.js';
+import type { Batch } from './record.js';
 import { isRefusal } from './refusal.js';
 import { type Chunk, type Cursor, Source, type SourceOptions } from './source.js';
 
@@ -31,7 +39,18 @@ export interface SyncRecord {
   readonly bracket: number;
 }
 
+/** While somebody observes: a file or folder was made, or has got another name. */
+export interface Moved {
+  readonly setId: number;
+  readonly fileId: Buffer;
+  readonly isFolder: boolean;
+  readonly isNew: boolean;
+}
+
 interface Events {
+  moved: [moved: Moved];
+  /** All records up to some number have been observed. */
+  seen: [];
   /** A bracket opens in the stream. */
   bracket: [];
   /** A link has begun to stream. */
@@ -267,8 +286,13 @@ export class Pump extends EventEmitter<Events> implements Places {
       if (sequence <= this.observed) continue;
       const flags = batch.flags(row);
       if ((flags & REPL_FLAG_OPEN) !== 0) this.emit('bracket');
-      if ((flags & REPL_FLAG_SYNC) === 0 || this.observers === 0) continue;
+      if (this.observers === 0) continue;
       const type = batch.type(row);
+      if ((flags & REPL_FLAG_SYNC) === 0) {
+        if (NAMING.has(type) && (flags & REPL_FLAG_STREAM) === 0)
+          this.emit('moved', movedBy(batch, row));
+        continue;
+      }
       if (type !== ReplRecordType.folder && type !== ReplRecordType.file) continue;
       const record: SyncRecord = {
         sequence,
@@ -293,6 +317,23 @@ export class Pump extends EventEmitter<Events> implements Places {
       else this.records.set(sequence, record);
     }
     this.observed = last;
+    if (this.observers > 0) this.emit('seen');
+  }
+
+  /** Resolves when all up to `sequence` has been observed. */
+  async seen(sequence: number, signal: AbortSignal): Promise<void> {
+    while (this.observed < sequence) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.off('seen', done);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        this.on('seen', done);
+        signal.addEventListener('abort', done, { once: true });
+      });
+    }
   }
 
   /** The record that a SYNC IOCTL has made, once it has come through the stream. */
@@ -350,4 +391,21 @@ export class Pump extends EventEmitter<Events> implements Places {
     await this.source?.close();
     this.source = null;
   }
+}
+
+const NAMING: ReadonlySet<number> = new Set([
+  ReplRecordType.create,
+  ReplRecordType.rename,
+  ReplRecordType.link,
+]);
+
+function movedBy(batch: Batch, row: number): Moved {
+  const flags = batch.flags(row);
+  return {
+    setId: batch.set(row),
+    // A copy: the ring is written again.
+    fileId: Buffer.from(batch.fileId(row)),
+    isFolder: (flags & REPL_FLAG_DIRECTORY) !== 0,
+    isNew: batch.type(row) === ReplRecordType.create,
+  };
 }

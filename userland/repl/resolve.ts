@@ -121,6 +121,15 @@ export class Resolver {
     return node;
   }
 
+  /** Its folder is not known yet: until a listing or a rename says where it is, it is an orphan. */
+  protected appearNowhere(batch: Batch, row: number, kind: Kind, metadata: Metadata): Node {
+    const key = batch.fileKey(row);
+    const node = this.identified(batch, row, key, kind);
+    if (node) return node;
+    const place = { parent: ORPHANS, name: String(this.map.nextId) };
+    return this.edits.create(batch.set(row), key, kind, place, metadata);
+  }
+
   /** The node of a FileId, if it is of that kind. One of another kind had the number before. */
   protected identified(batch: Batch, row: number, key: string, kind: Kind): Node | null {
     const node = this.map.byKey(batch.set(row), key);
@@ -183,6 +192,7 @@ export class Resolver {
       return;
     }
     if (mayLive && this.open.covers(node.set)) {
+      if (place.parent === ORPHANS) return;
       this.edits.move(node, place, { parent: ORPHANS, name: String(node.id) }, null);
       return;
     }

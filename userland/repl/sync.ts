@@ -23,8 +23,9 @@ import type { SetConfig } from './config.js';
 import type { Link } from './link.js';
 import { localPath, withFile } from './local-file.js';
 import { type Entry, decodeEntries, decodeMetadata } from './payload.js';
-import type { Pump, SyncRecord } from './pump.js';
+import type { Moved, Pump, SyncRecord } from './pump.js';
 import { isRefusal } from './refusal.js';
+import { Moves } from './sync-moves.js';
 
 const FILE_ATTRIBUTE_DIRECTORY = 0x10;
 const FILE_ATTRIBUTE_REPARSE_POINT = 0x400;
@@ -143,10 +144,12 @@ export class Synchroniser extends EventEmitter<Events> {
       return () => link.off('change', gone);
     });
     const observing = this.pump.observing();
+    const moves = new Moves(this.pump);
     try {
-      await this.run(bracket, links, signal);
+      await this.run(bracket, links, moves, signal);
     } finally {
       over.abort();
+      moves.end();
       observing();
       for (const off of changes) off();
     }
@@ -156,6 +159,7 @@ export class Synchroniser extends EventEmitter<Events> {
   private async run(
     bracket: BracketStatus,
     links: readonly Link[],
+    moves: Moves,
     signal: AbortSignal,
   ): Promise<void> {
     const sets = this.sets().filter(({ id }) => bracket.setId === 0 || bracket.setId === id);
@@ -170,7 +174,7 @@ export class Synchroniser extends EventEmitter<Events> {
     };
     this.progress = progress;
     this.log.info({ bracket: bracket.bracket, reason: bracket.reason }, 'synchronising');
-    const run = new Run(this.driver, this.pump, links, signal, progress, () =>
+    const run = new Run(this.driver, this.pump, links, moves, signal, progress, () =>
       this.emit('progress', progress),
     );
     const initial = bracket.reason === ReplBracketReason.initial;
@@ -194,13 +198,14 @@ export class Synchroniser extends EventEmitter<Events> {
         await this.lost(run, sets);
         break;
     }
-    await run.settle();
+    await run.settle(sets);
     await this.close(bracket.bracket, run, sets);
     this.log.info({ ...progress }, 'synchronised');
     this.emit('closed', progress);
   }
 
   private async lost(run: Run, sets: readonly SetConfig[]): Promise<void> {
+    run.begin();
     for (;;) {
       const dirty = await this.driver.takeDirty();
       if (!dirty) break;
@@ -221,7 +226,7 @@ export class Synchroniser extends EventEmitter<Events> {
         // Somebody else was faster.
         if (!open) return;
         await this.lost(run, sets);
-        await run.settle();
+        await run.settle(sets);
       }
     }
   }
@@ -232,15 +237,24 @@ export class Synchroniser extends EventEmitter<Events> {
   }
 }
 
+/**
+ * What a walk looks at: all files; those that a backup does not know; or, where nothing but one folder is
+ * new, those alone.
+ */
+type Walk = 'all' | 'new' | 'entered';
+
 /** The work for one bracket. */
 class Run {
   private readonly working = new Set<Promise<void>>();
+  /** Of the sets that are walked through. */
+  private readonly walks = new Map<number, Walk>();
   private failure: unknown = null;
 
   constructor(
     private readonly driver: ReplDriver,
     private readonly pump: Pump,
     private readonly links: readonly Link[],
+    private readonly moves: Moves,
     private readonly signal: AbortSignal,
     private readonly progress: SyncProgress,
     private readonly changed: () => void,
@@ -248,6 +262,7 @@ class Run {
 
   /** Everything below a folder: its names, and of files all, or only those that a backup does not know. */
   async tree(set: SetConfig, path: string, what: 'all' | 'new'): Promise<void> {
+    this.walks.set(set.id, what);
     await this.folder(set, { path }, what, true);
   }
 
@@ -260,6 +275,7 @@ class Run {
     const listed = await this.list(set, target);
     if (!listed) return;
     this.progress.folders += 1;
+    if (deep) this.moves.seen(set.id, listed.fileId);
     const entries = decodeEntries(listed.data);
     const known = await this.known(set, entries);
     for (const [i, entry] of entries.entries()) {
@@ -271,14 +287,17 @@ class Run {
         await this.metadata(set, entry.fileId);
         if (deep || isNew) await this.folder(set, below, isNew ? 'all' : what, true);
       } else if (what === 'all' || isNew) {
-        await this.begin({ set, fileId: entry.fileId, ranges: null, outright: false });
+        await this.start({ set, fileId: entry.fileId, ranges: null, outright: false });
       }
     }
     this.changed();
   }
 
   /** Of each entry: whether every backup knows the file. */
-  private async known(set: SetConfig, entries: readonly Entry[]): Promise<boolean[]> {
+  private async known(
+    set: SetConfig,
+    entries: readonly Pick<Entry, 'fileId'>[],
+  ): Promise<boolean[]> {
     const known = entries.map(() => true);
     for (let at = 0; at < entries.length; at += 1024) {
       const names = entries.slice(at, at + 1024).map(({ fileId }) => {
@@ -320,11 +339,12 @@ class Run {
 
   async entered(set: SetConfig, fileId: Buffer | null): Promise<void> {
     if (!fileId) return this.tree(set, '', 'new');
+    this.walks.set(set.id, 'entered');
     const record = await this.metadata(set, fileId);
     if (!record) return;
     if ((decodeMetadata(record.data).basic.attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0) {
       await this.folder(set, { fileId }, 'all', true);
-    } else await this.begin({ set, fileId, ranges: null, outright: false });
+    } else await this.start({ set, fileId, ranges: null, outright: false });
   }
 
   async dirty(sets: readonly SetConfig[], list: readonly DirtyFile[]): Promise<void> {
@@ -348,40 +368,44 @@ class Run {
         if ((item.flags & REPL_DIRTY_NAMES) !== 0) await this.folder(one, { fileId }, 'new', false);
         // Without ranges: what is not data has changed.
         const ranges = isWhole ? null : [...item.ranges];
-        await this.begin({ set: one, fileId, ranges, outright: !isWhole });
+        await this.start({ set: one, fileId, ranges, outright: !isWhole });
       }
     }
-    for (const set of regions) await this.regions(set, '');
+    for (const set of regions) {
+      this.walks.set(set.id, 'all');
+      await this.regions(set, { path: '' });
+    }
     for (const [set, what] of trees) {
       if (what === 'all' || !regions.has(set)) await this.tree(set, '', what);
     }
   }
 
   /** The driver says of each file what may have changed; all folders are looked at for them. */
-  private async regions(set: SetConfig, path: string): Promise<void> {
-    const listed = await this.list(set, { path });
+  private async regions(set: SetConfig, target: SyncTarget): Promise<void> {
+    const listed = await this.list(set, target);
     if (!listed) return;
     this.progress.folders += 1;
+    this.moves.seen(set.id, listed.fileId);
     const entries = decodeEntries(listed.data);
     const known = await this.known(set, entries);
     for (const [i, entry] of entries.entries()) {
-      const { fileId, name, size } = entry;
+      const { fileId, size } = entry;
       if ((entry.attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0) {
         if ((entry.attributes & FILE_ATTRIBUTE_REPARSE_POINT) === 0) {
           await this.metadata(set, fileId);
-          await this.regions(set, path === '' ? name : `${path}\\${name}`);
+          await this.regions(set, { fileId });
         }
         continue;
       }
       // Metadata of all: that it changed is in no region.
       const ranges = known[i] ? await this.driver.queryRegions(fileId, size) : null;
-      await this.begin({ set, fileId, ranges, outright: false });
+      await this.start({ set, fileId, ranges, outright: false });
     }
     this.changed();
   }
 
   /** Starts work on a file; waits where there is enough of it. */
-  private async begin(item: FileItem): Promise<void> {
+  private async start(item: FileItem): Promise<void> {
     while (this.working.size >= PARALLEL) await Promise.race(this.working);
     if (this.failure) throw this.failure as Error;
     this.signal.throwIfAborted();
@@ -393,10 +417,42 @@ class Run {
     this.working.add(work);
   }
 
-  async settle(): Promise<void> {
-    await Promise.all(this.working);
-    if (this.failure) throw this.failure as Error;
-    this.signal.throwIfAborted();
+  /** What may have been lost is walked through anew. */
+  begin(): void {
+    this.moves.begin();
+  }
+
+  /** All that was begun has ended, and nothing was missed that moved meanwhile. */
+  async settle(sets: readonly SetConfig[]): Promise<void> {
+    for (;;) {
+      await Promise.all(this.working);
+      if (this.failure) throw this.failure as Error;
+      this.signal.throwIfAborted();
+      if (this.walks.size === 0) return;
+      const last = Number((await this.driver.status()).lastSequence);
+      const moved = await this.moves.take(last, this.signal);
+      if (moved.length === 0) return;
+      for (const set of sets) {
+        const own = moved.filter(({ setId }) => setId === set.id);
+        await this.movedIn(set, own);
+      }
+    }
+  }
+
+  private async movedIn(set: SetConfig, moved: readonly Moved[]): Promise<void> {
+    const walk = this.walks.get(set.id);
+    if (!walk || moved.length === 0) return;
+    const known = await this.known(set, moved);
+    for (const [i, { fileId, isFolder }] of moved.entries()) {
+      if (!isFolder) {
+        if (walk === 'all' || !known[i]) {
+          await this.start({ set, fileId, ranges: null, outright: false });
+        }
+      } else if (walk !== 'entered' || !known[i]) {
+        await this.metadata(set, fileId);
+        await this.folder(set, { fileId }, walk === 'all' || !known[i] ? 'all' : 'new', true);
+      }
+    }
   }
 
   private async file({ set, fileId, ranges, outright }: FileItem): Promise<void> {
