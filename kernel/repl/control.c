@@ -19,6 +19,7 @@
 #include "status.h"
 #include "sync.h"
 #include "trust.h"
+#include "volume.h"
 #include "wait.h"
 
 static DRIVER_DISPATCH RplCreate;
@@ -234,6 +235,7 @@ _Use_decl_annotations_ static NTSTATUS RplClose(PDEVICE_OBJECT DeviceObject, PIR
 _Use_decl_annotations_ static NTSTATUS RplShutdown(PDEVICE_OBJECT DeviceObject, PIRP Irp)
 {
     UNREFERENCED_PARAMETER(DeviceObject);
+    RplVolumesEnd();
     RplControlLock();
     RplRoleRest();
     RplControlUnlock();

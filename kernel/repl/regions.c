@@ -177,15 +177,24 @@ static VOID RplRegionsAge(VOID)
 
 _Use_decl_annotations_ static VOID RplRegionsThread(PVOID StartContext)
 {
-    LARGE_INTEGER period = {.QuadPart = -RPL_REGION_PERIOD};
+    UINT64 end = RplNow() + RPL_REGION_PERIOD; /* of the period */
     NTSTATUS status;
 
     UNREFERENCED_PARAMETER(StartContext);
     for (;;)
     {
-        BOOLEAN tick = KeWaitForSingleObject(&Regions.Work, Executive, KernelMode, FALSE,
-                                             &period) == STATUS_TIMEOUT;
+        UINT64 now = RplNow();
+        LARGE_INTEGER timeout = {.QuadPart = now < end ? -(LONGLONG)(end - now) : 0};
+        BOOLEAN tick;
 
+        (VOID) KeWaitForSingleObject(&Regions.Work, Executive, KernelMode, FALSE, &timeout);
+        /* By the clock: where something is touched all the time, the wait never ends by itself. */
+        now = RplNow();
+        tick = now >= end;
+        if (tick)
+        {
+            end = now + RPL_REGION_PERIOD;
+        }
         if (Regions.Stop)
         {
             break;

@@ -8,9 +8,11 @@
 
 static LIST_ENTRY RplVolumes;
 static EX_PUSH_LOCK RplVolumesLock;
+static volatile BOOLEAN RplVolumesEnding;
 
 VOID RplVolumesInitialize(VOID)
 {
+    RplVolumesEnding = FALSE;
     InitializeListHead(&RplVolumes);
     ExInitializePushLock(&RplVolumesLock);
 }
@@ -25,6 +27,11 @@ static VOID RplVolumesRelease(VOID)
 {
     ExReleasePushLockExclusive(&RplVolumesLock);
     KeLeaveCriticalRegion();
+}
+
+VOID RplVolumesEnd(VOID)
+{
+    RplVolumesEnding = TRUE;
 }
 
 _Use_decl_annotations_ VOID RplVolumeCleanup(PFLT_CONTEXT Context, FLT_CONTEXT_TYPE ContextType)
@@ -125,8 +132,10 @@ _Use_decl_annotations_ VOID NTAPI RplInstanceTeardownStart(PCFLT_RELATED_OBJECTS
                                                            FLT_INSTANCE_TEARDOWN_FLAGS Reason)
 {
     PAGED_CODE();
-    /* What happens to it before it is mounted again, nobody sees. */
-    if ((Reason & FLTFL_INSTANCE_TEARDOWN_VOLUME_DISMOUNT) && RplVolumeUsed(FltObjects->Instance))
+    /* What happens to it before it is mounted again, nobody sees; nothing does where the system
+     * ends. */
+    if ((Reason & FLTFL_INSTANCE_TEARDOWN_VOLUME_DISMOUNT) && !RplVolumesEnding &&
+        RplVolumeUsed(FltObjects->Instance))
     {
         RplMarkLost(0, NULL, 0, RPL_TO_END, FALSE);
     }

@@ -27,6 +27,9 @@ RPL_CONTEXT_CLEANUP RplVolumeCleanup;
 
 VOID RplVolumesInitialize(VOID);
 
+/* The system ends: that volumes do is no loss any more. */
+VOID RplVolumesEnd(VOID);
+
 /* Whether any set is on the instance's volume. Any IRQL <= APC_LEVEL. */
 _IRQL_requires_max_(APC_LEVEL) BOOLEAN RplVolumeUsed(_In_ PFLT_INSTANCE Instance);
 

@@ -325,6 +325,10 @@ static int run(const struct arguments *arguments, const sigset_t *signals)
             fprintf(stderr, "nthost: %s\n", error);
         }
     }
+    /* As a system does: nobody writes any more, then drivers hear of it, then volumes end. */
+    for (unsigned i = 0; i < mounted; i++)
+        mount_detach(mounts[i]);
+    nt_shutdown();
     while (mounted-- > 0)
         mount_close(mounts[mounted]);
     while (count-- > 0)

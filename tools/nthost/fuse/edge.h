@@ -103,6 +103,7 @@ struct mount_edge {
     dev_t dev;
     struct fuse_session *session;
     bool mounted;
+    bool detached;
     atomic_bool stopping;
     struct worker *workers;
     unsigned worker_count;

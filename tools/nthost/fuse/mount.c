@@ -222,8 +222,11 @@ static void unmount(struct mount_edge *edge)
     umount2(edge->mountpoint, MNT_DETACH);
 }
 
-void mount_close(struct mount_edge *edge)
+void mount_detach(struct mount_edge *edge)
 {
+    if (edge->detached)
+        return;
+    edge->detached = true;
     if (edge->mounted)
         unmount(edge);
     changes_stop(edge);
@@ -233,12 +236,19 @@ void mount_close(struct mount_edge *edge)
     else if (edge->fuse_fd >= 0)
         close(edge->fuse_fd);
     nodes_close(edge);
-    NTSTATUS status = STATUS_SUCCESS;
     nt_enter();
-    if (edge->volume != NULL) {
+    if (edge->volume != NULL)
         fs_cache_drain(edge->volume);
+    nt_leave();
+}
+
+void mount_close(struct mount_edge *edge)
+{
+    NTSTATUS status = STATUS_SUCCESS;
+    mount_detach(edge);
+    nt_enter();
+    if (edge->volume != NULL)
         status = fs_unmount(edge->volume);
-    }
     nt_leave();
     if (!NT_SUCCESS(status)) { /* it still has the watch */
         fprintf(stderr, "nthost: %s: the volume is in use (0x%08x)\n", edge->mountpoint,

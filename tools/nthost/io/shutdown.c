@@ -7,6 +7,8 @@
 #include "device.h"
 #include "irp.h"
 #include <nthost/export.h>
+#include <nthost/nthost.h>
+#include <nthost/sched.h>
 #include <nthost/verifier.h>
 #include <stdlib.h>
 
@@ -78,4 +80,11 @@ void shutdown_notify(void)
         device->Flags &= ~(ULONG)DO_SHUTDOWN_REGISTERED;
         ob_dereference(device);
     }
+}
+
+void nt_shutdown(void)
+{
+    nt_enter();
+    shutdown_notify();
+    nt_leave();
 }

@@ -11,6 +11,7 @@
 #include "../io/device.h"
 #include "../io/process.h"
 #include <nthost/module.h>
+#include <nthost/nthost.h>
 #include <nthost/registry.h>
 #include <nthost/sched.h>
 #include <nthost/verifier.h>
@@ -185,9 +186,7 @@ NTSTATUS driver_unload(PDRIVER_OBJECT object)
 /* The newest first. One that cannot be unloaded is only forgotten. */
 static void stop(void)
 {
-    nt_enter();
-    shutdown_notify();
-    nt_leave();
+    nt_shutdown();
     for (;;) {
         pthread_mutex_lock(&loaded_mutex);
         struct driver *driver = loaded;

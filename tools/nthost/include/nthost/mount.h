@@ -17,5 +17,8 @@ struct mount_options {
 /* Mounts the volume (fs.h), then the folder; NULL and a message in `error`. The caller's thread is
  * attached and outside driver context. */
 struct mount_edge *mount_open(const struct mount_options *options, char *error, size_t error_size);
-/* Unmounts; what is still in use is detached, and its programs get ENOTCONN. */
+/* Unmounts; what is still in use is detached, and its programs get ENOTCONN. The volume stays: to
+ * its drivers it ends with mount_close. */
+void mount_detach(struct mount_edge *edge);
+/* The same, if it is not done yet, and ends the volume. */
 void mount_close(struct mount_edge *edge);

@@ -18,3 +18,7 @@ struct nt_options {
  * nt_stop() unloads what is still loaded and, with the verifier, reports what leaked. */
 void nt_start(const struct nt_options *options);
 void nt_stop(void);
+
+/* The system is about to stop: IRP_MJ_SHUTDOWN to all devices that want it. nt_stop() does the same
+ * where it was not done. */
+void nt_shutdown(void);
