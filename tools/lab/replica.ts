@@ -1,6 +1,6 @@
 // A primary and its backups: a machine with a driver host, a mount and the REPL driver, a machine for each backup, and the service on
 // each of them.
-import { cpSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { NodeReplView } from '../../userland/repl/view.js';
 import { BackupMachine, PRIMARY_ADDRESS } from './backup-machine.js';
@@ -187,6 +187,30 @@ export class Replica {
     for (const { pid } of all) process.kill(pid, 'SIGKILL');
     await Promise.all([host, ...all.map(({ child }) => ended(child))]);
     this.services.delete('alpha');
+  }
+
+  /** Ends a service: by SIGTERM in order, by SIGKILL not. */
+  async stopService(node: ReplicaNode, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const service = this.services.get(node);
+    if (!service) return;
+    process.kill(service.pid, signal);
+    await ended(service.child);
+    this.services.delete(node);
+  }
+
+  /** Bytes that a service has read so far, of files and of connections. */
+  bytesRead(node: ReplicaNode): number {
+    const text = readFileSync(`/proc/${this.services.get(node)?.pid}/io`, 'utf8');
+    return Number(/^rchar: (\d+)$/m.exec(text)?.[1]);
+  }
+
+  /** Bytes that have gone over the cables of the primary's machine so far, both ways. */
+  get wireBytes(): number {
+    const text = this.machine.run('cat', '/proc/net/dev');
+    let bytes = 0;
+    for (const [, received, sent] of text.matchAll(/^ *cable\d+: *(\d+)(?: +\d+){7} +(\d+)/gm))
+      bytes += Number(received) + Number(sent);
+    return bytes;
   }
 
   /** The machine of the primary starts again: the host with its drivers, then the service. */

@@ -1,9 +1,9 @@
-/** Program: writes blocks at random places of the given files, in turn, for ever; prints how many it has written. */
+/** Program: writes blocks at random places of the first MiB of the given files, in turn, for ever; prints how many it has written. */
 import { openSync, writeSync } from 'node:fs';
 
 const BLOCK = 4096;
 const files = process.argv.slice(2).map((file) => openSync(file, 'r+'));
-const SPAN = 1024;
+const SPAN = 256;
 
 for (let count = 1; ; count++) {
   const block = Buffer.alloc(BLOCK, `${count} `);

@@ -156,6 +156,7 @@ export class Backup {
       applied: this.replay.state?.applied ?? 0,
       epoch: log.epoch,
       fresh: log.durable === 0,
+      open: log.bracketsAt(log.durable).list(),
     });
     const answers = new Answers(channel);
     const tell = (): void => answers.state(this.reply());

@@ -4,6 +4,10 @@
  * Points between the opening and the closing of a bracket are none, except that the first
  * synchronisation of a set (ReplBracketInitial) has no state before it that could be kept: it blocks
  * nobody, but the set is incomplete until it closes.
+ *
+ * A driver that crashes forgets its brackets. Its next start opens one of all sets, which takes over
+ * those that are about changes. Those that are about everything in a set, or about what has come into
+ * it, stay open until the primary opens another one of the set.
  */
 import {
   REPL_FLAG_CLOSE,
@@ -13,6 +17,19 @@ import {
   ReplRecordType,
 } from './codec.js';
 import type { Batch } from './record.js';
+
+/** What the bracket of a start after a crash finds again: it is in the dirty-region log, or among the names. */
+export const foundAgain: readonly ReplBracketReason[] = [
+  ReplBracketReason.lost,
+  ReplBracketReason.crash,
+  ReplBracketReason.order,
+];
+
+/** All of a set is compared. */
+export const ofEverything: readonly ReplBracketReason[] = [
+  ReplBracketReason.initial,
+  ReplBracketReason.resync,
+];
 
 export interface Bracket {
   readonly sequence: number;
@@ -68,18 +85,40 @@ function reasonOf(batch: Batch, row: number): ReplBracketReason {
 /** The brackets that are open while one goes along the stream. */
 export class OpenBrackets {
   private readonly open = new Map<number, Bracket>();
+  /** That a driver has forgotten. */
+  private readonly forgotten = new Set<number>();
   private blocking = 0;
 
   note(event: StreamEvent): void {
     if (event.kind === 'open') {
       const { sequence, set, reason } = event;
+      if (reason === ReplBracketReason.crash) this.crashed();
+      if (ofEverything.includes(reason)) this.takeOver(set);
       this.open.set(sequence, { sequence, setId: set, reason });
       if (reason !== ReplBracketReason.initial) this.blocking += 1;
     } else if (event.kind === 'close') {
-      const bracket = this.open.get(event.bracket);
-      if (!bracket) return;
-      this.open.delete(event.bracket);
-      if (bracket.reason !== ReplBracketReason.initial) this.blocking -= 1;
+      this.remove(event.bracket);
+    }
+  }
+
+  private remove(sequence: number): void {
+    const bracket = this.open.get(sequence);
+    if (!bracket) return;
+    this.open.delete(sequence);
+    this.forgotten.delete(sequence);
+    if (bracket.reason !== ReplBracketReason.initial) this.blocking -= 1;
+  }
+
+  private crashed(): void {
+    for (const { sequence, reason } of this.list()) {
+      if (foundAgain.includes(reason)) this.remove(sequence);
+      else this.forgotten.add(sequence);
+    }
+  }
+
+  private takeOver(setId: number): void {
+    for (const sequence of [...this.forgotten]) {
+      if (this.open.get(sequence)?.setId === setId) this.remove(sequence);
     }
   }
 

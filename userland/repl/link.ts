@@ -13,6 +13,7 @@ import { isNtsError, messageOf, ntsError } from '../common/errors.js';
 import type { Channel } from '../node/channel.js';
 import type { Log } from '../node/log.js';
 import { readMessage, writeMessage } from '../node/message.js';
+import type { Bracket } from './brackets.js';
 import { Limiter } from './limiter.js';
 import {
   type BackupRequest,
@@ -51,6 +52,8 @@ export interface Greeting {
   readonly durable: number;
   readonly fresh: boolean;
   readonly epoch: number;
+  /** Brackets that are open where the backup's log ends. */
+  readonly open: readonly Bracket[];
 }
 
 interface Events {

@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events';
 import { isNtsError, messageOf, ntsError } from '../common/errors.js';
 import type { Channel } from '../node/channel.js';
 import type { Log } from '../node/log.js';
+import { type Bracket, foundAgain, ofEverything } from './brackets.js';
 import type { ReplDriver } from './client.js';
 import { ReplBracketReason, ReplRoleKind, type ReplStatus } from './codec.js';
 import type { BackupConfig, ReplNodeConfig } from './config.js';
@@ -87,6 +88,7 @@ export class Primary extends EventEmitter<Events> {
       const pump = new Pump(driver, log, {
         ringBytes: this.options.config().ringBytes,
         begin: (after) => this.beginFresh(driver, after),
+        reopen: (open) => reopen(driver, open),
       });
       await pump.start();
       sync.current = new Synchroniser(driver, pump, () => this.options.config().sets, log);
@@ -229,6 +231,33 @@ async function configure(driver: ReplDriver, config: ReplNodeConfig): Promise<vo
   if (role === ReplRoleKind[config.role] && !isNew) return;
   const sequence = isNew && config.role === 'primary' ? config.sequence : 0;
   await driver.setRole(ReplRoleKind[config.role], config.epoch, sequence);
+}
+
+/** After a crash: what was open then, and is not found again by looking at what was dirty. */
+async function reopen(driver: ReplDriver, open: readonly Bracket[]): Promise<void> {
+  const present = await driver.brackets();
+  const crash = Math.max(
+    ...present
+      .filter(({ reason }) => reason === ReplBracketReason.crash)
+      .map(({ bracket }) => bracket),
+  );
+  const isKnown = (sequence: number): boolean =>
+    present.some(({ bracket }) => bracket === sequence);
+  const forgotten = open.filter(
+    ({ sequence, reason }) =>
+      sequence < crash && !isKnown(sequence) && !foundAgain.includes(reason),
+  );
+  for (const setId of new Set(forgotten.map((one) => one.setId))) {
+    const isOpen = present.some(
+      (one) => one.setId === setId && one.bracket > crash && ofEverything.includes(one.reason),
+    );
+    if (isOpen) continue;
+    const isInitial = forgotten.some(
+      (one) => one.setId === setId && one.reason === ReplBracketReason.initial,
+    );
+    const { initial, resync } = ReplBracketReason;
+    await driver.openBracket(setId, isInitial ? initial : resync);
+  }
 }
 
 /** Apart from the generation, which is the driver's. */

@@ -11,6 +11,7 @@
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { isNtsError, messageOf, ntsError } from '../common/errors.js';
+import { ReplBracketReason } from './codec.js';
 import { readExactly } from '../node/message.js';
 
 export const REPL_SERVICE = 'ntswift-repl/1';
@@ -134,6 +135,14 @@ export const pushAnswerSchema = z.union([
     epoch: sequenceSchema,
     /** It has never had anything of the stream. */
     fresh: z.boolean(),
+    /** Brackets that are open where its log ends. */
+    open: z.array(
+      z.strictObject({
+        sequence: sequenceSchema,
+        setId: z.int().nonnegative(),
+        reason: z.enum(ReplBracketReason),
+      }),
+    ),
   }),
   refusedSchema,
 ]);

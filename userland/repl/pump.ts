@@ -9,6 +9,7 @@
 import { EventEmitter } from 'node:events';
 import { isNtsError, messageOf } from '../common/errors.js';
 import type { Log } from '../node/log.js';
+import type { Bracket } from './brackets.js';
 import { type ReplDriver } from './client.js';
 import {
   REPL_FLAG_DIRECTORY,
@@ -69,6 +70,8 @@ export interface PumpOptions extends SourceOptions {
    * first's number, null: there is no set.
    */
   readonly begin?: (after: number) => Promise<number | null>;
+  /** Opens brackets again that a backup has open, and that a driver that crashed has forgotten. */
+  readonly reopen?: (open: readonly Bracket[]) => Promise<void>;
 }
 
 export class Pump extends EventEmitter<Events> implements Places {
@@ -86,6 +89,7 @@ export class Pump extends EventEmitter<Events> implements Places {
   /** Further records of listings, by the first. */
   private readonly parts = new Map<number, SyncRecord[]>();
   private observed = 0;
+  private reopening: Promise<void> = Promise.resolve();
   private observers = 0;
 
   constructor(
@@ -179,6 +183,11 @@ export class Pump extends EventEmitter<Events> implements Places {
       this.log.warn({ peer: link.node, durable, acknowledged: this.acknowledged }, 'lacks records');
       source = await this.lendAnew(durable);
     }
+    // Before anything is sent: what opens again is behind what the driver's start has opened.
+    this.reopening = this.reopening
+      .catch(() => undefined)
+      .then(() => this.options.reopen?.(greeting.open));
+    await this.reopening;
     const old = this.links.get(link);
     // Who has nothing of the stream begins with a bracket, in which he is told the rest.
     const after = fresh ? await this.beginFresh() : durable;

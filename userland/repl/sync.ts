@@ -132,7 +132,8 @@ export class Synchroniser extends EventEmitter<Events> {
       return false;
     }
     const links = this.pump.streaming;
-    if (links.length === 0) return false;
+    // One that is away would keep what differs: nobody compares with it, and the bracket is closed for all.
+    if (links.length === 0 || links.length < this.pump.all.length) return false;
     const over = new AbortController();
     const signal = AbortSignal.any([this.stopping.signal, over.signal]);
     const gone = (): void => {

@@ -44,6 +44,8 @@ export interface NodeReplView {
     readonly dirtyFiles: number;
     readonly dirtyBytes: number;
     readonly openBrackets: number;
+    /** What would be compared after a crash: regions of files, 4 MiB each. */
+    readonly activeRegions: number;
     readonly refused: number;
     readonly longestBlockMs: number;
   } | null;
@@ -145,6 +147,7 @@ function driverView(status: ReplStatus): NonNullable<NodeReplView['driver']> {
     dirtyFiles: status.dirtyFiles,
     dirtyBytes: Number(status.dirtyBytes),
     openBrackets: status.openBrackets,
+    activeRegions: status.activeRegions,
     refused: Number(status.refused),
     longestBlockMs: Number(status.longestBlock) / 10_000,
   };
