@@ -23,16 +23,18 @@ export class MountMachine {
     readonly namespace: Namespace,
     readonly folder: string,
     readonly paths: MountPaths,
+    private readonly options: readonly string[],
   ) {}
 
-  static async create(folder: string): Promise<MountMachine> {
+  /** `options` are further ones of its host. */
+  static async create(folder: string, options: readonly string[] = []): Promise<MountMachine> {
     const paths = {
       backing: path.join(folder, 'backing'),
       mountpoint: path.join(folder, 'mount'),
     };
     mkdirSync(paths.backing, { recursive: true });
     mkdirSync(paths.mountpoint);
-    return new MountMachine(await Namespace.create('machine'), folder, paths);
+    return new MountMachine(await Namespace.create('machine'), folder, paths, options);
   }
 
   /** Where clients of the host connect. */
@@ -50,6 +52,7 @@ export class MountMachine {
       path.join(this.folder, 'state'),
       '--mount',
       mount,
+      ...this.options,
     ];
   }
 

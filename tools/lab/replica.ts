@@ -22,6 +22,8 @@ export interface ReplicaOptions {
   readonly mode?: 'async' | 'durable';
   /** The backup's folder is on a disk of so many megabytes of its own. */
   readonly diskMegabytes?: number;
+  /** Further options of the driver host. */
+  readonly host?: readonly string[];
 }
 
 export class Replica {
@@ -32,7 +34,7 @@ export class Replica {
 
   /** Alpha is the primary of the set "shop", the folder of that name on the mount; beta its backup. */
   static async start(folder: string, options: ReplicaOptions = {}): Promise<Replica> {
-    const replica = new Replica(await MountMachine.create(folder));
+    const replica = new Replica(await MountMachine.create(folder, options.host));
     mkdirSync(path.join(replica.machine.paths.backing, 'shop'));
     replica.machine.run('ip', 'link', 'set', 'lo', 'up');
     replica.machine.run('ip', 'address', 'add', `${PRIMARY_ADDRESS}/32`, 'dev', 'lo');

@@ -80,6 +80,10 @@ type Ask<R> = R extends { id: number } ? Omit<R, 'id'> : never;
 /** A link that has worked for so long begins with the shortest pause again. */
 const FORGIVE_MILLISECONDS = 10_000;
 
+/** So much is worth a message at once. */
+const FULL_BYTES = 64 << 10;
+const PACE_MILLISECONDS = 2;
+
 export class Link extends EventEmitter<Events> {
   state: LinkState = 'waiting';
   /** Why it is not streaming. */
@@ -248,7 +252,26 @@ export class Link extends EventEmitter<Events> {
       await writeFrame(stream, FrameKind.records, chunk.bytes);
       this.sent = chunk.last;
       this.sentBytes += chunk.bytes.length;
+      if (chunk.bytes.length < FULL_BYTES) await this.pace(signal);
     }
+  }
+
+  /**
+   * After little was sent: more may gather until the backup has it, for its disk takes no more meanwhile; but
+   * not for long where the way is far. So many small writes cost one message, and one look into the ring.
+   */
+  private pace(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.off('durable', done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, PACE_MILLISECONDS);
+      this.on('durable', done);
+      signal.addEventListener('abort', done, { once: true });
+    });
   }
 
   private async read({ stream }: Channel, source: Source, cursor: Cursor): Promise<void> {

@@ -32,9 +32,7 @@ export function answerLog(log: Log, port: MessagePort, flag: Int32Array): void {
       case 'read': {
         // Who has nothing begins with what there is: the log of a backup that joined later.
         const after = question.after === 0 ? log.first - 1 : question.after;
-        const batch = log.read(after, question.most);
-        if (!batch || batch.count === 0) return { bytes: null };
-        return { bytes: batch.bytes.subarray(batch.at(0), batch.end(batch.count - 1)) };
+        return { bytes: log.readCopy(after, question.most) };
       }
       case 'consistent':
         return { sequence: log.consistent(question.sequence) };
@@ -49,7 +47,9 @@ export function answerLog(log: Log, port: MessagePort, flag: Int32Array): void {
     } catch (error) {
       answered = { failed: messageOf(error) };
     }
-    port.postMessage(answered);
+    // Given away, not copied once more.
+    const given = 'bytes' in answered && answered.bytes ? [answered.bytes.buffer as ArrayBuffer] : [];
+    port.postMessage(answered, given);
     Atomics.store(flag, 0, ANSWERED);
     Atomics.notify(flag, 0);
   });

@@ -199,8 +199,8 @@ export class Log {
     }
     for (const { batch, firstRow, bytes } of group) {
       const base = index.bytes - batch.at(firstRow);
+      segment.note(batch, firstRow, batch.count, base);
       for (let row = firstRow; row < batch.count; row++) {
-        segment.note(batch, row, base + batch.at(row));
         const event = eventOf(batch, row);
         if (event) this.timeline.add(event);
       }
@@ -291,6 +291,28 @@ export class Log {
     if (sequence >= this.written) return null;
     const recent = this.recent.find((batch) => batch.sequence(0) === sequence + 1);
     return recent ?? this.reader.read(sequence, most);
+  }
+
+  /** The same in a buffer of its own. What was written last comes in one piece, however it went down. */
+  readCopy(sequence: number, most = RECENT_BYTES): Uint8Array | null {
+    const { recent } = this;
+    const from = recent.findIndex((batch) => batch.sequence(0) === sequence + 1);
+    if (sequence >= this.written || from < 0) {
+      const batch = this.read(sequence, most);
+      return batch && batch.count > 0 ? Uint8Array.from(recordsOf(batch)) : null;
+    }
+    let bytes = 0;
+    let to = from;
+    for (let after = sequence; to < recent.length; to++) {
+      const batch = recent[to]!;
+      if (batch.sequence(0) !== after + 1 || (to > from && bytes + batch.bytes.length > most)) break;
+      bytes += batch.bytes.length;
+      after = batch.last;
+    }
+    const parts = recent.slice(from, to).map(recordsOf);
+    const copy = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+    parts.reduce((at, part) => (copy.set(part, at), at + part.length), 0);
+    return copy;
   }
 
   /** The last record of that time or before it; null: the log begins later. */
@@ -456,4 +478,8 @@ export class Log {
     for (const segment of this.segments) segment.close();
     this.files.close(this.folder);
   }
+}
+
+function recordsOf(batch: Batch): Buffer {
+  return batch.bytes.subarray(batch.at(0), batch.end(batch.count - 1));
 }

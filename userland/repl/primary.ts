@@ -89,6 +89,7 @@ export class Primary extends EventEmitter<Events> {
         ringBytes: this.options.config().ringBytes,
         begin: (after) => this.beginFresh(driver, after),
         reopen: (open) => reopen(driver, open),
+        isDurable: () => this.options.config().sets.some(({ mode }) => mode === 'durable'),
       });
       await pump.start();
       sync.current = new Synchroniser(driver, pump, () => this.options.config().sets, log);

@@ -72,7 +72,12 @@ export interface PumpOptions extends SourceOptions {
   readonly begin?: (after: number) => Promise<number | null>;
   /** Opens brackets again that a backup has open, and that a driver that crashed has forgotten. */
   readonly reopen?: (open: readonly Bracket[]) => Promise<void>;
+  /** Flushes wait for acknowledgements, which then go at once, and else now and then. Default: they do. */
+  readonly isDurable?: () => boolean;
 }
+
+/** Where nobody waits: the driver only needs to know what its journal may forget. */
+const ACKNOWLEDGE_MILLISECONDS = 20;
 
 export class Pump extends EventEmitter<Events> implements Places {
   private readonly links = new Map<Link, Cursor | null>();
@@ -274,7 +279,22 @@ export class Pump extends EventEmitter<Events> implements Places {
       }
       this.acknowledged = to;
       this.emit('change');
+      if (this.options.isDurable?.() === false) await this.rest();
     }
+  }
+
+  private rest(): Promise<void> {
+    const { signal } = this.stopping;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ACKNOWLEDGE_MILLISECONDS);
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted) done();
+    });
   }
 
   /** While somebody waits for records of SYNC IOCTLs, they are kept. */

@@ -64,9 +64,14 @@ export function crc32c(bytes: Uint8Array, seed = 0): number {
   return records().crc32c(bytes, seed);
 }
 
+/** Scans fill it, one after another: a table with room for the most that may come is large. */
+let table = new Float64Array(0);
+
 /** The smallest record is a header; so many fit into these bytes at most. */
-function rowsFor(bytes: number): number {
-  return Math.floor(bytes / RECORD_BYTES);
+function tableFor(bytes: number, stride: number): Float64Array {
+  const cells = Math.max(1, Math.floor(bytes / RECORD_BYTES)) * stride;
+  if (table.length < cells) table = new Float64Array(cells);
+  return table;
 }
 
 export class Batch {
@@ -158,9 +163,10 @@ export interface Scan {
 /** The records at the beginning of `bytes`, up to what is none. */
 export function scanRecords(bytes: Buffer): Scan {
   const { stride } = records();
-  const table = new Float64Array(Math.max(1, rowsFor(bytes.length)) * stride);
-  const [rows, good, stop] = records().scan(bytes, table);
-  return { batch: new Batch(bytes, rows, table, stride), bytes: good, stop: stop as Stop };
+  const filled = tableFor(bytes.length, stride);
+  const [rows, good, stop] = records().scan(bytes, filled);
+  const batch = new Batch(bytes, rows, filled.slice(0, rows * stride), stride);
+  return { batch, bytes: good, stop: stop as Stop };
 }
 
 /** All of `bytes` must be whole records. */

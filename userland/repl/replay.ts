@@ -41,6 +41,8 @@ export interface ReplayOptions {
   readonly checkpointRecords?: number;
   readonly checkpointMilliseconds?: number;
   readonly batchBytes?: number;
+  /** After records have come, others are waited for so long, so that they are applied together. */
+  readonly gatherMilliseconds?: number;
   readonly onDifference?: (difference: Difference) => void;
   readonly files?: Files;
 }
@@ -79,6 +81,7 @@ export class Replay {
       checkpointRecords: 50_000,
       checkpointMilliseconds: 1000,
       batchBytes: 4 << 20,
+      gatherMilliseconds: 0,
       onDifference: () => undefined,
       ...options,
     };
@@ -431,8 +434,14 @@ export class Replay {
         this.full = null;
         resolve();
       };
-      const stop = this.log.onChange(done);
-      const timer = setTimeout(done, Math.min(milliseconds, 60_000));
+      const { gatherMilliseconds: gather } = this.options;
+      const stop = this.log.onChange(() => {
+        stop();
+        clearTimeout(timer);
+        if (gather === 0) done();
+        else timer = setTimeout(done, gather);
+      });
+      let timer = setTimeout(done, Math.min(milliseconds, 60_000));
       signal.addEventListener('abort', done);
     });
   }

@@ -237,26 +237,28 @@ export class Segment {
           why: `record ${sequence} stands where ${expected} belongs`,
         };
       }
-      this.note(batch, row, base + batch.at(row));
+      this.note(batch, row, row + 1, base);
     }
     return null;
   }
 
-  /** The index of one more record, whose bytes begin at `at` behind the header. */
-  note(batch: Batch, row: number, at: number): void {
+  /** The index of more records, rows [from, to), whose batch begins at `base` behind the header. */
+  note(batch: Batch, from: number, to: number, base: number): void {
     const { index } = this;
-    const sequence = batch.sequence(row);
-    const time = String(batch.time(row));
-    if (index.count === 0) index.firstTime = time;
-    index.last = sequence;
-    index.lastTime = time;
-    index.lastEpoch = batch.epoch(row);
-    index.count += 1;
-    index.bytes = at + batch.end(row) - batch.at(row);
-    const event = eventOf(batch, row);
-    if (event) index.events.push(event);
-    const stop = index.stops.at(-1);
-    if (!stop || at - stop[1] >= STOP_BYTES) index.stops.push([sequence, at]);
+    if (from === to) return;
+    if (index.count === 0) index.firstTime = String(batch.time(from));
+    for (let row = from; row < to; row++) {
+      const event = eventOf(batch, row);
+      if (event) index.events.push(event);
+      const at = base + batch.at(row);
+      const stop = index.stops.at(-1);
+      if (!stop || at - stop[1] >= STOP_BYTES) index.stops.push([batch.sequence(row), at]);
+    }
+    index.count += to - from;
+    index.last = batch.sequence(to - 1);
+    index.lastTime = String(batch.time(to - 1));
+    index.lastEpoch = batch.epoch(to - 1);
+    index.bytes = base + batch.end(to - 1);
   }
 
   /** The records from `at` on, as many as fit into a read. Stops in the middle only if damaged. */

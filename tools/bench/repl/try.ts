@@ -9,7 +9,7 @@ const folder = mkdtempSync(path.join(root, 'build/try-'));
 mkdirSync(folder, { recursive: true });
 process.env.NODE_OPTIONS = `--import ${path.join(root, 'dist/tools/bench/repl/probe.js')} ${process.env.EXTRA ?? ''}`;
 process.env.NTS_BENCH_LOG = path.join(folder, 'durable');
-const replica = await Replica.start(folder);
+const replica = await Replica.start(folder, { host: ['--no-verifier'] });
 const count = Number(rate) * Number(seconds);
 const times = path.join(folder, 'times');
 const file = path.join(replica.primary, 'data');
