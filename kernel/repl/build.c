@@ -100,8 +100,7 @@ static BOOLEAN RplCheckSets(_In_ const REPL_CONFIG *Header, _Inout_ REPL_REFUSAL
 
     for (ULONG i = 0; i < Header->SetCount; i++)
     {
-        RPL_REFUSE(sets[i].Reserved != 0 || (sets[i].Flags & ~REPL_SET_FLAG_PAUSED) != 0,
-                   ReplRefusalReserved, i);
+        RPL_REFUSE(sets[i].Reserved != 0, ReplRefusalReserved, i);
         RPL_REFUSE(sets[i].SetId == 0 || sets[i].SetId == MAXUINT32, ReplRefusalSetId, i);
         for (ULONG other = 0; other < i; other++)
         {
@@ -194,7 +193,6 @@ static BOOLEAN RplBuildRoots(_Inout_ RPL_CONFIGURATION *Configuration, _Inout_ P
 
         set->SetId = sets[i].SetId;
         set->Mode = sets[i].Mode;
-        set->Flags = sets[i].Flags;
         set->Root.Buffer = Names + i * (RPL_MAX_ROOT_BYTES / sizeof(WCHAR));
         set->Root.MaximumLength = RPL_MAX_ROOT_BYTES;
         (VOID) RplInputName(header, sets[i].RootOffset, sets[i].RootLength, &root);

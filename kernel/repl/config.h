@@ -12,7 +12,6 @@ typedef struct RPL_SET
 {
     UINT32 SetId;
     UINT32 Mode;         /* REPL_MODE */
-    UINT32 Flags;        /* REPL_SET_FLAG_* */
     UNICODE_STRING Root; /* normalised: "\Device\HarddiskVolume3\shop", no trailing '\'; empty: its
                             volume is not there yet */
     BOOLEAN ExcludesProcesses; /* some rule does */

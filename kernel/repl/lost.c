@@ -67,6 +67,35 @@ _Use_decl_annotations_ VOID RplLostMark(UINT32 SetId, const UINT8 *FileId, UINT6
     RplDirtyMark(&Lost.Dirty, SetId, FileId, Offset, Length);
 }
 
+_Use_decl_annotations_ VOID RplLostMarkIntent(const RPL_INTENT *Intent)
+{
+    UINT64 offset = Intent->Offset, length = RPL_MAX(Intent->Range, Intent->DataBytes);
+    BOOLEAN names = Intent->NamesOnly;
+
+    switch (Intent->Type)
+    {
+    case ReplRecordOverwrite:
+        offset = 0;
+        length = RPL_TO_END;
+        names = FALSE;
+        break;
+    case ReplRecordSetSize:
+    case ReplRecordSetAllocation:
+        /* What was cut off reads as zeros if the file grows again. */
+        length = RPL_TO_END;
+        break;
+    case ReplRecordSetBasic:
+    case ReplRecordSetSecurity:
+    case ReplRecordSetEa:
+        offset = length = 0;
+        names = FALSE;
+        break;
+    default:
+        break;
+    }
+    RplLostMark(Intent->SetId, Intent->FileId, offset, length, names);
+}
+
 _Use_decl_annotations_ VOID RplLostMarkHistory(BOOLEAN All)
 {
     if (!All && RplRegionsFreeze())

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "control.h"
+#include "stream.h"
 
 /* Non-paged memory for the list of what is dirty. */
 #define RPL_LOST_BYTES 4194304
@@ -17,6 +18,9 @@ VOID RplLostDestroy(VOID);
 
 VOID RplLostMark(_In_ UINT32 SetId, _In_opt_ const UINT8 *FileId, _In_ UINT64 Offset,
                  _In_ UINT64 Length, _In_ BOOLEAN NamesOnly);
+
+/* What an operation does that gets no record. */
+VOID RplLostMarkIntent(_In_ const RPL_INTENT *Intent);
 
 /* All that may have changed since the last acknowledgement. All: or ever. */
 VOID RplLostMarkHistory(_In_ BOOLEAN All);

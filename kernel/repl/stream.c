@@ -244,8 +244,7 @@ _Use_decl_annotations_ RPL_SLOT *RplReserve(const RPL_INTENT *Intent)
     if (slot == NULL)
     {
         Stream.Unrecorded++;
-        RplLostMark(Intent->SetId, Intent->FileId, Intent->Offset,
-                    RPL_MAX(Intent->Range, Intent->DataBytes), Intent->NamesOnly);
+        RplLostMarkIntent(Intent);
         wake |= RplLose();
     }
     KeReleaseSpinLock(&Stream.Lock, irql);

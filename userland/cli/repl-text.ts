@@ -36,14 +36,13 @@ export function lagText(lag: Lag | null): string {
 export function replText(view: NodeReplView, style: Style): string {
   const parts = [headText(view, style)];
   if (view.sets.length > 0) {
-    const rows = view.sets.map(({ name, folder, mode, paused, rules }) => [
+    const rows = view.sets.map(({ name, folder, mode, rules }) => [
       style.bold(name),
       folder,
       mode,
-      paused ? style.yellow('paused') : 'on',
       rules.length > 0 ? String(rules.length) : '-',
     ]);
-    parts.push(table(['SET', 'FOLDER', 'MODE', 'STATE', 'RULES'], rows, style));
+    parts.push(table(['SET', 'FOLDER', 'MODE', 'RULES'], rows, style));
   }
   if (view.backups.length > 0) parts.push(backupsText(view.backups, style));
   if (view.synchronising) {
@@ -68,8 +67,9 @@ function headText(view: NodeReplView, style: Style): string {
   if (driver) {
     entries.push(['records', placeText(driver, style)], ['lag', lagText(view.lag)]);
     if (driver.dirtyFiles > 0) {
-      const what = `${driver.dirtyFiles} files, ${bytesText(driver.dirtyBytes)}`;
-      entries.push(['to resync', style.yellow(what)]);
+      const { dirtyFiles, dirtyBytes } = driver;
+      const what = dirtyBytes === null ? '' : `, ${bytesText(dirtyBytes)}`;
+      entries.push(['to resync', style.yellow(`${dirtyFiles} files${what}`)]);
     }
     if (driver.openBrackets > 0) entries.push(['open brackets', String(driver.openBrackets)]);
   } else if (error !== null) entries.push(['driver', style.red(error)]);

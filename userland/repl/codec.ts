@@ -61,9 +61,6 @@ export const REPL_MAX_BRACKETS = 1024;
 /** an operation waits no longer for REPL, in async mode */
 export const REPL_MAX_BLOCK_MS = 1000;
 
-/** nothing is captured but what is dirty */
-export const REPL_SET_FLAG_PAUSED = 1;
-
 /** "RPLR" */
 export const REPL_RECORD_MAGIC = 1380733010;
 export const REPL_FLAG_DIRECTORY = 1;
@@ -344,10 +341,8 @@ export const ReplSet = struct(
     /** NT path of the folder, "\Device\HarddiskVolume3\shop" or "\??\D:\shop" */
     rootOffset: u32(8),
     rootLength: u32(12),
-    /** REPL_SET_FLAG_* */
-    flags: u32(16),
   },
-  [{ offset: 20, size: 4 }],
+  [{ offset: 16, size: 8 }],
 );
 export type ReplSet = Decoded<typeof ReplSet>;
 
@@ -437,7 +432,7 @@ export const ReplStatus = struct('REPL_STATUS', 232, {
   journalUsed: u64(120),
   /** of records */
   unacknowledgedBytes: u64(128),
-  /** of marked blocks, taken or not */
+  /** of marked blocks, taken or not; 2^62 and above: a file is marked to its end, wherever that is */
   dirtyBytes: u64(136),
   dirtyFiles: u32(144),
   openBrackets: u32(148),

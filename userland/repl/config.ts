@@ -8,7 +8,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { writeAtomically } from '../common/atomic-file.js';
 import { messageOf, ntsError } from '../common/errors.js';
-import { ReplMode, ReplRuleKind, REPL_SET_FLAG_PAUSED } from './codec.js';
+import { ReplMode, ReplRuleKind } from './codec.js';
 import type { DriverConfig } from './driver-config.js';
 import { setNameSchema } from './protocol.js';
 
@@ -32,7 +32,6 @@ const setSchema = z.strictObject({
   /** The same as an NT path. */
   root: z.string().min(1),
   mode: z.enum(modes),
-  paused: z.boolean(),
   rules: z.array(ruleSchema),
 });
 export type SetConfig = z.infer<typeof setSchema>;
@@ -153,12 +152,7 @@ export function driverConfig(config: ReplNodeConfig, generation: bigint): Driver
     journalBytes: BigInt(config.journalBytes),
     blockMs: 0,
     durableWaitMs: config.durableWaitMs,
-    sets: sets.map(({ id, mode, root, paused }) => ({
-      id,
-      mode: ReplMode[mode],
-      root,
-      flags: paused ? REPL_SET_FLAG_PAUSED : 0,
-    })),
+    sets: sets.map(({ id, mode, root }) => ({ id, mode: ReplMode[mode], root })),
     rules: sets.flatMap(({ id, rules }) =>
       rules.map((rule) => ({
         setId: id,

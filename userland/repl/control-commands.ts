@@ -96,7 +96,6 @@ const add = controlCommand(
       name,
       ...where,
       mode,
-      paused: false,
       rules: ruleList(given),
     };
     await change(node, {

@@ -25,7 +25,6 @@ export interface DriverSet {
   readonly mode: ReplMode;
   /** NT path of the folder. */
   readonly root: string;
-  readonly flags: number;
 }
 
 export interface DriverConfig {
@@ -55,9 +54,9 @@ export function encodeDriverConfig(config: DriverConfig): Buffer {
     return { offset, length: bytes.length };
   };
   const sets = ReplSet.encodeArray(
-    config.sets.map(({ id, mode, root, flags }) => {
+    config.sets.map(({ id, mode, root }) => {
       const { offset, length } = place(root);
-      return { setId: id, mode, rootOffset: offset, rootLength: length, flags };
+      return { setId: id, mode, rootOffset: offset, rootLength: length };
     }),
   );
   // The rules of a set stand together, in the order of the sets.
@@ -112,11 +111,10 @@ export function decodeDriverConfig(bytes: Buffer): DriverConfig {
     journalBytes,
     blockMs,
     durableWaitMs,
-    sets: sets.map(({ setId, mode, rootOffset, rootLength, flags }) => ({
+    sets: sets.map(({ setId, mode, rootOffset, rootLength }) => ({
       id: setId,
       mode: mode as ReplMode,
       root: name(rootOffset, rootLength),
-      flags,
     })),
     rules: rules.map(({ setId, kind, value, nameOffset, nameLength }) => ({
       setId,

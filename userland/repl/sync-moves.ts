@@ -7,13 +7,13 @@
  */
 import { type Moved, type Pump } from './pump.js';
 
-/** More: files that were made meanwhile are sent again, which does no harm. */
+/** More: files that were made meanwhile are sent again if they move, which does no harm. */
 const MOST_CREATED = 100_000;
 
 export class Moves {
   private readonly queue = new Map<string, Moved>();
-  private readonly folders = new Set<string>();
-  private readonly created = new Set<string>();
+  /** Folders that were looked at, and files that were made, or looked at because they moved. */
+  private readonly done = new Set<string>();
 
   constructor(private readonly pump: Pump) {
     pump.on('moved', this.note);
@@ -22,27 +22,26 @@ export class Moves {
   private readonly note = (moved: Moved): void => {
     const key = keyOf(moved.setId, moved.fileId);
     if (!moved.isNew) this.queue.set(key, moved);
-    else if (!moved.isFolder && this.created.size < MOST_CREATED) this.created.add(key);
+    else if (!moved.isFolder && this.done.size < MOST_CREATED) this.done.add(key);
   };
 
   /** A walk begins anew: what was seen before counts no more. */
   begin(): void {
-    this.folders.clear();
-    this.created.clear();
+    this.done.clear();
   }
 
   /** All that is in the folder is being looked at. */
   seen(setId: number, fileId: Buffer): void {
-    this.folders.add(keyOf(setId, fileId));
+    this.done.add(keyOf(setId, fileId));
   }
 
-  /** What was moved by now and not looked at; of files those that were there before. */
+  /** What was moved by now and not looked at. */
   async take(last: number, signal: AbortSignal): Promise<Moved[]> {
     await this.pump.seen(last, signal);
-    const moved = [...this.queue].filter(([key, { isFolder }]) =>
-      isFolder ? !this.folders.has(key) : !this.created.has(key),
-    );
+    const moved = [...this.queue].filter(([key]) => !this.done.has(key));
     this.queue.clear();
+    // A folder counts once it is listed: it may be gone again before.
+    for (const [key, { isFolder }] of moved) if (!isFolder) this.done.add(key);
     return moved.map(([, one]) => one);
   }
 

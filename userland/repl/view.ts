@@ -42,7 +42,8 @@ export interface NodeReplView {
     readonly journalUsed: number;
     readonly journalStatus: number;
     readonly dirtyFiles: number;
-    readonly dirtyBytes: number;
+    /** null: a file is dirty to its end, wherever that is. */
+    readonly dirtyBytes: number | null;
     readonly openBrackets: number;
     /** What would be compared after a crash: regions of files, 4 MiB each. */
     readonly activeRegions: number;
@@ -55,7 +56,6 @@ export interface NodeReplView {
     readonly folder: string;
     readonly root: string;
     readonly mode: string;
-    readonly paused: boolean;
     readonly rules: readonly unknown[];
   }[];
   readonly backups: readonly BackupView[];
@@ -86,8 +86,8 @@ export async function nodeReplView(node: ReplNode): Promise<NodeReplView> {
     stream,
     driver: status && driverView(status),
     error: primary?.error ?? null,
-    sets: sets.map(({ name, folder, root, mode, paused, rules }) => {
-      return { name, folder, root, mode, paused, rules };
+    sets: sets.map(({ name, folder, root, mode, rules }) => {
+      return { name, folder, root, mode, rules };
     }),
     backups: backups.map((backup) => {
       const link = links.find((one) => one.node === backup.node);
@@ -118,6 +118,9 @@ export async function nodeReplView(node: ReplNode): Promise<NodeReplView> {
   };
 }
 
+/** REPL_STATUS.DirtyBytes, from there on. */
+const TO_THE_END = 1n << 62n;
+
 /** The driver counts bytes and time of the slowest backup. */
 function lagOf(status: ReplStatus, durable: number): Lag {
   const records = Math.max(0, Number(status.lastSequence) - durable);
@@ -145,7 +148,7 @@ function driverView(status: ReplStatus): NonNullable<NodeReplView['driver']> {
     journalUsed: Number(status.journalUsed),
     journalStatus: status.journalStatus,
     dirtyFiles: status.dirtyFiles,
-    dirtyBytes: Number(status.dirtyBytes),
+    dirtyBytes: status.dirtyBytes < TO_THE_END ? Number(status.dirtyBytes) : null,
     openBrackets: status.openBrackets,
     activeRegions: status.activeRegions,
     refused: Number(status.refused),

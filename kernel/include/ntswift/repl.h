@@ -119,11 +119,8 @@ typedef struct REPL_SET
     UINT32 Mode;       /* REPL_MODE */
     UINT32 RootOffset; /* NT path of the folder, "\Device\HarddiskVolume3\shop" or "\??\D:\shop" */
     UINT32 RootLength;
-    UINT32 Flags; /* REPL_SET_FLAG_* */
-    UINT32 Reserved;
+    UINT64 Reserved;
 } REPL_SET;
-
-#define REPL_SET_FLAG_PAUSED 1 /* nothing is captured but what is dirty */
 
 /* SETs, RULEs and names follow in this order. No sets: nothing is captured. */
 typedef struct REPL_CONFIG
@@ -221,7 +218,8 @@ typedef struct REPL_STATUS
     UINT64 JournalBytes;
     UINT64 JournalUsed;
     UINT64 UnacknowledgedBytes; /* of records */
-    UINT64 DirtyBytes;          /* of marked blocks, taken or not */
+    UINT64 DirtyBytes;          /* of marked blocks, taken or not; 2^62 and above: a file is marked
+                                   to its end, wherever that is */
     UINT32 DirtyFiles;
     UINT32 OpenBrackets;
     UINT32 ActiveRegions; /* bits set in the dirty-region log */
