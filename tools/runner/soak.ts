@@ -5,7 +5,8 @@
 //   npm run soak -- --only=failover,partition,healthy,fuzz --runs=20 --minutes=10 --fuzz=60 --inputs=10000000
 //   npm run soak -- --only=flows,flood --syns=1000000
 //   npm run soak -- --only=storm,change,schedules --steps=1000 --changes=10000 --schedules=100000
-//   npm run soak -- --only=repl-cut --workloads=10000
+//   npm run soak -- --only=repl-cut,repl-prefix --workloads=10000
+//   npm run soak -- --only=repl-kill --kills=100
 
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
@@ -24,6 +25,8 @@ import { runFuzzer } from './fuzz.js';
 import { equal, runLong } from './long.js';
 import { closingLine } from './outcome.js';
 import { runReplCut } from './repl-cut.js';
+import { runReplKill } from './repl-kill.js';
+import { runReplPrefix } from './repl-prefix.js';
 
 const parts = [
   'failover',
@@ -36,6 +39,8 @@ const parts = [
   'change',
   'schedules',
   'repl-cut',
+  'repl-prefix',
+  'repl-kill',
 ] as const;
 type Part = (typeof parts)[number];
 
@@ -50,8 +55,13 @@ const argv = yargs(hideBin(process.argv))
   .option('steps', { type: 'number', default: 1000, describe: 'of the storm' })
   .option('changes', { type: 'number', default: 10_000, describe: 'under load' })
   .option('schedules', { type: 'number', default: 100_000 })
-  .option('workloads', { type: 'number', default: 10_000, describe: 'of the cut test of REPL' })
-  .option('seed', { type: 'number', default: 100_000, describe: 'the first of the cut test' })
+  .option('workloads', {
+    type: 'number',
+    default: 10_000,
+    describe: 'of the cut test and of the prefix test of REPL',
+  })
+  .option('kills', { type: 'number', default: 100, describe: 'of machines with a database' })
+  .option('seed', { type: 'number', default: 100_000, describe: 'the first, of what is of REPL' })
   .option('image', { choices: ['elf', 'pe'] as const, default: 'elf' as const })
   .strict()
   .parseSync();
@@ -207,6 +217,10 @@ const runs: Record<Part, () => Promise<void>> = {
     ),
 
   'repl-cut': () => runReplCut(argv.workloads, argv.seed, check),
+
+  'repl-prefix': () => runReplPrefix(argv.workloads, argv.seed, check),
+
+  'repl-kill': () => runReplKill(argv.kills, argv.seed, check),
 };
 
 for (const part of parts) {

@@ -1,9 +1,9 @@
 /** The books in PostgreSQL: its server over a folder, a session that enters transactions, and the audit of a copy. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { LabError, until } from '../process.js';
+import { LabError, run, until } from '../process.js';
 import {
   type Audit,
   audit,
@@ -13,12 +13,23 @@ import {
   transaction,
 } from './ledger.js';
 
+/** Why there can be no server here; null: it can be. */
+export function whyNoPostgres(): string | null {
+  if (!existsSync(installations) || readdirSync(installations).length === 0)
+    return 'PostgreSQL is not installed';
+  return process.getuid?.() === 0 && !process.env.NTS_UNPRIVILEGED
+    ? null
+    : "PostgreSQL's server runs as a user of its own, whom only root can become";
+}
+
+const installations = '/usr/lib/postgresql';
+
 /** Where Debian has the programs of the newest release that is installed. */
 function programs(): string {
-  const root = '/usr/lib/postgresql';
-  const [newest] = readdirSync(root).sort((a, b) => Number(b) - Number(a));
-  if (newest === undefined) throw new LabError('PostgreSQL is not installed');
-  return path.join(root, newest, 'bin');
+  const why = whyNoPostgres();
+  if (why !== null) throw new LabError(why);
+  const [newest] = readdirSync(installations).sort((a, b) => Number(b) - Number(a));
+  return path.join(installations, newest!, 'bin');
 }
 
 /** The server refuses to run as root. */
@@ -29,6 +40,12 @@ function owner(): { uid: number; gid: number } {
   const [, , uid, gid] = line?.split(':') ?? [];
   if (uid === undefined || gid === undefined) throw new LabError('there is no user postgres');
   return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** A folder that was copied by root becomes the server's. */
+export function ownedByServer(folder: string): void {
+  const { uid, gid } = owner();
+  run('chown', ['-R', `${uid}:${gid}`, folder]);
 }
 
 function runAs(command: string, args: string[], input = ''): string {
@@ -161,3 +178,18 @@ export async function auditPostgres(copy: string, sockets: string): Promise<Audi
     await server.stop();
   }
 }
+
+/** FOLDER SOCKETS: a server over the folder; prints the number of each transaction when it is committed. */
+async function main([folder, sockets]: string[]): Promise<void> {
+  if (folder === undefined || sockets === undefined) {
+    console.error('usage: postgres.js FOLDER SOCKETS');
+    process.exitCode = 2;
+    return;
+  }
+  const server = await PostgresServer.start(folder, sockets);
+  server.prepare();
+  process.stdout.write('ready\n');
+  server.enter((n) => process.stdout.write(`${n}\n`));
+}
+
+if (process.argv[1] === import.meta.filename) await main(process.argv.slice(2));
