@@ -110,6 +110,46 @@ FS_TEST(names_hard_links, NULL)
     nt_close(d);
 }
 
+/* Also to those that nobody has open, or has open no more while something in them is. */
+FS_TEST(names_tell_their_folders, NULL)
+{
+    struct {
+        FILE_LINKS_INFORMATION info;
+        UCHAR more[512];
+    } links;
+    PFILE_OBJECT d = fs_make(f, "d", FILE_CREATE, FILE_DIRECTORY_FILE);
+    PFILE_OBJECT e = fs_make(f, "e", FILE_CREATE, FILE_DIRECTORY_FILE);
+    PFILE_OBJECT a = fs_make(f, "d\\a", FILE_CREATE, 0);
+    need(d != NULL && e != NULL && a != NULL);
+    is_status(make_link(a, e, "b", 0), STATUS_SUCCESS);
+    nt_close(d);
+    nt_close(e);
+    for (unsigned round = 0; round < 2; round++) {
+        is_status(nt_query_information(a, FileHardLinkInformation, &links, sizeof(links), NULL),
+                  STATUS_SUCCESS);
+        is_int(links.info.EntriesReturned, 2);
+        const FILE_LINK_ENTRY_INFORMATION *entry = &links.info.Entry;
+        for (unsigned i = 0; i < links.info.EntriesReturned; i++) {
+            struct nt_create create = {.root = f->root,
+                                       .id = &entry->ParentFileId,
+                                       .id_bytes = 8,
+                                       .access = FILE_LIST_DIRECTORY,
+                                       .share = FILE_SHARE_READ,
+                                       .disposition = FILE_OPEN,
+                                       .options = FILE_SYNCHRONOUS_IO_NONALERT,
+                                       .mode = UserMode};
+            need(is_status(nt_create(&create), STATUS_SUCCESS, "the folder of name %u", i));
+            is_str(fs_list(create.file), entry->FileName[0] == 'a' ? "a" : "b");
+            nt_close(create.file);
+            entry = (const void *)((const UCHAR *)entry + entry->NextEntryOffset);
+        }
+        nt_close(a);
+        a = fs_make(f, "e\\b", FILE_OPEN, 0);
+        need(a != NULL);
+    }
+    nt_close(a);
+}
+
 FS_TEST(names_delete_on_close, NULL)
 {
     PFILE_OBJECT a = fs_make(f, "a", FILE_CREATE, FILE_DELETE_ON_CLOSE);

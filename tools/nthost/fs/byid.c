@@ -181,7 +181,7 @@ NTSTATUS create_find_by_id(struct creation *c)
             c->link = c->link->next;
         if (c->link != NULL)
             link_reference(c->link);
-        else if (is_directory(node) || node->gone)
+        else if (node->gone)
             return STATUS_INVALID_PARAMETER;         /* deleted, though in use */
         else if (!NT_SUCCESS(find_unused(c, inode))) /* by a name that nobody has open */
             return STATUS_INVALID_PARAMETER;

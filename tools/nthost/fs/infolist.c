@@ -2,6 +2,7 @@
 #include "info.h"
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -83,6 +84,25 @@ struct names {
     bool full_id;
 };
 
+/* The folder of a path, which nobody has open: what its identity needs. False: it has gone. */
+static bool folder_of_path(struct fs_volume *volume, const char *path, uint64_t inode,
+                           struct node *folder)
+{
+    char *name = strndup(path, (size_t)(strrchr(path, '/') - path));
+    int fd =
+        name ? openat(volume->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    free(name);
+    if (fd < 0)
+        return false;
+    *folder = (struct node){.volume = volume,
+                            .inode = inode,
+                            .generation = fs_generation(fd, ""),
+                            .id_known = true,
+                            .fd = -1};
+    close(fd);
+    return true;
+}
+
 static bool add_name(void *context, const char *path, uint64_t parent_inode)
 {
     struct names *names = context;
@@ -94,15 +114,18 @@ static bool add_name(void *context, const char *path, uint64_t parent_inode)
                                 : FIELD_OFFSET(FILE_LINK_ENTRY_INFORMATION, FileName);
     if (chars < 0)
         return true;
+    struct node folder;
+    if (parent == NULL &&
+        !(slash && folder_of_path(names->q->node->volume, path, parent_inode, &folder)))
+        return true;
+    if (parent == NULL)
+        parent = &folder;
     ULONG bytes = head + (ULONG)chars * (ULONG)sizeof(WCHAR);
     names->needed += (bytes + 7) & ~7u;
     UCHAR *entry = list_add(&names->list, bytes);
     if (entry == NULL)
         return true;
     names->count++;
-    struct node somebody = {.volume = names->q->node->volume, .inode = parent_inode, .fd = -1};
-    if (parent == NULL)
-        parent = &somebody; /* without its generation */
     if (names->full_id) {
         FILE_LINK_ENTRY_FULL_ID_INFORMATION *info = (void *)entry;
         node_id(parent, &info->ParentFileId);
