@@ -9,7 +9,8 @@
  * A run keeps nothing: if this program dies the driver still has the brackets and what is dirty.
  */
 import { EventEmitter } from 'node:events';
-import { isNtsError, messageOf, ntsError } from '../common/errors.js';
+import { type NtsError, isNtsError, messageOf, ntsError } from '../common/errors.js';
+import { describeStatus } from '../common/ntstatus.js';
 import type { Log } from '../node/log.js';
 import type { BracketStatus, DirtyFile, ReplDriver, SyncTarget } from './client.js';
 import {
@@ -58,9 +59,30 @@ interface FileItem {
   readonly outright: boolean;
 }
 
+/** What the driver says of a file that was deleted. Anything else is no reason to leave a file out. */
+const GONE = new Set(
+  [
+    0xc000000d, // STATUS_INVALID_PARAMETER: of an open by identity
+    0xc000000e, // STATUS_NO_SUCH_DEVICE
+    0xc000000f, // STATUS_NO_SUCH_FILE
+    0xc0000033, // STATUS_OBJECT_NAME_INVALID
+    0xc0000034, // STATUS_OBJECT_NAME_NOT_FOUND
+    0xc0000039, // STATUS_OBJECT_PATH_INVALID
+    0xc000003a, // STATUS_OBJECT_PATH_NOT_FOUND
+    0xc0000056, // STATUS_DELETE_PENDING
+    0xc00000ba, // STATUS_FILE_IS_A_DIRECTORY
+    0xc0000103, // STATUS_NOT_A_DIRECTORY
+    0xc0000123, // STATUS_FILE_DELETED
+  ].map((status) => describeStatus(status).name),
+);
+
 /** What a run found in the way that is gone by now: a file that was deleted. */
 function isGone(error: unknown): boolean {
-  return isRefusal(error, 'file') || isNtsError(error, 'NTS_ERR_NO_DEVICE');
+  if (isRefusal(error, 'file')) {
+    const { below } = (error as NtsError).facts;
+    return typeof below !== 'string' || GONE.has(below);
+  }
+  return isNtsError(error, 'NTS_ERR_NO_DEVICE');
 }
 
 export class Synchroniser extends EventEmitter<Events> {
@@ -373,6 +395,7 @@ class Run {
       }
     }
     for (const set of regions) {
+      if (trees.get(set) === 'all') continue;
       this.walks.set(set.id, 'all');
       await this.regions(set, { path: '' });
     }

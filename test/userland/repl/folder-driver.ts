@@ -27,6 +27,7 @@ import type {
 } from '../../../userland/repl/client.js';
 import {
   REPL_DIRTY_NAMES,
+  REPL_DIRTY_WHOLE,
   REPL_FLAG_CLOSE,
   REPL_FLAG_DIRECTORY,
   REPL_FLAG_LAST_LINK,
@@ -67,13 +68,13 @@ interface Ring extends LentRing {
   end(): void;
 }
 
-function refused(reason: keyof typeof ReplRefusalReason): Error {
+function refused(reason: keyof typeof ReplRefusalReason, status = 0): Error {
   const cause = ntsError(
     'NTS_ERR_IO',
     { what: 'the driver', why: 'refused' },
     { ntstatus: 0xc000000d },
   );
-  return replRefusal({ reason: ReplRefusalReason[reason], index: 0, status: 0 }, cause);
+  return replRefusal({ reason: ReplRefusalReason[reason], index: 0, status }, cause);
 }
 
 export class FolderDriver implements ReplDriver {
@@ -84,6 +85,8 @@ export class FolderDriver implements ReplDriver {
   journal: Stored[] = [];
   journalBytes = 64 << 20;
   lostCount = 0;
+  /** So many SYNC_FILE fail for want of memory. */
+  shortages = 0;
   /** How many READ_JOURNALs gave something. */
   journalReads = 0;
   rangeBytes = 0;
@@ -129,6 +132,36 @@ export class FolderDriver implements ReplDriver {
     ftruncateSync(fd, size);
     closeSync(fd);
     this.record({ type: ReplRecordType.setSize, ...this.about(name), offset: size }, true);
+  }
+
+  /** Nobody saw which files: by the disk itself. */
+  writeUnseen(name: string, offset: number, data: Buffer): void {
+    const fd = openSync(this.at(name), 'r+');
+    writeSync(fd, data, 0, data.length, offset);
+    closeSync(fd);
+    const flags = REPL_DIRTY_NAMES | REPL_DIRTY_WHOLE;
+    this.dirty.set('all', { setId: 0, fileId: Buffer.alloc(16), flags, ranges: [] });
+    this.lose();
+  }
+
+  /** There was no memory to record it. */
+  resizeUnrecorded(name: string, size: number): void {
+    const fd = openSync(this.at(name), 'r+');
+    ftruncateSync(fd, size);
+    closeSync(fd);
+    const fileId = Buffer.from(this.about(name).fileId);
+    this.dirty.set(`${fileId.toString('hex')} size`, { setId: SET, fileId, flags: 0, ranges: [] });
+    this.lose();
+  }
+
+  private lose(): void {
+    this.lost = true;
+    this.lostCount += 1;
+    if (this.ring) {
+      this.ring.open = false;
+      this.ring.closed_ = true;
+    }
+    this.changed();
   }
 
   rename(from: string, to: string): void {
@@ -510,6 +543,10 @@ export class FolderDriver implements ReplDriver {
   }
 
   syncFile(_: number, target: SyncTarget): Promise<number> {
+    if (this.shortages > 0) {
+      this.shortages -= 1;
+      return Promise.reject(refused('file', 0xc000009a));
+    }
     const name = this.find(target);
     if (name === null) return Promise.reject(refused('file'));
     const flags = REPL_FLAG_SYNC | this.kindFlag(name);

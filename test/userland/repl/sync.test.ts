@@ -37,6 +37,29 @@ void t.test('what the driver could not keep is sent, and no more', async (t) => 
   t.ok(driver.rangeBytes - before < 3 << 20, `${driver.rangeBytes - before} bytes were sent again`);
 });
 
+void t.test('what was lost is found, whatever the driver knows of it', async (t) => {
+  const pair = await startPair(t);
+  const { driver } = pair;
+  mkdirSync(path.join(driver.folder, 'sub'));
+  for (const name of ['a', 'b', 'sub/c'])
+    writeFileSync(path.join(driver.folder, name), randomBytes(100_000));
+  await addSet(pair);
+  await settled(pair);
+  const same = async (what: string): Promise<void> => {
+    await settled(pair);
+    t.same(dump(path.join(pair.tree, 'data')), dump(driver.folder), what);
+  };
+  driver.writeUnseen('sub/c', 5000, randomBytes(10_000));
+  await same('nothing but that something changed');
+  driver.resizeUnrecorded('a', 1234);
+  await same('a file, and nothing of its data');
+  driver.shortages = 2;
+  driver.resizeUnrecorded('b', 10);
+  await same('a file, and the driver is short of memory meanwhile');
+  t.equal(driver.shortages, 0);
+  t.equal(driver.lostCount, 3);
+});
+
 void t.test('the backup is started again in the middle of it', async (t) => {
   const pair = await startPair(t);
   const { driver } = pair;
