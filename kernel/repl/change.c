@@ -7,11 +7,13 @@
 
 _Use_decl_annotations_ RPL_FILE *RplChangeFile(PFLT_CALLBACK_DATA Data,
                                                PCFLT_RELATED_OBJECTS FltObjects,
+                                               PVOID *CompletionContext,
                                                FLT_PREOP_CALLBACK_STATUS *Status)
 {
-    RPL_FILE *file = RplFileToChange(FltObjects, Data);
+    RPL_FILE *file = RplFileToChange(FltObjects, Data, CompletionContext);
 
-    *Status = FLT_PREOP_SUCCESS_NO_CALLBACK;
+    *Status = *CompletionContext == NULL ? FLT_PREOP_SUCCESS_NO_CALLBACK
+                                         : FLT_PREOP_SUCCESS_WITH_CALLBACK;
     if (file == NULL)
     {
         return NULL;
@@ -38,13 +40,15 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplChangeBegin(RPL_FILE *File,
                                                                 PVOID *CompletionContext)
 {
     RPL_OPERATION *operation = RplOperationNew();
-    RPL_INTENT intent = RplIntent(File, Change->Type);
+    RPL_INTENT intent;
 
     if (operation == NULL)
     {
-        RplMarkLost(File->SetId, File->FileId, Change->LockOffset, RPL_TO_END, FALSE);
+        const FLT_PREOP_CALLBACK_STATUS status = RplGoUnrecorded(
+            File->SetId, File->FileId, Change->LockOffset, RPL_TO_END, FALSE, CompletionContext);
+
         FltReleaseContext(File);
-        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+        return status;
     }
     operation->File = File;
     operation->Offset = Change->Offset;
@@ -52,15 +56,17 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplChangeBegin(RPL_FILE *File,
     if (Change->Metadata)
     {
         RplOperationLock(operation, &File->Metadata, 0, 1);
-        intent.NamesOnly = TRUE;
     }
     else
     {
         RplOperationLock(operation, &File->Data, Change->LockOffset, Change->LockLength);
         RplRegionsActivate(File->FileId, Change->LockOffset, Change->LockLength);
     }
+    intent = RplIntent(File, Change->Type); /* a stream's name is held by the lock */
+    intent.NamesOnly = Change->Metadata;
     intent.Offset = Change->Offset;
     intent.Range = Change->Range;
+    intent.Extent = Change->Metadata ? 0 : Change->LockLength;
     intent.DataBytes = Change->DataBytes;
     operation->Slot = RplReserve(&intent);
     if (operation->Slot != NULL && operation->Slot->Data != NULL && Change->DataBytes != 0)
@@ -93,6 +99,10 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostChange(PFLT_CALLBACK_DA
     RPL_OPERATION *operation = CompletionContext;
 
     UNREFERENCED_PARAMETER(FltObjects);
+    if (RplEndedUnrecorded(CompletionContext))
+    {
+        return FLT_POSTOP_FINISHED_PROCESSING;
+    }
     if (Flags & FLTFL_POST_OPERATION_DRAINING)
     {
         RplMarkLost(operation->File->SetId, operation->File->FileId, 0, RPL_TO_END, FALSE);
@@ -121,7 +131,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreSetSecurity(PFLT_CALLBACK
 
     PAGED_CODE();
     *CompletionContext = NULL;
-    file = RplChangeFile(Data, FltObjects, &verdict);
+    file = RplChangeFile(Data, FltObjects, CompletionContext, &verdict);
     if (file == NULL)
     {
         return verdict;
@@ -134,15 +144,17 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreSetSecurity(PFLT_CALLBACK
         own = ExAllocatePool2(POOL_FLAG_PAGED, RPL_MAX(bytes, 1), RPL_TAG_CHANGE);
         if (own == NULL || !NT_SUCCESS(RtlAbsoluteToSelfRelativeSD(given, own, &bytes)))
         {
-            RplMarkLost(file->SetId, file->FileId, 0, 0, TRUE);
+            verdict = RplGoUnrecorded(file->SetId, file->FileId, 0, 0, FALSE, CompletionContext);
             FltReleaseContext(file);
             file = NULL;
         }
         change.Data = own;
         change.DataBytes = bytes;
     }
-    verdict = file == NULL ? FLT_PREOP_SUCCESS_NO_CALLBACK
-                           : RplChangeBegin(file, &change, CompletionContext);
+    if (file != NULL)
+    {
+        verdict = RplChangeBegin(file, &change, CompletionContext);
+    }
     if (own != NULL)
     {
         ExFreePoolWithTag(own, RPL_TAG_CHANGE);
@@ -169,7 +181,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreSetEa(PFLT_CALLBACK_DATA 
 
     PAGED_CODE();
     *CompletionContext = NULL;
-    file = RplChangeFile(Data, FltObjects, &verdict);
+    file = RplChangeFile(Data, FltObjects, CompletionContext, &verdict);
     if (file == NULL || length == 0)
     {
         if (file != NULL)
@@ -207,7 +219,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreSetEa(PFLT_CALLBACK_DATA 
     }
     change.Data = copy;
     verdict = RplChangeBegin(file, &change, CompletionContext);
-    if (*CompletionContext == NULL)
+    if (*CompletionContext == NULL || *CompletionContext == RPL_UNRECORDED)
     {
         ExFreePoolWithTag(copy, RPL_TAG);
         return verdict;

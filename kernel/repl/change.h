@@ -26,9 +26,10 @@ VOID RplChangeEnd(_In_ RPL_OPERATION *Operation, BOOLEAN Succeeded);
 /* The post-operation of those that need nothing else. */
 RPL_POST_OPERATION RplPostChange;
 
-/* Finds the file that is to be changed; NULL and *Status: what the pre-operation returns. */
+/* Finds the file that is to be changed; NULL and *Status, *CompletionContext: what the
+ * pre-operation returns. */
 RPL_FILE *RplChangeFile(_Inout_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS FltObjects,
-                        _Out_ FLT_PREOP_CALLBACK_STATUS *Status);
+                        _Out_ PVOID *CompletionContext, _Out_ FLT_PREOP_CALLBACK_STATUS *Status);
 
 /* IRP_MJ_SET_SECURITY and IRP_MJ_SET_EA. */
 RPL_PRE_OPERATION RplPreSetSecurity;

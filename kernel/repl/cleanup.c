@@ -41,6 +41,10 @@ static VOID RplRecordTimes(_In_ PCFLT_RELATED_OBJECTS FltObjects, _Inout_ RPL_OP
         intent.Flags |= REPL_FLAG_SYNC;
         RplRecord(&intent, &record, sizeof(record));
     }
+    else
+    {
+        RplMarkLost(Operation->File->SetId, Operation->File->FileId, 0, 0, FALSE);
+    }
 }
 
 /* Copy mode: the file at its path has changed. */
@@ -48,8 +52,13 @@ static VOID RplRecordTouched(_In_ PFLT_CALLBACK_DATA Data, _In_ const RPL_FILE *
 {
     RPL_INTENT intent = RplIntent(File, ReplRecordTouched);
     RPL_PATH path;
+    NTSTATUS status = RplPathOf(Data, &path);
 
-    if (NT_SUCCESS(RplPathOf(Data, &path)) && path.SetId != 0)
+    if (status == STATUS_INSUFFICIENT_RESOURCES)
+    {
+        RplMarkLost(File->SetId, File->FileId, 0, RPL_TO_END, FALSE);
+    }
+    else if (NT_SUCCESS(status) && path.SetId != 0)
     {
         intent.Flags &= ~REPL_FLAG_STREAM;
         intent.Name = path.Path;
@@ -60,7 +69,8 @@ static VOID RplRecordTouched(_In_ PFLT_CALLBACK_DATA Data, _In_ const RPL_FILE *
 
 /* What the handle's file is called, before the handle's end may delete it. TRUE: it has a name in a
  * set. Under the gate. Status: of asking for Operation->Name. */
-static BOOLEAN RplPrepareDeletion(_Inout_ RPL_OPERATION *Operation, NTSTATUS Status)
+static BOOLEAN RplPrepareDeletion(_Inout_ RPL_OPERATION *Operation, NTSTATUS Status,
+                                  _Out_ BOOLEAN *NoMemory)
 {
     UNICODE_STRING name;
 
@@ -74,11 +84,8 @@ static BOOLEAN RplPrepareDeletion(_Inout_ RPL_OPERATION *Operation, NTSTATUS Sta
         name.Length = (USHORT)(name.Length - Operation->Name->Stream.Length);
         Status = RplPathOfName(&name, Operation->File->Directory, 0, &Operation->Before);
     }
-    if (Status == STATUS_INSUFFICIENT_RESOURCES)
-    {
-        RplMarkLost(Operation->File->SetId, NULL, 0, RPL_TO_END, TRUE);
-    }
     /* Any other failure: it has lost its name already, by another handle. */
+    *NoMemory = Status == STATUS_INSUFFICIENT_RESOURCES;
     return NT_SUCCESS(Status) && Operation->Before.SetId != 0;
 }
 
@@ -132,9 +139,10 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCleanup(PFLT_CALLBACK_DAT
                                                                PCFLT_RELATED_OBJECTS FltObjects,
                                                                PVOID *CompletionContext)
 {
-    RPL_FILE *file = RplFileFind(FltObjects, NULL);
+    RPL_FILE *file = RplFileFind(FltObjects);
     RPL_OPERATION *operation;
-    BOOLEAN written;
+    FLT_PREOP_CALLBACK_STATUS status = FLT_PREOP_SUCCESS_NO_CALLBACK;
+    BOOLEAN written, noMemory = FALSE;
 
     *CompletionContext = NULL;
     if (file == NULL)
@@ -149,9 +157,10 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCleanup(PFLT_CALLBACK_DAT
     operation = RplOperationNew();
     if (operation == NULL)
     {
-        RplMarkLost(file->SetId, file->FileId, 0, RPL_TO_END, TRUE);
+        /* It is not counted, and so may be the one that a deletion waits for. */
+        status = RplGoUnrecorded(file->SetId, file->FileId, 0, 0, TRUE, CompletionContext);
         FltReleaseContext(file);
-        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+        return status;
     }
     operation->File = file;
     written = InterlockedExchange(&file->Written, FALSE) != 0;
@@ -162,11 +171,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCleanup(PFLT_CALLBACK_DAT
     else if (written)
     {
         RplRecordTimes(FltObjects, operation);
-        if (operation->Locked != NULL)
-        {
-            RplRangeRelease(operation->Locked, &operation->Range);
-            operation->Locked = NULL;
-        }
+        RplOperationUnlock(operation);
     }
     if (RplCleanupBegin(operation))
     {
@@ -177,47 +182,60 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCleanup(PFLT_CALLBACK_DAT
     if (RplPrepareDeletion(
             operation,
             FltGetFileNameInformation(Data, FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT,
-                                      &operation->Name)))
+                                      &operation->Name),
+            &noMemory))
     {
         *CompletionContext = operation;
         return FLT_PREOP_SYNCHRONIZE;
     }
+    if (noMemory)
+    {
+        status = RplGoUnrecorded(file->SetId, NULL, 0, RPL_TO_END, TRUE, CompletionContext);
+    }
     RplOperationEnd(operation);
-    return FLT_PREOP_SUCCESS_NO_CALLBACK;
+    return status;
 }
 
-/* Whether the name, looked at again, is not this file's any more. */
-static BOOLEAN RplNameGone(_In_ PFLT_INSTANCE Instance, _In_ const RPL_OPERATION *Operation)
+/* Whether the name, looked at again, is not this file's any more. A failure: nobody knows. */
+static NTSTATUS RplNameGone(_In_ PFLT_INSTANCE Instance, _In_ const RPL_OPERATION *Operation,
+                            _Out_ BOOLEAN *Gone)
 {
     RPL_OPENED handle;
     FILE_ID_INFORMATION id;
-    BOOLEAN gone = FALSE;
     NTSTATUS status = RplOpenName(Instance, &Operation->Name->Name, FILE_READ_ATTRIBUTES, &handle);
 
     if (NT_SUCCESS(status))
     {
         status = FltQueryInformationFile(Instance, handle.FileObject, &id, sizeof(id),
                                          FileIdInformation, NULL);
-        gone = NT_SUCCESS(status) && RtlCompareMemory(&id.FileId, Operation->File->FileId,
-                                                      sizeof(id.FileId)) != sizeof(id.FileId);
+        *Gone = NT_SUCCESS(status) && RtlCompareMemory(&id.FileId, Operation->File->FileId,
+                                                       sizeof(id.FileId)) != sizeof(id.FileId);
         RplOpenClose(&handle);
-        return gone;
+        return status;
     }
-    return status == STATUS_OBJECT_NAME_NOT_FOUND || status == STATUS_OBJECT_PATH_NOT_FOUND ||
-           status == STATUS_FILE_DELETED || status == STATUS_NO_SUCH_FILE;
+    *Gone = status == STATUS_OBJECT_NAME_NOT_FOUND || status == STATUS_OBJECT_PATH_NOT_FOUND ||
+            status == STATUS_FILE_DELETED || status == STATUS_NO_SUCH_FILE;
+    /* It is about to go, with another handle's cleanup, which looks again. */
+    return *Gone || status == STATUS_DELETE_PENDING ? STATUS_SUCCESS : status;
 }
 
 /* The handle has ended: records a deletion if the name has gone with it. */
 static VOID RplRecordDeletion(_In_ PFLT_INSTANCE Instance, _In_ const RPL_OPERATION *Operation)
 {
     RPL_INTENT intent = RplIntent(Operation->File, ReplRecordDelete);
+    BOOLEAN gone;
 
-    if (!RplNameGone(Instance, Operation))
+    if (!NT_SUCCESS(RplNameGone(Instance, Operation, &gone)))
+    {
+        RplMarkLost(Operation->File->SetId, NULL, 0, RPL_TO_END, TRUE);
+        return;
+    }
+    if (!gone)
     {
         return;
     }
     intent.NamesOnly = TRUE;
-    if (Operation->File->StreamName.Length != 0)
+    if (Operation->File->StreamName != NULL)
     {
         intent.Type = ReplRecordDeleteStream;
     }
@@ -237,6 +255,10 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCleanup(PFLT_CALLBACK_D
     RPL_OPERATION *operation = CompletionContext;
 
     UNREFERENCED_PARAMETER(Data);
+    if (RplEndedUnrecorded(CompletionContext))
+    {
+        return FLT_POSTOP_FINISHED_PROCESSING;
+    }
     if (!operation->Cleanup)
     {
         if (Flags & FLTFL_POST_OPERATION_DRAINING)
@@ -256,12 +278,14 @@ _Use_decl_annotations_ VOID RplCleanupOwn(PFLT_INSTANCE Instance, RPL_OPENED *Op
                                           RPL_FILE *File)
 {
     RPL_OPERATION *operation = RplOperationNew();
-    BOOLEAN named;
+    PVOID unrecorded = NULL;
+    BOOLEAN named, noMemory;
 
     if (operation == NULL)
     {
-        RplMarkLost(File->SetId, File->FileId, 0, RPL_TO_END, TRUE);
+        (VOID) RplGoUnrecorded(File->SetId, File->FileId, 0, 0, TRUE, &unrecorded);
         RplOpenClose(Opened);
+        (VOID) RplEndedUnrecorded(unrecorded);
         return;
     }
     FltReferenceContext(File);
@@ -277,12 +301,18 @@ _Use_decl_annotations_ VOID RplCleanupOwn(PFLT_INSTANCE Instance, RPL_OPENED *Op
             operation,
             FltGetFileNameInformationUnsafe(Opened->FileObject, Instance,
                                             FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT,
-                                            &operation->Name));
+                                            &operation->Name),
+            &noMemory);
+        if (noMemory)
+        {
+            (VOID) RplGoUnrecorded(File->SetId, NULL, 0, RPL_TO_END, TRUE, &unrecorded);
+        }
         RplOpenClose(Opened);
         if (named)
         {
             RplRecordDeletion(Instance, operation);
         }
+        (VOID) RplEndedUnrecorded(unrecorded);
     }
     RplOperationEnd(operation);
 }

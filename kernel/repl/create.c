@@ -18,6 +18,7 @@
 #include "cleanup.h"
 #include "gate.h"
 #include "metadata.h"
+#include "open.h"
 #include "regions.h"
 #include "role.h"
 #include "trust.h"
@@ -134,7 +135,8 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCreate(PFLT_CALLBACK_DATA
         }
         else
         {
-            RplMarkLost(0, NULL, 0, RPL_TO_END, TRUE);
+            /* What it did is found out afterwards, but not in its turn. */
+            (VOID) RplGoUnrecorded(0, NULL, 0, RPL_TO_END, FALSE, CompletionContext);
         }
     }
     RplPathFree(&path);
@@ -142,48 +144,70 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCreate(PFLT_CALLBACK_DATA
     {
         return RplRefuseOperation(Data);
     }
-    *CompletionContext = operation;
+    if (operation != NULL)
+    {
+        *CompletionContext = operation;
+    }
     return FLT_PREOP_SUCCESS_WITH_CALLBACK;
 }
 
-/* A file that is as it is now, without its data. */
-static NTSTATUS RplRecordMetadata(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ const RPL_FILE *File,
-                                  UINT16 Type, UINT16 Flags, _In_ const UNICODE_STRING *Name)
+static RPL_INTENT RplCreateIntent(_In_ const RPL_FILE *File, UINT16 Type,
+                                  _In_opt_ const UNICODE_STRING *Name)
 {
-    RPL_METADATA_BUFFER metadata;
     RPL_INTENT intent = RplIntent(File, Type);
-    NTSTATUS status = RplMetadataGet(FltObjects->Instance, FltObjects->FileObject, &metadata);
 
-    if (NT_SUCCESS(status))
+    intent.NamesOnly = TRUE;
+    if (Name != NULL)
     {
-        intent.Flags |= Flags;
-        intent.NamesOnly = TRUE;
-        if (Name != NULL)
-        {
-            intent.Name = *Name;
-        }
-        RplRecord(&intent, metadata.Metadata, metadata.Bytes);
-        RplMetadataFree(&metadata);
+        intent.Name = *Name;
     }
-    return status;
+    return intent;
 }
 
-/* A stream of a file: the file may be new, too. */
-static NTSTATUS RplRecordStreamCreated(_In_ PCFLT_RELATED_OBJECTS FltObjects,
-                                       _In_ const RPL_FILE *File, _In_ const UNICODE_STRING *Path)
+/* The file that a stream is of may be new, too; and it has a size of its own. */
+static NTSTATUS RplRecordOwner(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS FltObjects,
+                               _In_ const UNICODE_STRING *Path)
 {
-    RPL_FILE whole = *File;
-    NTSTATUS status;
+    PFLT_FILE_NAME_INFORMATION information;
+    RPL_FILE *owner = NULL;
+    RPL_OPENED opened;
+    UNICODE_STRING name;
+    RPL_INTENT intent;
+    NTSTATUS status = FltGetFileNameInformation(
+        Data, FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT, &information);
 
-    RtlZeroMemory(&whole.StreamName, sizeof(whole.StreamName));
-    status = RplRecordMetadata(FltObjects, &whole, ReplRecordFile, 0, Path);
-    return NT_SUCCESS(status) ? RplRecordMetadata(FltObjects, File, ReplRecordCreate, 0, NULL)
-                              : status;
+    if (!NT_SUCCESS(status))
+    {
+        return status;
+    }
+    status = FltParseFileNameInformation(information);
+    if (NT_SUCCESS(status))
+    {
+        name = information->Name;
+        name.Length = (USHORT)(name.Length - information->Stream.Length);
+        status = RplOpenName(FltObjects->Instance, &name, RPL_METADATA_ACCESS, &opened);
+    }
+    FltReleaseFileNameInformation(information);
+    if (!NT_SUCCESS(status))
+    {
+        return status;
+    }
+    status = RplFileOf(FltObjects->Instance, opened.FileObject, &owner);
+    if (NT_SUCCESS(status))
+    {
+        intent = RplCreateIntent(owner, ReplRecordFile, Path);
+        status =
+            RplMetadataRecordFile(FltObjects->Instance, opened.FileObject, owner, &intent, NULL);
+        FltReleaseContext(owner);
+    }
+    RplOpenClose(&opened);
+    return status;
 }
 
 static NTSTATUS RplRecordCreated(_In_ PFLT_CALLBACK_DATA Data,
                                  _In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ const RPL_FILE *File)
 {
+    RPL_INTENT intent;
     RPL_PATH path;
     NTSTATUS status = RplPathOf(Data, &path);
 
@@ -191,11 +215,15 @@ static NTSTATUS RplRecordCreated(_In_ PFLT_CALLBACK_DATA Data,
     {
         status = STATUS_OBJECT_NAME_NOT_FOUND;
     }
+    if (NT_SUCCESS(status) && File->StreamName != NULL)
+    {
+        status = RplRecordOwner(Data, FltObjects, &path.Path);
+    }
     if (NT_SUCCESS(status))
     {
-        status = File->StreamName.Length != 0
-                     ? RplRecordStreamCreated(FltObjects, File, &path.Path)
-                     : RplRecordMetadata(FltObjects, File, ReplRecordCreate, 0, &path.Path);
+        intent =
+            RplCreateIntent(File, ReplRecordCreate, File->StreamName != NULL ? NULL : &path.Path);
+        status = RplMetadataRecord(FltObjects->Instance, FltObjects->FileObject, &intent, NULL);
     }
     RplPathFree(&path);
     return status;
@@ -205,6 +233,7 @@ static NTSTATUS RplRecordEmptied(_In_ PCFLT_RELATED_OBJECTS FltObjects, _Inout_ 
                                  UINT16 Flags)
 {
     FILE_STANDARD_INFORMATION standard;
+    RPL_INTENT intent;
     RPL_OPERATION *lock = RplOperationNew();
     NTSTATUS status = lock == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
 
@@ -213,7 +242,10 @@ static NTSTATUS RplRecordEmptied(_In_ PCFLT_RELATED_OBJECTS FltObjects, _Inout_ 
         FltReferenceContext(File);
         lock->File = File;
         RplOperationLock(lock, &File->Data, 0, RPL_TO_END);
-        status = RplRecordMetadata(FltObjects, File, ReplRecordOverwrite, Flags, NULL);
+        intent = RplIntent(File, ReplRecordOverwrite);
+        intent.Flags |= Flags;
+        intent.Extent = RPL_TO_END;
+        status = RplMetadataRecord(FltObjects->Instance, FltObjects->FileObject, &intent, NULL);
     }
     if (NT_SUCCESS(status))
     {
@@ -258,7 +290,7 @@ static VOID RplCreated(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS 
 /* Whoever creates the file has recorded that when this returns. */
 static VOID RplWaitCreated(_In_ PCFLT_RELATED_OBJECTS FltObjects)
 {
-    RPL_FILE *file = RplFileFind(FltObjects, NULL);
+    RPL_FILE *file = RplFileFind(FltObjects);
     const BOOLEAN known = file != NULL && file->Known;
 
     if (file != NULL)
@@ -276,17 +308,18 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCreate(PFLT_CALLBACK_DA
                                                                 PVOID CompletionContext,
                                                                 FLT_POST_OPERATION_FLAGS Flags)
 {
-    RPL_OPERATION *operation = CompletionContext;
+    const BOOLEAN unrecorded = RplEndedUnrecorded(CompletionContext);
+    RPL_OPERATION *operation = unrecorded ? NULL : CompletionContext;
     RPL_FILE *file = NULL;
 
     if (!(Flags & FLTFL_POST_OPERATION_DRAINING) && NT_SUCCESS(Data->IoStatus.Status) &&
         Data->IoStatus.Status != STATUS_REPARSE)
     {
-        if (operation == NULL)
+        if (CompletionContext == NULL)
         {
             RplWaitCreated(FltObjects);
         }
-        file = RplFileToChange(FltObjects, Data);
+        file = RplFileToChange(FltObjects, Data, NULL);
     }
     if (file != NULL)
     {

@@ -3,6 +3,7 @@
 
 #include "counters.h"
 #include "links.h"
+#include "operation.h"
 #include "role.h"
 #include "stream.h"
 #include "trust.h"
@@ -28,10 +29,55 @@ _Use_decl_annotations_ VOID RplFileCleanup(PFLT_CONTEXT Context, FLT_CONTEXT_TYP
     RPL_FILE *file = Context;
 
     UNREFERENCED_PARAMETER(ContextType);
-    if (file->StreamName.Buffer != NULL)
+    RplStreamNameFree(file->StreamName);
+}
+
+/* Names of streams */
+
+_Use_decl_annotations_ NTSTATUS RplStreamNameMake(const UNICODE_STRING *Stream,
+                                                  RPL_STREAM_NAME **Name)
+{
+    const USHORT chars = Stream->Length / sizeof(WCHAR);
+    RPL_STREAM_NAME *name;
+    USHORT end = 1;
+
+    *Name = NULL;
+    while (end < chars && Stream->Buffer[end] != L':')
     {
-        ExFreePoolWithTag(file->StreamName.Buffer, RPL_TAG_NAME);
+        end++;
     }
+    if (chars < 2 || end < 2)
+    {
+        return STATUS_SUCCESS;
+    }
+    name = ExAllocatePool2(POOL_FLAG_NON_PAGED, sizeof(*name) + end * sizeof(WCHAR), RPL_TAG_NAME);
+    if (name == NULL)
+    {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    name->Name.Buffer = (PWCH)(name + 1);
+    name->Name.Length = (USHORT)(end * sizeof(WCHAR));
+    name->Name.MaximumLength = name->Name.Length;
+    RtlCopyMemory(name->Name.Buffer, Stream->Buffer, name->Name.Length);
+    *Name = name;
+    return STATUS_SUCCESS;
+}
+
+_Use_decl_annotations_ VOID RplStreamNameFree(RPL_STREAM_NAME *Name)
+{
+    while (Name != NULL)
+    {
+        RPL_STREAM_NAME *old = Name->Old;
+        ExFreePoolWithTag(Name, RPL_TAG_NAME);
+        Name = old;
+    }
+}
+
+_Use_decl_annotations_ VOID RplFileRenameStream(RPL_FILE *File, RPL_STREAM_NAME *Name)
+{
+    Name->Old = File->StreamName;
+    KeMemoryBarrier();
+    File->StreamName = Name;
 }
 
 /* Paths */
@@ -147,36 +193,11 @@ static NTSTATUS RplFileLook(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileO
     return status;
 }
 
-/* ":a" of ":a:$DATA"; the unnamed stream's name is empty. */
-static NTSTATUS RplFileNameStream(_In_ const UNICODE_STRING *Stream, _Inout_ RPL_FILE *File)
-{
-    USHORT chars = Stream->Length / sizeof(WCHAR);
-    USHORT end = 1;
-
-    while (end < chars && Stream->Buffer[end] != L':')
-    {
-        end++;
-    }
-    if (chars < 2 || end < 2)
-    {
-        return STATUS_SUCCESS;
-    }
-    File->StreamName.Buffer =
-        ExAllocatePool2(POOL_FLAG_NON_PAGED, end * sizeof(WCHAR), RPL_TAG_NAME);
-    if (File->StreamName.Buffer == NULL)
-    {
-        return STATUS_INSUFFICIENT_RESOURCES;
-    }
-    RtlCopyMemory(File->StreamName.Buffer, Stream->Buffer, end * sizeof(WCHAR));
-    File->StreamName.Length = (USHORT)(end * sizeof(WCHAR));
-    File->StreamName.MaximumLength = File->StreamName.Length;
-    return STATUS_SUCCESS;
-}
-
 static NTSTATUS RplFileMake(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
                             _In_ PFLT_FILE_NAME_INFORMATION Information, _Out_ RPL_FILE **File)
 {
     FILE_ID_INFORMATION id;
+    RPL_STREAM_NAME *name;
     RPL_FILE *file, *other = NULL;
     NTSTATUS status = FltAllocateContext(Repl.Filter, FLT_STREAM_CONTEXT, sizeof(RPL_FILE),
                                          NonPagedPoolNx, (PFLT_CONTEXT *)&file);
@@ -195,7 +216,8 @@ static NTSTATUS RplFileMake(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileO
     if (NT_SUCCESS(status))
     {
         RtlCopyMemory(file->FileId, &id.FileId, sizeof(file->FileId));
-        status = RplFileNameStream(&Information->Stream, file);
+        status = RplStreamNameMake(&Information->Stream, &name);
+        file->StreamName = name;
     }
     if (NT_SUCCESS(status))
     {
@@ -219,6 +241,12 @@ static NTSTATUS RplFileMake(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileO
     }
     *File = file;
     return STATUS_SUCCESS;
+}
+
+static BOOLEAN RplIsGone(NTSTATUS Status)
+{
+    return Status == STATUS_FILE_DELETED || Status == STATUS_DELETE_PENDING ||
+           Status == STATUS_OBJECT_NAME_NOT_FOUND || Status == STATUS_OBJECT_PATH_NOT_FOUND;
 }
 
 /* Finds, makes or looks again. */
@@ -250,6 +278,10 @@ static NTSTATUS RplFileAcquire(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT Fi
         }
         FltReleaseFileNameInformation(information);
     }
+    if (*File != NULL && RplIsGone(status))
+    {
+        return STATUS_SUCCESS; /* a file without a name stays what it was */
+    }
     if (!NT_SUCCESS(status) && *File != NULL)
     {
         FltReleaseContext(*File);
@@ -258,41 +290,46 @@ static NTSTATUS RplFileAcquire(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT Fi
     return status;
 }
 
-_Use_decl_annotations_ RPL_FILE *RplFileFind(PCFLT_RELATED_OBJECTS FltObjects,
-                                             PFLT_CALLBACK_DATA Data)
+_Use_decl_annotations_ RPL_FILE *RplFileFind(PCFLT_RELATED_OBJECTS FltObjects)
 {
     RPL_FILE *file;
 
-    if (Data == NULL || FltObjects->FileObject->FsContext == NULL)
-    {
-        return NT_SUCCESS(FltGetStreamContext(FltObjects->Instance, FltObjects->FileObject,
-                                              (PFLT_CONTEXT *)&file))
-                   ? file
-                   : NULL;
-    }
-    if (!RplVolumeUsed(FltObjects->Instance))
-    {
-        return NULL;
-    }
-    if (!NT_SUCCESS(RplFileAcquire(FltObjects->Instance, FltObjects->FileObject, Data, &file)))
-    {
-        return NULL;
-    }
-    return file;
+    return NT_SUCCESS(FltGetStreamContext(FltObjects->Instance, FltObjects->FileObject,
+                                          (PFLT_CONTEXT *)&file))
+               ? file
+               : NULL;
+}
+
+_Use_decl_annotations_ NTSTATUS RplFileLookup(PCFLT_RELATED_OBJECTS FltObjects,
+                                              PFLT_CALLBACK_DATA Data, RPL_FILE **File)
+{
+    *File = NULL;
+    return RplVolumeUsed(FltObjects->Instance)
+               ? RplFileAcquire(FltObjects->Instance, FltObjects->FileObject, Data, File)
+               : STATUS_SUCCESS;
 }
 
 _Use_decl_annotations_ RPL_FILE *RplFileToChange(PCFLT_RELATED_OBJECTS FltObjects,
-                                                 PFLT_CALLBACK_DATA Data)
+                                                 PFLT_CALLBACK_DATA Data, PVOID *CompletionContext)
 {
     RPL_FILE *file = NULL;
     NTSTATUS status;
 
+    if (CompletionContext != NULL)
+    {
+        *CompletionContext = NULL;
+    }
     if (RplRole() == ReplRoleNone || !RplVolumeUsed(FltObjects->Instance))
     {
         return NULL;
     }
     status = RplFileAcquire(FltObjects->Instance, FltObjects->FileObject, Data, &file);
-    if (!NT_SUCCESS(status) || file == NULL)
+    if (!NT_SUCCESS(status) && CompletionContext != NULL)
+    {
+        (VOID) RplGoUnrecorded(0, NULL, 0, RPL_TO_END, FALSE, CompletionContext);
+        return NULL;
+    }
+    if (!NT_SUCCESS(status))
     {
         RplMarkLost(0, NULL, 0, RPL_TO_END, FALSE);
         return NULL;

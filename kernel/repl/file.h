@@ -12,11 +12,19 @@
 #include "config.h"
 #include "rangelock.h"
 
+/* The name of a named stream, ":a". It never changes, so that whoever has it may read it at any
+ * IRQL; a renamed stream gets another, and the old ones stay as long as the file's context. */
+typedef struct RPL_STREAM_NAME
+{
+    struct RPL_STREAM_NAME *Old;
+    UNICODE_STRING Name;
+} RPL_STREAM_NAME;
+
 typedef struct RPL_FILE
 {
     UINT8 FileId[16];
     BOOLEAN Directory;
-    UNICODE_STRING StreamName; /* ":a"; empty: the unnamed data stream */
+    RPL_STREAM_NAME *volatile StreamName; /* NULL: the unnamed data stream */
     volatile LONG64 MembershipEpoch;
     volatile UINT32 SetId; /* 0: in none */
     volatile UINT32 Mode;  /* REPL_MODE of the set */
@@ -39,16 +47,21 @@ RPL_CONTEXT_CLEANUP RplFileCleanup;
 UINT64 RplMembershipEpoch(VOID);
 VOID RplMembershipMoved(VOID);
 
-/*
- * The file's context, referenced (FltReleaseContext); NULL: it has none, or none could be made.
- * With Data it is made or looked at again if need be, which asks for names: PASSIVE_LEVEL, no
- * paging I/O, file open. Without it only what there is: <= APC_LEVEL.
- */
-RPL_FILE *RplFileFind(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_opt_ PFLT_CALLBACK_DATA Data);
+/* The file's context, referenced (FltReleaseContext), as it is; NULL: it has none. <= APC_LEVEL. */
+RPL_FILE *RplFileFind(_In_ PCFLT_RELATED_OBJECTS FltObjects);
 
-/* For an operation that changes the file; where it cannot be told whether it is in a set, what is
- * dirty is marked. PASSIVE_LEVEL. */
-RPL_FILE *RplFileToChange(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ PFLT_CALLBACK_DATA Data);
+/* The same, made or looked at again if need be, which asks for names. *File NULL: why is told, or
+ * (success) it is on no volume with a set. PASSIVE_LEVEL, no paging I/O, file open. */
+NTSTATUS RplFileLookup(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ PFLT_CALLBACK_DATA Data,
+                       _Outptr_result_maybenull_ RPL_FILE **File);
+
+/*
+ * For an operation that changes the file. NULL: it is in no set, or that could not be told; then
+ * all is marked dirty, and *CompletionContext is what the pre-operation gives (RplGoUnrecorded), or
+ * NULL. Without CompletionContext the operation has completed. PASSIVE_LEVEL.
+ */
+RPL_FILE *RplFileToChange(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ PFLT_CALLBACK_DATA Data,
+                          _Out_opt_ PVOID *CompletionContext);
 
 /* The same for a file object of REPL's own. PASSIVE_LEVEL. */
 NTSTATUS RplFileOf(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
@@ -70,6 +83,12 @@ NTSTATUS RplPathOf(_In_ PFLT_CALLBACK_DATA Data, _Out_ RPL_PATH *Path);
 NTSTATUS RplPathOfName(_In_ const UNICODE_STRING *Name, BOOLEAN Directory, UINT64 Size,
                        _Out_ RPL_PATH *Path);
 VOID RplPathFree(_Inout_ RPL_PATH *Path);
+
+/* Of ":a" or ":a:$DATA", in pool (RplStreamNameFree); the unnamed stream's is NULL. */
+NTSTATUS RplStreamNameMake(_In_ const UNICODE_STRING *Stream, _Outptr_ RPL_STREAM_NAME **Name);
+VOID RplStreamNameFree(_In_opt_ RPL_STREAM_NAME *Name);
+/* What the stream is called from now on, while all of its bytes are locked. Name is the file's. */
+VOID RplFileRenameStream(_Inout_ RPL_FILE *File, _In_ RPL_STREAM_NAME *Name);
 
 /* After a rename or link: in which set the file is from now on. */
 VOID RplFileMoved(_Inout_ RPL_FILE *File, _In_ const RPL_PATH *Path);

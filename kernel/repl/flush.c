@@ -8,12 +8,27 @@
 
 #include "role.h"
 
+static BOOLEAN RplSomeDurable(VOID)
+{
+    const RPL_CONFIGURATION *configuration = RplConfigurationAcquire();
+    BOOLEAN some = FALSE;
+    ULONG i;
+
+    for (i = 0; i < configuration->SetCount; i++)
+    {
+        some |= configuration->Sets[i].Mode == ReplModeDurable;
+    }
+    RplConfigurationRelease(configuration);
+    return some;
+}
+
 _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreFlush(PFLT_CALLBACK_DATA Data,
                                                              PCFLT_RELATED_OBJECTS FltObjects,
                                                              PVOID *CompletionContext)
 {
     RPL_FILE *file;
     RPL_OPERATION *operation;
+    NTSTATUS status;
 
     *CompletionContext = NULL;
     if (RplRole() != ReplRolePrimary || (FltObjects->FileObject->Flags & FO_VOLUME_OPEN))
@@ -21,20 +36,24 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreFlush(PFLT_CALLBACK_DATA 
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
     /* Of folders, too: programs flush those for what was created or deleted in them. */
-    file = RplFileFind(FltObjects, Data);
-    if (file == NULL)
+    status = RplFileLookup(FltObjects, Data, &file);
+    if (file == NULL && (status != STATUS_INSUFFICIENT_RESOURCES || !RplSomeDurable()))
     {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
-    if (file->SetId == 0 || file->Mode != ReplModeDurable)
+    if (file != NULL && (file->SetId == 0 || file->Mode != ReplModeDurable))
     {
         FltReleaseContext(file);
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
-    operation = RplOperationNew();
+    operation = file == NULL ? NULL : RplOperationNew();
     if (operation == NULL)
     {
-        FltReleaseContext(file);
+        /* Success might be a lie. */
+        if (file != NULL)
+        {
+            FltReleaseContext(file);
+        }
         Data->IoStatus.Status = STATUS_INSUFFICIENT_RESOURCES;
         Data->IoStatus.Information = 0;
         return FLT_PREOP_COMPLETE;

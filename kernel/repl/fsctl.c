@@ -53,9 +53,11 @@ static FLT_PREOP_CALLBACK_STATUS RplPreDuplicate(_In_ RPL_FILE *File, UINT64 Off
 
     if (operation == NULL)
     {
-        RplMarkLost(File->SetId, File->FileId, Offset, Length, FALSE);
+        const FLT_PREOP_CALLBACK_STATUS status =
+            RplGoUnrecorded(File->SetId, File->FileId, Offset, Length, FALSE, CompletionContext);
+
         FltReleaseContext(File);
-        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+        return status;
     }
     operation->File = File;
     operation->ReadBack = TRUE;
@@ -201,7 +203,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreFsControl(PFLT_CALLBACK_D
     {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
-    file = RplChangeFile(Data, FltObjects, &verdict);
+    file = RplChangeFile(Data, FltObjects, CompletionContext, &verdict);
     if (file == NULL)
     {
         return verdict;
@@ -217,6 +219,10 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostFsControl(PFLT_CALLBACK
 {
     RPL_OPERATION *operation = CompletionContext;
 
+    if (RplEndedUnrecorded(CompletionContext))
+    {
+        return FLT_POSTOP_FINISHED_PROCESSING;
+    }
     if (operation->ReadBack && NT_SUCCESS(Data->IoStatus.Status) &&
         !(Flags & FLTFL_POST_OPERATION_DRAINING) &&
         NT_SUCCESS(RplRecordRange(FltObjects->Instance, FltObjects->FileObject, operation->File,

@@ -69,7 +69,8 @@ _Use_decl_annotations_ VOID RplLostMark(UINT32 SetId, const UINT8 *FileId, UINT6
 
 _Use_decl_annotations_ VOID RplLostMarkIntent(const RPL_INTENT *Intent)
 {
-    UINT64 offset = Intent->Offset, length = RPL_MAX(Intent->Range, Intent->DataBytes);
+    UINT64 offset = Intent->Offset,
+           length = RPL_MAX(Intent->Extent, RPL_MAX(Intent->Range, Intent->DataBytes));
     BOOLEAN names = Intent->NamesOnly;
 
     switch (Intent->Type)
@@ -78,11 +79,6 @@ _Use_decl_annotations_ VOID RplLostMarkIntent(const RPL_INTENT *Intent)
         offset = 0;
         length = RPL_TO_END;
         names = FALSE;
-        break;
-    case ReplRecordSetSize:
-    case ReplRecordSetAllocation:
-        /* What was cut off reads as zeros if the file grows again. */
-        length = RPL_TO_END;
         break;
     case ReplRecordSetBasic:
     case ReplRecordSetSecurity:

@@ -2,12 +2,20 @@
 #include "metadata.h"
 
 #include "record.h"
+#include "write.h"
 
 #define RPL_TAG_METADATA 'mlpR'
 
 #define RPL_MAX_SECURITY 65536
 #define RPL_MAX_EA       65536 /* NTFS's limit */
 #define RPL_MAX_REPARSE  MAXIMUM_REPARSE_DATA_BUFFER_SIZE
+
+/* The whole, in pool. */
+typedef struct RPL_METADATA_BUFFER
+{
+    REPL_METADATA *Metadata; /* and what follows it; paged pool */
+    ULONG Bytes;
+} RPL_METADATA_BUFFER;
 
 /* A part of it, while it is gathered. */
 typedef struct RPL_PART
@@ -19,6 +27,36 @@ typedef struct RPL_PART
 #define RPL_SECURITY_PARTS                                                                         \
     (OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION |         \
      LABEL_SECURITY_INFORMATION | SACL_SECURITY_INFORMATION)
+
+/* The file system, or this file, has none of it. */
+static BOOLEAN RplHasNone(NTSTATUS Status)
+{
+    switch (Status)
+    {
+    case STATUS_INVALID_DEVICE_REQUEST:
+    case STATUS_INVALID_PARAMETER:
+    case STATUS_INVALID_INFO_CLASS:
+    case STATUS_NOT_IMPLEMENTED:
+    case STATUS_NOT_SUPPORTED:
+    case STATUS_ACCESS_DENIED:
+    case STATUS_PRIVILEGE_NOT_HELD:
+    case STATUS_EAS_NOT_SUPPORTED:
+    case STATUS_NO_EAS_ON_FILE:
+    case STATUS_NO_MORE_EAS:
+    case STATUS_NONEXISTENT_EA_ENTRY:
+    case STATUS_EA_CORRUPT_ERROR:
+    case STATUS_NOT_A_REPARSE_POINT:
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}
+
+/* A query that failed: an error, unless there is nothing to be told. */
+static NTSTATUS RplPartFailed(NTSTATUS Status)
+{
+    return NT_SUCCESS(Status) || RplHasNone(Status) ? STATUS_SUCCESS : Status;
+}
 
 static VOID RplPartFree(_Inout_ RPL_PART *Part)
 {
@@ -66,7 +104,9 @@ static NTSTATUS RplSecurityGet(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT Fi
             break;
         }
     }
-    return STATUS_SUCCESS; /* none is told */
+    return status == STATUS_BUFFER_TOO_SMALL || status == STATUS_BUFFER_OVERFLOW
+               ? STATUS_SUCCESS /* it is too long: none is told */
+               : RplPartFailed(status);
 }
 
 static NTSTATUS RplEaGet(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
@@ -80,7 +120,7 @@ static NTSTATUS RplEaGet(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObje
     RtlZeroMemory(Part, sizeof(*Part));
     if (!NT_SUCCESS(status) || size.EaSize == 0)
     {
-        return STATUS_SUCCESS;
+        return RplPartFailed(status);
     }
     /* EaSize is of another packing (OS/2's); the list itself needs more. */
     status = RplPartAllocate(Part, RPL_MAX_EA);
@@ -95,7 +135,7 @@ static NTSTATUS RplEaGet(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObje
     {
         RplPartFree(Part);
     }
-    return STATUS_SUCCESS;
+    return RplPartFailed(status);
 }
 
 static NTSTATUS RplReparseGet(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
@@ -115,7 +155,7 @@ static NTSTATUS RplReparseGet(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT Fil
     {
         RplPartFree(Part);
     }
-    return STATUS_SUCCESS;
+    return RplPartFailed(status);
 }
 
 static PUCHAR RplPartPut(_Out_ PUCHAR At, _In_ const RPL_PART *Part)
@@ -157,8 +197,8 @@ static NTSTATUS RplMetadataPut(_In_ const FILE_BASIC_INFORMATION *Basic,
     return STATUS_SUCCESS;
 }
 
-_Use_decl_annotations_ NTSTATUS RplMetadataGet(PFLT_INSTANCE Instance, PFILE_OBJECT FileObject,
-                                               RPL_METADATA_BUFFER *Buffer)
+static NTSTATUS RplMetadataGet(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
+                               _Out_ RPL_METADATA_BUFFER *Buffer)
 {
     FILE_BASIC_INFORMATION basic;
     FILE_STANDARD_INFORMATION standard;
@@ -194,11 +234,56 @@ _Use_decl_annotations_ NTSTATUS RplMetadataGet(PFLT_INSTANCE Instance, PFILE_OBJ
     return status;
 }
 
-_Use_decl_annotations_ VOID RplMetadataFree(RPL_METADATA_BUFFER *Buffer)
+_Use_decl_annotations_ NTSTATUS RplMetadataRecord(PFLT_INSTANCE Instance, PFILE_OBJECT FileObject,
+                                                  RPL_INTENT *Intent, UINT64 *Sequence)
 {
-    if (Buffer->Metadata != NULL)
+    RPL_METADATA_BUFFER metadata;
+    UINT64 sequence = 0;
+    NTSTATUS status = RplMetadataGet(Instance, FileObject, &metadata);
+
+    if (NT_SUCCESS(status))
     {
-        ExFreePoolWithTag(Buffer->Metadata, RPL_TAG_METADATA);
+        sequence = RplRecord(Intent, metadata.Metadata, metadata.Bytes);
+        ExFreePoolWithTag(metadata.Metadata, RPL_TAG_METADATA);
     }
-    Buffer->Metadata = NULL;
+    if (Sequence != NULL)
+    {
+        *Sequence = sequence;
+    }
+    return status;
+}
+
+/* For an operation that only holds the file. */
+static RPL_OPERATION *RplMetadataHold(_In_ RPL_FILE *File)
+{
+    RPL_OPERATION *operation = RplOperationNew();
+
+    if (operation != NULL)
+    {
+        FltReferenceContext(File);
+        operation->File = File;
+    }
+    return operation;
+}
+
+_Use_decl_annotations_ NTSTATUS RplMetadataRecordFile(PFLT_INSTANCE Instance,
+                                                      PFILE_OBJECT FileObject, RPL_FILE *File,
+                                                      RPL_INTENT *Intent, UINT64 *Sequence)
+{
+    RPL_OPERATION *end = RplMetadataHold(File);
+    RPL_OPERATION *metadata = RplMetadataHold(File);
+    NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
+
+    if (end != NULL && metadata != NULL)
+    {
+        if (!File->Directory)
+        {
+            (VOID) RplLockEnd(Instance, FileObject, end);
+        }
+        (VOID) RplOperationLock(metadata, &File->Metadata, 0, 1);
+        status = RplMetadataRecord(Instance, FileObject, Intent, Sequence);
+    }
+    RplOperationEnd(metadata);
+    RplOperationEnd(end);
+    return status;
 }

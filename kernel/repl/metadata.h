@@ -4,16 +4,22 @@
  */
 #pragma once
 
-#include "file.h"
+#include "operation.h"
 
-typedef struct RPL_METADATA_BUFFER
-{
-    REPL_METADATA *Metadata; /* and what follows it; paged pool */
-    ULONG Bytes;
-} RPL_METADATA_BUFFER;
+/* What an open of REPL's own needs. */
+#define RPL_METADATA_ACCESS                                                                        \
+    (FILE_READ_ATTRIBUTES | FILE_READ_EA | READ_CONTROL | ACCESS_SYSTEM_SECURITY)
 
-/* Of an open file (any access). What the file system does not have is left out; a failure: no
- * memory, or the file is gone. PASSIVE_LEVEL. */
-NTSTATUS RplMetadataGet(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
-                        _Out_ RPL_METADATA_BUFFER *Buffer);
-VOID RplMetadataFree(_Inout_ RPL_METADATA_BUFFER *Buffer);
+/*
+ * Records it, of an open file (any access), as the data of what Intent says. What the file system
+ * does not have is left out; a failure: it could not be found out. *Sequence: 0 if it could not be
+ * recorded. The caller holds off what changes it. PASSIVE_LEVEL.
+ */
+NTSTATUS RplMetadataRecord(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
+                           _Inout_ RPL_INTENT *Intent, _Out_opt_ UINT64 *Sequence);
+
+/* A ReplRecordFile, with the file held: its size and the rest are those at the record's number.
+ * FileObject: of its unnamed stream, whose context File is. PASSIVE_LEVEL. */
+NTSTATUS RplMetadataRecordFile(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
+                               _In_ RPL_FILE *File, _Inout_ RPL_INTENT *Intent,
+                               _Out_opt_ UINT64 *Sequence);

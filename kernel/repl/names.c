@@ -146,6 +146,42 @@ static BOOLEAN RplIsStreamRename(_In_ PFLT_CALLBACK_DATA Data)
     return target->FileNameLength >= sizeof(WCHAR) && target->FileName[0] == L':';
 }
 
+/* Nothing is recorded of the stream while nobody can say what it is called. */
+static NTSTATUS RplPrepareStreamRename(_In_ PFLT_CALLBACK_DATA Data,
+                                       _Inout_ RPL_OPERATION *Operation)
+{
+    const FILE_RENAME_INFORMATION *target = RplTarget(Data);
+    const UNICODE_STRING name = {.Buffer = (PWCH)target->FileName,
+                                 .Length = (USHORT)target->FileNameLength,
+                                 .MaximumLength = (USHORT)target->FileNameLength};
+    NTSTATUS status = RplStreamNameMake(&name, &Operation->StreamName);
+
+    if (NT_SUCCESS(status))
+    {
+        (VOID) RplOperationLock(Operation, &Operation->File->Data, 0, RPL_TO_END);
+    }
+    return status;
+}
+
+/*
+ * It cannot be told what is renamed to what. The file system may well carry it out; but what the
+ * file's context calls a stream would be wrong from then on, so that one fails.
+ */
+static FLT_PREOP_CALLBACK_STATUS RplRenameUnprepared(_Inout_ PFLT_CALLBACK_DATA Data,
+                                                     _In_opt_ RPL_OPERATION *Operation,
+                                                     NTSTATUS Status,
+                                                     _Out_ PVOID *CompletionContext)
+{
+    RplOperationEnd(Operation);
+    if (RplIsStreamRename(Data))
+    {
+        Data->IoStatus.Status = Status;
+        Data->IoStatus.Information = 0;
+        return FLT_PREOP_COMPLETE;
+    }
+    return RplGoUnrecorded(0, NULL, 0, RPL_TO_END, FALSE, CompletionContext);
+}
+
 _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreRename(PFLT_CALLBACK_DATA Data,
                                                               PCFLT_RELATED_OBJECTS FltObjects,
                                                               PVOID *CompletionContext)
@@ -164,14 +200,14 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreRename(PFLT_CALLBACK_DATA
     if (operation != NULL)
     {
         operation->Gate = RplGateEnter(0);
-        operation->File = RplFileFind(FltObjects, Data);
+        status = RplFileLookup(FltObjects, Data, &operation->File);
     }
-    if (operation != NULL && operation->File != NULL)
+    if (operation != NULL && NT_SUCCESS(status))
     {
-        status = STATUS_SUCCESS;
         if (RplIsStreamRename(Data))
         {
             verdict = RplJudge(operation->File, Data);
+            status = verdict == RplCapture ? RplPrepareStreamRename(Data, operation) : status;
         }
         else
         {
@@ -181,9 +217,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreRename(PFLT_CALLBACK_DATA
     }
     if (!NT_SUCCESS(status))
     {
-        /* The file system may well carry it out. */
-        RplMarkLost(0, NULL, 0, RPL_TO_END, FALSE);
-        verdict = RplIgnore;
+        return RplRenameUnprepared(Data, operation, status, CompletionContext);
     }
     if (verdict == RplCapture || verdict == RplTouch)
     {
@@ -217,21 +251,16 @@ static UINT64 RplRecordName(_In_ const RPL_OPERATION *Operation, UINT16 Type, UI
 static NTSTATUS RplRecordContent(_In_ PCFLT_RELATED_OBJECTS FltObjects,
                                  _Inout_ RPL_OPERATION *Operation, UINT64 Size)
 {
-    RPL_METADATA_BUFFER metadata;
     RPL_INTENT intent = RplIntent(Operation->File, ReplRecordFile);
-    NTSTATUS status = RplMetadataGet(FltObjects->Instance, FltObjects->FileObject, &metadata);
+    NTSTATUS status;
 
-    if (!NT_SUCCESS(status))
-    {
-        return status;
-    }
     intent.Name = Operation->After.Path;
     intent.Flags = REPL_FLAG_SYNC;
-    RplRecord(&intent, metadata.Metadata, metadata.Bytes);
-    RplMetadataFree(&metadata);
-    return Size == 0 ? status
-                     : RplRecordRange(FltObjects->Instance, FltObjects->FileObject, Operation->File,
-                                      0, Size, REPL_FLAG_SYNC);
+    status = RplMetadataRecord(FltObjects->Instance, FltObjects->FileObject, &intent, NULL);
+    return !NT_SUCCESS(status) || Size == 0
+               ? status
+               : RplRecordRange(FltObjects->Instance, FltObjects->FileObject, Operation->File, 0,
+                                Size, REPL_FLAG_SYNC);
 }
 
 static VOID RplEntered(_In_ PCFLT_RELATED_OBJECTS FltObjects, _Inout_ RPL_OPERATION *Operation,
@@ -311,25 +340,26 @@ static VOID RplLinked(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS F
     RplEntered(FltObjects, Operation, ReplRecordLink, flags);
 }
 
-static VOID RplStreamRenamed(_In_ PFLT_CALLBACK_DATA Data, _In_ const RPL_FILE *File)
+static VOID RplStreamRenamed(_Inout_ RPL_OPERATION *Operation)
 {
-    const FILE_RENAME_INFORMATION *target = RplTarget(Data);
-    RPL_INTENT intent = RplIntent(File, ReplRecordRenameStream);
-    USHORT chars = 1;
+    RPL_INTENT intent = RplIntent(Operation->File, ReplRecordRenameStream);
+    const UNICODE_STRING *name;
 
-    /* Without the type, ":b:$DATA". */
-    while (chars < target->FileNameLength / sizeof(WCHAR) && target->FileName[chars] != L':')
+    if (Operation->StreamName == NULL || intent.Name.Length == 0)
     {
-        chars++;
+        /* The unnamed stream became a named one, or the other way round: too rare to say so. */
+        RplMarkLost(Operation->File->SetId, Operation->File->FileId, 0, RPL_TO_END, FALSE);
     }
-    if (intent.Name.Length == 0)
+    else
     {
-        /* The unnamed stream became a named one: too rare to say so. */
-        RplMarkLost(File->SetId, File->FileId, 0, RPL_TO_END, FALSE);
-        return;
+        name = &Operation->StreamName->Name;
+        RplRecord(&intent, name->Buffer, name->Length);
     }
-    RplRecord(&intent, target->FileName, chars * sizeof(WCHAR));
-    RplMembershipMoved();
+    if (Operation->StreamName != NULL)
+    {
+        RplFileRenameStream(Operation->File, Operation->StreamName);
+        Operation->StreamName = NULL;
+    }
 }
 
 _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostRename(PFLT_CALLBACK_DATA Data,
@@ -341,6 +371,12 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostRename(PFLT_CALLBACK_DA
     const FILE_INFORMATION_CLASS class =
         Data->Iopb->Parameters.SetFileInformation.FileInformationClass;
 
+    if (CompletionContext == RPL_UNRECORDED)
+    {
+        RplMembershipMoved(); /* of a folder, perhaps */
+        (VOID) RplEndedUnrecorded(CompletionContext);
+        return FLT_POSTOP_FINISHED_PROCESSING;
+    }
     if (Flags & FLTFL_POST_OPERATION_DRAINING)
     {
         RplMarkLost(0, NULL, 0, RPL_TO_END, FALSE);
@@ -351,7 +387,7 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostRename(PFLT_CALLBACK_DA
     }
     else if (RplIsStreamRename(Data))
     {
-        RplStreamRenamed(Data, operation->File);
+        RplStreamRenamed(operation);
     }
     else if (RplIsLink(class))
     {

@@ -31,16 +31,22 @@ RPL_OPERATION *RplOperationNew(VOID)
     return operation;
 }
 
+_Use_decl_annotations_ VOID RplOperationUnlock(RPL_OPERATION *Operation)
+{
+    if (Operation->Locked != NULL)
+    {
+        RplRangeRelease(Operation->Locked, &Operation->Range);
+        Operation->Locked = NULL;
+    }
+}
+
 _Use_decl_annotations_ VOID RplOperationEnd(RPL_OPERATION *Operation)
 {
     if (Operation == NULL)
     {
         return;
     }
-    if (Operation->Locked != NULL)
-    {
-        RplRangeRelease(Operation->Locked, &Operation->Range);
-    }
+    RplOperationUnlock(Operation);
     if (Operation->Cleanup)
     {
         RplCleanupOver(Operation->File);
@@ -57,6 +63,7 @@ _Use_decl_annotations_ VOID RplOperationEnd(RPL_OPERATION *Operation)
     {
         FltReleaseFileNameInformation(Operation->Name);
     }
+    RplStreamNameFree(Operation->StreamName);
     RplPathFree(&Operation->Before);
     RplPathFree(&Operation->After);
     if (Operation->File != NULL)
@@ -64,6 +71,28 @@ _Use_decl_annotations_ VOID RplOperationEnd(RPL_OPERATION *Operation)
         FltReleaseContext(Operation->File);
     }
     ExFreeToNPagedLookasideList(&RplOperations, Operation);
+}
+
+_Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplGoUnrecorded(UINT32 SetId, const UINT8 *FileId,
+                                                                 UINT64 Offset, UINT64 Length,
+                                                                 BOOLEAN NamesOnly,
+                                                                 PVOID *CompletionContext)
+{
+    RPL_SLOT *slot = RplReserveNothing(SetId, FileId, Offset, Length, NamesOnly);
+
+    /* All that cannot be recorded share one slot. */
+    *CompletionContext = slot == NULL ? NULL : RPL_UNRECORDED;
+    return slot == NULL ? FLT_PREOP_SUCCESS_NO_CALLBACK : FLT_PREOP_SUCCESS_WITH_CALLBACK;
+}
+
+_Use_decl_annotations_ BOOLEAN RplEndedUnrecorded(PVOID CompletionContext)
+{
+    if (CompletionContext != RPL_UNRECORDED)
+    {
+        return FALSE;
+    }
+    RplEndUnrecorded();
+    return TRUE;
 }
 
 _Use_decl_annotations_ BOOLEAN RplOperationLock(RPL_OPERATION *Operation, RPL_RANGES *Ranges,
@@ -90,15 +119,16 @@ _Use_decl_annotations_ BOOLEAN RplOperationLock(RPL_OPERATION *Operation, RPL_RA
 _Use_decl_annotations_ RPL_INTENT RplIntent(const RPL_FILE *File, UINT16 Type)
 {
     RPL_INTENT intent = {.Type = Type, .SetId = File->SetId, .FileId = File->FileId};
+    const RPL_STREAM_NAME *name = File->StreamName;
 
     if (File->Directory)
     {
         intent.Flags |= REPL_FLAG_DIRECTORY;
     }
-    if (File->StreamName.Length != 0)
+    if (name != NULL)
     {
         intent.Flags |= REPL_FLAG_STREAM;
-        intent.Name = File->StreamName;
+        intent.Name = name->Name;
     }
     intent.NoDisk = File->Encrypted != 0;
     return intent;

@@ -21,9 +21,20 @@ typedef struct RPL_OPERATION
     UINT64 Length;
     PVOID Bounce;                    /* pool: the file system reads from it */
     PFLT_FILE_NAME_INFORMATION Name; /* of a deletion: referenced */
+    RPL_STREAM_NAME *StreamName;     /* of a stream's rename: the new one */
     RPL_PATH Before;                 /* of a rename, link or deletion: the path it had */
     RPL_PATH After;                  /* and has */
 } RPL_OPERATION;
+
+/* The completion context of an operation that goes on without memory for one of these. */
+#define RPL_UNRECORDED ((PVOID)(ULONG_PTR)1)
+
+/* For a pre-operation that goes on although it cannot be recorded: see RplReserveNothing. */
+FLT_PREOP_CALLBACK_STATUS RplGoUnrecorded(UINT32 SetId, _In_opt_ const UINT8 *FileId, UINT64 Offset,
+                                          UINT64 Length, BOOLEAN NamesOnly,
+                                          _Out_ PVOID *CompletionContext);
+/* TRUE: that was one of those, which has ended now. <= DISPATCH_LEVEL. */
+BOOLEAN RplEndedUnrecorded(_In_opt_ PVOID CompletionContext);
 
 VOID RplOperationsInitialize(VOID);
 VOID RplOperationsDestroy(VOID);
@@ -41,6 +52,9 @@ VOID RplOperationEnd(_In_opt_ RPL_OPERATION *Operation);
  */
 BOOLEAN RplOperationLock(_Inout_ RPL_OPERATION *Operation, _Inout_ RPL_RANGES *Ranges,
                          UINT64 Offset, UINT64 Length);
+
+/* Others may change it again; if it is locked. <= DISPATCH_LEVEL. */
+VOID RplOperationUnlock(_Inout_ RPL_OPERATION *Operation);
 
 /* The intent of a record about the operation's file. */
 RPL_INTENT RplIntent(_In_ const RPL_FILE *File, UINT16 Type);

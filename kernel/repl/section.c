@@ -23,7 +23,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreAcquireForSection(
     {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
-    file = RplFileFind(FltObjects, NULL);
+    file = RplFileFind(FltObjects);
     if (file == NULL)
     {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;

@@ -93,7 +93,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreSetInformation(
     {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
-    file = RplChangeFile(Data, FltObjects, &verdict);
+    file = RplChangeFile(Data, FltObjects, CompletionContext, &verdict);
     if (file == NULL)
     {
         return verdict;

@@ -373,7 +373,7 @@ _Use_decl_annotations_ VOID RplEndSlot(RPL_SLOT *Slot)
     RplSlotsFree(&surplus);
 }
 
-static VOID RplEndUnrecorded(VOID)
+VOID RplEndUnrecorded(VOID)
 {
     KIRQL irql;
 
@@ -464,6 +464,26 @@ _Use_decl_annotations_ UINT64 RplLastSequence(VOID)
     last = Stream.Last + (Stream.Lost ? 1 : 0);
     KeReleaseSpinLock(&Stream.Lock, irql);
     return last;
+}
+
+_Use_decl_annotations_ RPL_SLOT *RplReserveNothing(UINT32 SetId, const UINT8 *FileId, UINT64 Offset,
+                                                   UINT64 Length, BOOLEAN NamesOnly)
+{
+    RPL_SLOT *slot = NULL;
+    ULONG wake = 0;
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    if (Stream.Capturing)
+    {
+        slot = &Unrecorded;
+        Stream.Unrecorded++;
+        RplLostMark(SetId, FileId, Offset, Length, NamesOnly);
+        wake = RplLose();
+    }
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    RplWake(wake);
+    return slot;
 }
 
 _Use_decl_annotations_ VOID RplMarkLost(UINT32 SetId, const UINT8 *FileId, UINT64 Offset,

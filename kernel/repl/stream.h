@@ -38,6 +38,7 @@ typedef struct RPL_INTENT
     UINT64 Offset;
     UINT64 Range;
     UINT64 Bracket;
+    UINT64 Extent;     /* bytes from Offset on that may change, where Range does not tell */
     ULONG DataBytes;   /* room for data, which the caller fills before RplCommit */
     UINT32 Reason;     /* with OPEN and no Bracket: REPL_BRACKET_REASON; 0: as the type says */
     BOOLEAN NoDisk;    /* must not lie in the journal (EFS): dirty instead */
@@ -70,6 +71,19 @@ struct RPL_SLOT
  */
 _IRQL_requires_max_(DISPATCH_LEVEL) RPL_SLOT *RplReserve(_In_ const RPL_INTENT *Intent);
 
+/*
+ * For an operation that goes on and cannot be recorded: what it may change is dirty, and no reader
+ * takes that before the slot that is given has been committed or aborted, as any other. As
+ * RplMarkLost and RplReserve.
+ */
+_IRQL_requires_max_(DISPATCH_LEVEL) RPL_SLOT *RplReserveNothing(UINT32 SetId,
+                                                                _In_opt_ const UINT8 *FileId,
+                                                                UINT64 Offset, UINT64 Length,
+                                                                BOOLEAN NamesOnly);
+
+/* Ends one of those, whose slot was not kept: they are all the same. */
+_IRQL_requires_max_(DISPATCH_LEVEL) VOID RplEndUnrecorded(VOID);
+
 /* An MDL for the slot's data, for FltMgr's lower drivers; NULL: no memory. It lives as long as the
  * slot. */
 _IRQL_requires_max_(DISPATCH_LEVEL) PMDL RplSlotMdl(_Inout_ RPL_SLOT *Slot);
@@ -91,7 +105,7 @@ _IRQL_requires_max_(DISPATCH_LEVEL) UINT64 RplLastSequence(VOID);
  * caller's thread ends. PASSIVE_LEVEL. */
 _IRQL_requires_(PASSIVE_LEVEL) NTSTATUS RplWaitAcknowledged(UINT64 Sequence);
 
-/* Marks what a write or a change of names makes dirty without a record: whatever could not be
+/* Marks what an operation that has completed made dirty without a record: whatever could not be
  * captured (no memory for names, a failed write over a captured page). Leads to state Dirty. */
 _IRQL_requires_max_(DISPATCH_LEVEL) VOID
     RplMarkLost(UINT32 SetId, _In_opt_ const UINT8 *FileId, UINT64 Offset, UINT64 Length,

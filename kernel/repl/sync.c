@@ -415,34 +415,17 @@ _Use_decl_annotations_ NTSTATUS RplSyncFolder(RPL_CALL *Call)
 _Use_decl_annotations_ NTSTATUS RplSyncFile(RPL_CALL *Call)
 {
     RPL_SYNC_TARGET target;
-    RPL_METADATA_BUFFER metadata;
-    RPL_OPERATION *lock;
     RPL_INTENT intent;
     UINT64 sequence = 0;
-    NTSTATUS status =
-        RplSyncBegin(Call, &target, TRUE,
-                     FILE_READ_ATTRIBUTES | FILE_READ_EA | READ_CONTROL | ACCESS_SYSTEM_SECURITY);
+    NTSTATUS status = RplSyncBegin(Call, &target, TRUE, RPL_METADATA_ACCESS);
 
     if (!NT_SUCCESS(status))
     {
         return status;
     }
-    lock = RplOperationNew();
-    status = lock == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
-    if (NT_SUCCESS(status))
-    {
-        FltReferenceContext(target.File);
-        lock->File = target.File;
-        RplOperationLock(lock, &target.File->Metadata, 0, 1);
-        status = RplMetadataGet(target.Instance, target.Opened.FileObject, &metadata);
-    }
-    if (NT_SUCCESS(status))
-    {
-        intent = RplSyncIntent(&target, ReplRecordFile);
-        sequence = RplRecord(&intent, metadata.Metadata, metadata.Bytes);
-        RplMetadataFree(&metadata);
-    }
-    RplOperationEnd(lock);
+    intent = RplSyncIntent(&target, ReplRecordFile);
+    status = RplMetadataRecordFile(target.Instance, target.Opened.FileObject, target.File, &intent,
+                                   &sequence);
     RplSyncClose(&target);
     return NT_SUCCESS(status) ? RplSyncAnswer(Call, sequence)
                               : RplRefuseAt(Call, ReplRefusalFile, 0, status, status);

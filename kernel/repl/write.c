@@ -42,7 +42,7 @@ static FLT_PREOP_CALLBACK_STATUS RplPrePaging(_In_ PFLT_CALLBACK_DATA Data,
                                               _Out_ PVOID *CompletionContext)
 {
     const FLT_PARAMETERS *parameters = &Data->Iopb->Parameters;
-    RPL_FILE *file = RplFileFind(FltObjects, NULL);
+    RPL_FILE *file = RplFileFind(FltObjects);
     RPL_OPERATION *operation;
     RPL_INTENT intent;
     const VOID *bytes = NULL;
@@ -71,9 +71,12 @@ static FLT_PREOP_CALLBACK_STATUS RplPrePaging(_In_ PFLT_CALLBACK_DATA Data,
     operation = bytes == NULL || length > REPL_MAX_DATA ? NULL : RplOperationNew();
     if (operation == NULL)
     {
-        RplMarkLost(file->SetId, file->FileId, offset, length, FALSE);
+        const FLT_PREOP_CALLBACK_STATUS status =
+            RplGoUnrecorded(file->SetId, file->FileId, offset, length, FALSE, CompletionContext);
+
+        RplRangesTouch(&file->Data, offset, offset + length);
         FltReleaseContext(file);
-        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+        return status;
     }
     operation->File = file;
     operation->Offset = offset;
@@ -95,36 +98,35 @@ static FLT_PREOP_CALLBACK_STATUS RplPrePaging(_In_ PFLT_CALLBACK_DATA Data,
 
 /* A program's writes */
 
-static UINT64 RplEndOfFile(_In_ PCFLT_RELATED_OBJECTS FltObjects)
+static UINT64 RplEndOfFile(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject)
 {
     FILE_STANDARD_INFORMATION standard;
 
-    if (!NT_SUCCESS(FltQueryInformationFile(FltObjects->Instance, FltObjects->FileObject, &standard,
-                                            sizeof(standard), FileStandardInformation, NULL)))
+    if (!NT_SUCCESS(FltQueryInformationFile(Instance, FileObject, &standard, sizeof(standard),
+                                            FileStandardInformation, NULL)))
     {
-        return RplFileSize(FltObjects->FileObject);
+        return RplFileSize(FileObject);
     }
     return (UINT64)standard.EndOfFile.QuadPart;
 }
 
-/* An append holds all from the end on, so that the end is where it was found. */
-static VOID RplLockAppend(_In_ PCFLT_RELATED_OBJECTS FltObjects, _Inout_ RPL_OPERATION *Operation)
+_Use_decl_annotations_ UINT64 RplLockEnd(PFLT_INSTANCE Instance, PFILE_OBJECT FileObject,
+                                         RPL_OPERATION *Operation)
 {
-    UINT64 end = RplEndOfFile(FltObjects);
+    UINT64 end = RplEndOfFile(Instance, FileObject);
     UINT64 now;
 
     while (RplOperationLock(Operation, &Operation->File->Data, end, RPL_TO_END))
     {
-        now = RplEndOfFile(FltObjects);
+        now = RplEndOfFile(Instance, FileObject);
         if (now == end)
         {
             break;
         }
-        RplRangeRelease(Operation->Locked, &Operation->Range);
-        Operation->Locked = NULL;
+        RplOperationUnlock(Operation);
         end = now;
     }
-    Operation->Offset = end;
+    return end;
 }
 
 /* Locks what is written, and says where that is: the file system is told the place of an append. */
@@ -136,7 +138,8 @@ static VOID RplLockWrite(_Inout_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJ
     Operation->Length = Data->Iopb->Parameters.Write.Length;
     if (offset->HighPart == -1 && offset->LowPart == FILE_WRITE_TO_END_OF_FILE)
     {
-        RplLockAppend(FltObjects, Operation);
+        /* So that the end is where it was found. */
+        Operation->Offset = RplLockEnd(FltObjects->Instance, FltObjects->FileObject, Operation);
         offset->QuadPart = (LONGLONG)Operation->Offset;
         FltSetCallbackDataDirty(Data);
         return;
@@ -237,13 +240,16 @@ static FLT_PREOP_CALLBACK_STATUS RplPreUserWrite(_Inout_ PFLT_CALLBACK_DATA Data
 {
     const ULONG length = Data->Iopb->Parameters.Write.Length;
     RPL_OPERATION *operation = RplOperationNew();
+    FLT_PREOP_CALLBACK_STATUS verdict;
     NTSTATUS status;
 
     if (operation == NULL)
     {
-        RplMarkLost(File->SetId, File->FileId, 0, RPL_TO_END, FALSE);
+        /* An append, or one at the file's position, may be anywhere. */
+        verdict =
+            RplGoUnrecorded(File->SetId, File->FileId, 0, RPL_TO_END, FALSE, CompletionContext);
         FltReleaseContext(File);
-        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+        return verdict;
     }
     operation->File = File;
     operation->Durable =
@@ -257,7 +263,8 @@ static FLT_PREOP_CALLBACK_STATUS RplPreUserWrite(_Inout_ PFLT_CALLBACK_DATA Data
         if (status == STATUS_INSUFFICIENT_RESOURCES)
         {
             /* Not the program's fault: it writes, and the bytes are sent later. */
-            RplMarkLost(File->SetId, File->FileId, operation->Offset, length, FALSE);
+            operation->Slot =
+                RplReserveNothing(File->SetId, File->FileId, operation->Offset, length, FALSE);
         }
         else if (!NT_SUCCESS(status))
         {
@@ -289,10 +296,11 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreWrite(PFLT_CALLBACK_DATA 
         RplVolumeWritten(FltObjects);
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
-    file = RplFileToChange(FltObjects, Data);
+    file = RplFileToChange(FltObjects, Data, CompletionContext);
     if (file == NULL)
     {
-        return FLT_PREOP_SUCCESS_NO_CALLBACK;
+        return *CompletionContext == NULL ? FLT_PREOP_SUCCESS_NO_CALLBACK
+                                          : FLT_PREOP_SUCCESS_WITH_CALLBACK;
     }
     switch (RplJudge(file, Data))
     {
@@ -354,6 +362,10 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostWrite(PFLT_CALLBACK_DAT
     RPL_OPERATION *operation = CompletionContext;
     const UINT64 written = Data->IoStatus.Information;
 
+    if (RplEndedUnrecorded(CompletionContext))
+    {
+        return FLT_POSTOP_FINISHED_PROCESSING;
+    }
     if (operation->Swapped)
     {
         FltRetainSwappedBufferMdlAddress(Data); /* the slot's */
@@ -382,7 +394,11 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostWrite(PFLT_CALLBACK_DAT
         }
         if (operation->Durable)
         {
-            NTSTATUS status = RplWaitAcknowledged(RplLastSequence());
+            NTSTATUS status;
+
+            /* What it waits for may be a synchronisation that reads these bytes. */
+            RplOperationUnlock(operation);
+            status = RplWaitAcknowledged(RplLastSequence());
             if (!NT_SUCCESS(status))
             {
                 Data->IoStatus.Status = status;
@@ -397,7 +413,7 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostWrite(PFLT_CALLBACK_DAT
 _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPrePrepareMdlWrite(
     PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
 {
-    RPL_FILE *file = RplFileFind(FltObjects, NULL);
+    RPL_FILE *file = RplFileFind(FltObjects);
     BOOLEAN selected = file != NULL && file->SetId != 0;
 
     UNREFERENCED_PARAMETER(Data);

@@ -9,6 +9,11 @@ RPL_POST_OPERATION RplPostWrite;
 /* PrepareMdlWrite by fast I/O: not on files in a set. */
 RPL_PRE_OPERATION RplPrePrepareMdlWrite;
 
+/* Locks what is behind the end of the file, so that its size stays what it is: that. As
+ * RplOperationLock. */
+UINT64 RplLockEnd(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
+                  _Inout_ RPL_OPERATION *Operation);
+
 /*
  * Records what the file has in a range now, in records of up to REPL_MAX_DATA inside of a bracket,
  * the caller holding off writers. Flags: REPL_FLAG_SYNC, or 0 for what a program wrote.

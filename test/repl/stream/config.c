@@ -37,7 +37,6 @@ DEFECT(odd_journal, c->header.JournalBytes = REPL_MIN_JOURNAL + 512)
 DEFECT(huge_journal, c->header.JournalBytes = 1ull << 60)
 DEFECT(block, c->header.BlockMs = REPL_MAX_BLOCK_MS + 1)
 DEFECT(set_reserved, c->sets[1].Reserved = 1)
-DEFECT(set_flags, c->sets[1].Flags = 2)
 DEFECT(set_zero, c->sets[0].SetId = 0)
 DEFECT(set_all, c->sets[1].SetId = 0xFFFFFFFF)
 DEFECT(set_twice, c->sets[1].SetId = 1)
@@ -88,7 +87,6 @@ static const struct defect defects[] = {
     {NAMED(huge_journal), ReplRefusalJournal, 0},
     {NAMED(block), ReplRefusalBound, 0},
     {NAMED(set_reserved), ReplRefusalReserved, 1},
-    {NAMED(set_flags), ReplRefusalReserved, 1},
     {NAMED(set_zero), ReplRefusalSetId, 0},
     {NAMED(set_all), ReplRefusalSetId, 1},
     {NAMED(set_twice), ReplRefusalSetId, 1},
