@@ -23,6 +23,7 @@ struct file {
     struct file *next;
     UINT8 id[16];
     UINT32 set_id;
+    UINT64 since; /* Sequence at which it came to be known */
     bool directory;
     unsigned names;
     struct stream *streams;
@@ -162,6 +163,12 @@ static struct file *find_file(const struct model *model, UINT32 set_id, const UI
     return file;
 }
 
+bool model_knew(const struct model *model, UINT32 set_id, const UINT8 *id, UINT64 sequence)
+{
+    const struct file *file = find_file(model, set_id, id);
+    return file != NULL && file->since < sequence;
+}
+
 static struct name **find_name(struct model *model, UINT32 set_id, const char *path)
 {
     struct name **at = &model->names;
@@ -185,11 +192,12 @@ static void forget_file(struct model *model, struct file *file)
     file_free(file);
 }
 
+/* Inside of a bracket a file may get another name later: it goes at the bracket's end. */
 static void remove_name(struct model *model, struct name **at)
 {
     struct name *name = *at;
     *at = name->next;
-    if (--name->file->names == 0)
+    if (--name->file->names == 0 && model->bracket_count == 0)
         forget_file(model, name->file);
     free(name->path);
     free(name);
@@ -225,6 +233,7 @@ static struct file *make_file(struct model *model, const REPL_RECORD *record)
     struct file *file = calloc(1, sizeof *file);
     memcpy(file->id, record->FileId, 16);
     file->set_id = record->SetId;
+    file->since = record->Sequence;
     file->directory = (record->Flags & REPL_FLAG_DIRECTORY) != 0;
     file->next = model->files;
     model->files = file;
@@ -329,8 +338,19 @@ static bool apply_metadata(struct file *file, const REPL_RECORD *record)
 
 /* Brackets */
 
+static void forget_nameless(struct model *model)
+{
+    for (struct file *file = model->files, *next; file; file = next) {
+        next = file->next;
+        if (file->names == 0)
+            forget_file(model, file);
+    }
+}
+
 static bool apply_bracket(struct model *model, const REPL_RECORD *record, char *why, size_t size)
 {
+    if (record->Type == ReplRecordAborted)
+        return true; /* what it was to open is not open */
     if (record->Flags & REPL_FLAG_OPEN) {
         model->brackets[model->bracket_count++] = record->Sequence;
         return true;
@@ -340,13 +360,20 @@ static bool apply_bracket(struct model *model, const REPL_RECORD *record, char *
     for (unsigned i = 0; i < model->bracket_count; i++)
         if (model->brackets[i] == record->Bracket) {
             model->brackets[i] = model->brackets[--model->bracket_count];
+            if (model->bracket_count == 0)
+                forget_nameless(model);
             return true;
         }
     return wrong(why, size, "closes bracket %llu, which is not open",
                  (unsigned long long)record->Bracket);
 }
 
-/* Records */
+/* Records. Inside of a bracket names may contradict what is known: what was lost is not. */
+
+static bool strict(const struct model *model)
+{
+    return model->bracket_count == 0;
+}
 
 static bool apply_create(struct model *model, const REPL_RECORD *record, const char *path,
                          char *why, size_t size)
@@ -354,15 +381,19 @@ static bool apply_create(struct model *model, const REPL_RECORD *record, const c
     struct file *file = find_file(model, record->SetId, record->FileId);
     if (record->Flags & REPL_FLAG_STREAM) {
         if (!file)
-            return wrong(why, size, "a stream of an unknown file");
+            return !strict(model) || wrong(why, size, "a stream of an unknown file");
         find_stream(file, record, true);
         return true;
     }
-    if (*find_name(model, record->SetId, path))
-        return wrong(why, size, "creates %s, which exists", path);
-    if (file)
+    if (*find_name(model, record->SetId, path)) {
+        if (strict(model))
+            return wrong(why, size, "creates %s, which exists", path);
+        remove_path(model, record->SetId, path);
+    }
+    if (file && strict(model))
         return wrong(why, size, "creates %s with the identity of another file", path);
-    file = make_file(model, record);
+    if (!file)
+        file = make_file(model, record);
     add_name(model, record->SetId, path, file);
     return apply_metadata(file, record) || wrong(why, size, "metadata are short");
 }
@@ -406,10 +437,17 @@ static bool apply_rename(struct model *model, const REPL_RECORD *record, const c
             file = make_file(model, record);
         if (!*find_name(model, record->SetId, to))
             add_name(model, record->SetId, to, file);
+    } else if (!*find_name(model, record->SetId, path) && !strict(model)) {
+        if (*target && !same)
+            remove_path(model, record->SetId, to);
+        if (!file)
+            file = make_file(model, record);
+        if (!*find_name(model, record->SetId, to))
+            add_name(model, record->SetId, to, file);
     } else if (!*find_name(model, record->SetId, path)) {
         done = wrong(why, size, "renames %s, which is not there, to %s", path, to);
     } else if (strcmp(path, to) != 0) {
-        if (*target && !(record->Flags & REPL_FLAG_REPLACE))
+        if (*target && !(record->Flags & REPL_FLAG_REPLACE) && strict(model))
             done = wrong(why, size, "renames %s to %s, which exists", path, to);
         if (*target)
             remove_path(model, record->SetId, to);
@@ -433,7 +471,7 @@ static bool apply_link(struct model *model, const REPL_RECORD *record, char *why
     char *to = path_of(record_data(record), record->DataLength);
     struct file *file = find_file(model, record->SetId, record->FileId);
     bool done = true;
-    if (!file && (record->Flags & REPL_FLAG_ENTERED))
+    if (!file && ((record->Flags & REPL_FLAG_ENTERED) || !strict(model)))
         file = make_file(model, record);
     if (!file) {
         done = wrong(why, size, "links an unknown file to %s", to);
@@ -541,7 +579,7 @@ static bool apply_to_file(struct model *model, const REPL_RECORD *record)
 bool model_apply(struct model *model, const REPL_RECORD *record, char *why, size_t size)
 {
     if (model->sequence && record->Sequence != model->sequence + 1 &&
-        record->Type != ReplRecordStart)
+        record->Type != ReplRecordStart && record->Type != ReplRecordLost)
         return wrong(why, size, "number %llu after %llu", (unsigned long long)record->Sequence,
                      (unsigned long long)model->sequence);
     model->sequence = record->Sequence;

@@ -20,6 +20,9 @@ bool model_apply(struct model *model, const REPL_RECORD *record, char *why, size
 unsigned model_brackets(const struct model *model);
 UINT64 model_sequence(const struct model *model);
 
+/* Whether the file was known before the record of that number. */
+bool model_knew(const struct model *model, UINT32 set_id, const UINT8 *id, UINT64 sequence);
+
 /* Whether the folder has what the model's set has: names, kinds, sizes, content, links, targets of
  * symbolic links and modes. False: the first difference in why. */
 bool model_compare(const struct model *model, UINT32 set_id, const char *folder, char *why,

@@ -88,6 +88,8 @@ void node_stop(struct node *node)
     nt_leave();
     nt_stop();
     free(node->ring);
+    free(node->dirty);
+    free(node->found);
     if (node->model)
         model_free(node->model);
     nftw(node->state_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
@@ -200,12 +202,31 @@ static int narrow(const REPL_RECORD *record, char text[64])
     return length;
 }
 
+bool node_apply(struct node *node, const REPL_RECORD *record)
+{
+    char text[64], why[512];
+
+    if (record->Length <= 8 || record->Type == ReplRecordPad)
+        return true;
+    if (tap_option("trace"))
+        diag("record %llu: type %u, file %02x%02x, flags %x, offset %llu, range %llu, %u "
+             "bytes, '%.*s'",
+             (unsigned long long)record->Sequence, record->Type, record->FileId[1],
+             record->FileId[0], record->Flags, (unsigned long long)record->Offset,
+             (unsigned long long)record->Range, record->DataLength, narrow(record, text), text);
+    if (node->wanted && record->Sequence == node->wanted) {
+        node->found = malloc(record->Length);
+        memcpy(node->found, record, record->Length);
+    }
+    return model_apply(node->model, record, why, sizeof why) ||
+           fail("record %llu of type %u, flags %x: %s", (unsigned long long)record->Sequence,
+                record->Type, record->Flags, why);
+}
+
 bool node_read(struct node *node)
 {
-    char text[64];
     REPL_RING_HEADER *ring = node->ring;
     UINT64 head = __atomic_load_n(&ring->Head, __ATOMIC_ACQUIRE);
-    char why[512];
 
     while (node->read < head) {
         const REPL_RECORD *record = (const void *)((UCHAR *)node->ring + REPL_RING_HEADER_BYTES +
@@ -214,16 +235,8 @@ bool node_read(struct node *node)
                     record->Length <= head - node->read,
                 "a record at %llu", (unsigned long long)node->read))
             return false;
-        if (tap_option("trace") && record->Length > 8 && record->Type != ReplRecordPad)
-            diag("record %llu: type %u, file %02x%02x, flags %x, offset %llu, range %llu, %u "
-                 "bytes, '%.*s'",
-                 (unsigned long long)record->Sequence, record->Type, record->FileId[1],
-                 record->FileId[0], record->Flags, (unsigned long long)record->Offset,
-                 (unsigned long long)record->Range, record->DataLength, narrow(record, text), text);
-        if (record->Length > 8 && record->Type != ReplRecordPad &&
-            !model_apply(node->model, record, why, sizeof why))
-            return fail("record %llu of type %u, flags %x: %s",
-                        (unsigned long long)record->Sequence, record->Type, record->Flags, why);
+        if (!node_apply(node, record))
+            return false;
         node->read += record->Length;
     }
     __atomic_store_n(&ring->Tail, node->read, __ATOMIC_RELEASE);
@@ -247,12 +260,14 @@ bool node_check(struct node *node, const char *when)
 
 UNICODE_STRING node_name(struct node *node, const char *path)
 {
-    static const char root[] = "\\Device\\HarddiskVolume2\\" NODE_FOLDER;
+    const char *root =
+        *path == '/' ? "\\Device\\HarddiskVolume2" : "\\Device\\HarddiskVolume2\\" NODE_FOLDER;
     UNICODE_STRING name;
-    size_t room = sizeof root + strlen(path) + 1;
+    size_t room = strlen(root) + strlen(path) + 2;
     size_t at;
 
     (void)node;
+    path += *path == '/';
     name.Buffer = calloc(room, sizeof(WCHAR));
     at = put_text((UCHAR *)name.Buffer, 0, root) / sizeof(WCHAR);
     if (*path) {

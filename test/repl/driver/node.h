@@ -27,6 +27,12 @@ struct node_options {
     UINT64 journal_bytes;
 };
 
+/* What TAKE_DIRTY gave. */
+struct node_dirty {
+    REPL_DIRTY_FILE file;
+    REPL_DIRTY_RANGE ranges[16];
+};
+
 struct node {
     char state_dir[64];
     char backing[80]; /* the volume's folder */
@@ -41,6 +47,11 @@ struct node {
     UINT64 read; /* position */
     struct model *model;
     UINT64 generation;
+    /* Of resync.c. */
+    UINT64 wanted;      /* the record of this number, when it is applied, */
+    REPL_RECORD *found; /* is kept here (malloc) */
+    struct node_dirty *dirty;
+    unsigned dirty_count;
 };
 
 /* Fails the test and returns false if something of it does not work. The caller's thread is then in
@@ -54,13 +65,15 @@ NTSTATUS node_role(struct node *node, UINT32 role, UINT64 epoch);
 bool node_lend(struct node *node, size_t bytes);
 REPL_STATUS node_status(struct node *node);
 
+/* Applies one record. False and a failed assertion if it means nothing. */
+bool node_apply(struct node *node, const REPL_RECORD *record);
 /* Applies what is in the ring to the model. False and a failed assertion if it cannot be. */
 bool node_read(struct node *node);
 /* Everything is at rest: reads all there is, and compares the model with the folder. */
 bool node_check(struct node *node, const char *when);
 
-/* "\Device\HarddiskVolume2\set\" + path in UTF-8 with '/', as a name for nt_create. Freed by free()
- * of Buffer. */
+/* "\Device\HarddiskVolume2\set\" + path in UTF-8 with '/', as a name for nt_create; a path that
+ * begins with '/' is one of the volume. Freed by free() of Buffer. */
 UNICODE_STRING node_name(struct node *node, const char *path);
 
 /* Opens or creates below the set. mode and owner for a new one as of an ordinary Linux user. */
