@@ -173,6 +173,8 @@ static VOID RplBuildRules(_Inout_ RPL_CONFIGURATION *Configuration, _Inout_ PWCH
             RplRulePrepare(&rule->Pattern);
             Names += pattern.Length / sizeof(WCHAR);
             set->ExcludesProcesses |= rule->Kind == ReplRuleExcludeProcess;
+            set->NamesFolders |= (rule->Kind == ReplRuleInclude || rule->Kind == ReplRuleExclude) &&
+                                 RplRuleNamesFolders(&rule->Pattern);
             count++;
         }
         set->RuleCount = count - set->FirstRule;

@@ -52,7 +52,7 @@ static VOID RplRecordTouched(_In_ PFLT_CALLBACK_DATA Data, _In_ const RPL_FILE *
 {
     RPL_INTENT intent = RplIntent(File, ReplRecordTouched);
     RPL_PATH path;
-    NTSTATUS status = RplPathOf(Data, &path);
+    NTSTATUS status = RplPathOf(Data, File->Directory, &path);
 
     if (status == STATUS_INSUFFICIENT_RESOURCES)
     {

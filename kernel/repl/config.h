@@ -15,6 +15,7 @@ typedef struct RPL_SET
     UNICODE_STRING Root; /* normalised: "\Device\HarddiskVolume3\shop", no trailing '\'; empty: its
                             volume is not there yet */
     BOOLEAN ExcludesProcesses; /* some rule does */
+    BOOLEAN NamesFolders;      /* some rule looks at the folders that a file is in */
     ULONG FirstRule;
     ULONG RuleCount;
 } RPL_SET;

@@ -209,7 +209,7 @@ static NTSTATUS RplRecordCreated(_In_ PFLT_CALLBACK_DATA Data,
 {
     RPL_INTENT intent;
     RPL_PATH path;
-    NTSTATUS status = RplPathOf(Data, &path);
+    NTSTATUS status = RplPathOf(Data, File->Directory, &path);
 
     if (NT_SUCCESS(status) && path.SetId == 0)
     {

@@ -117,6 +117,7 @@ _Use_decl_annotations_ NTSTATUS RplPathOfName(const UNICODE_STRING *Name, BOOLEA
             Path->SetId = set->SetId;
             Path->Mode = set->Mode;
             Path->ExcludesProcesses = set->ExcludesProcesses;
+            Path->NamesFolders = set->NamesFolders;
         }
     }
     RplConfigurationRelease(configuration);
@@ -133,7 +134,8 @@ static NTSTATUS RplPathFromInformation(_In_ PFLT_FILE_NAME_INFORMATION Informati
     return RplPathOfName(&name, Directory, Size, Path);
 }
 
-_Use_decl_annotations_ NTSTATUS RplPathOf(PFLT_CALLBACK_DATA Data, RPL_PATH *Path)
+_Use_decl_annotations_ NTSTATUS RplPathOf(PFLT_CALLBACK_DATA Data, BOOLEAN Directory,
+                                          RPL_PATH *Path)
 {
     PFLT_FILE_NAME_INFORMATION information;
     NTSTATUS status = FltGetFileNameInformation(
@@ -147,7 +149,7 @@ _Use_decl_annotations_ NTSTATUS RplPathOf(PFLT_CALLBACK_DATA Data, RPL_PATH *Pat
     status = FltParseFileNameInformation(information);
     if (NT_SUCCESS(status))
     {
-        status = RplPathFromInformation(information, FALSE, 0, Path);
+        status = RplPathFromInformation(information, Directory, 0, Path);
     }
     FltReleaseFileNameInformation(information);
     return status;

@@ -74,11 +74,12 @@ typedef struct RPL_PATH
     UINT32 SetId;
     UINT32 Mode;
     BOOLEAN ExcludesProcesses; /* some rule of the set does */
+    BOOLEAN NamesFolders;      /* likewise: what is below a folder depends on its name */
     UNICODE_STRING Path;
     PWCH Pool;
 } RPL_PATH;
 
-NTSTATUS RplPathOf(_In_ PFLT_CALLBACK_DATA Data, _Out_ RPL_PATH *Path);
+NTSTATUS RplPathOf(_In_ PFLT_CALLBACK_DATA Data, BOOLEAN Directory, _Out_ RPL_PATH *Path);
 /* Of a name as FltMgr gives it (normalised, without a stream). */
 NTSTATUS RplPathOfName(_In_ const UNICODE_STRING *Name, BOOLEAN Directory, UINT64 Size,
                        _Out_ RPL_PATH *Path);

@@ -6,7 +6,9 @@
  * one and a folder are left to the reader of the stream, which asks for their content
  * (REPL_IOCTL_SYNC_FILE, ...) and closes it then.
  *
- * A renamed folder takes all below it along: contexts of files there look again.
+ * A renamed folder takes all below it along: contexts of files there look again. Where a rule of
+ * the set looks at folders, they may find that a file is in the set now, or is not any more: the
+ * record opens a bracket, in which the folder is listed and compared as if it had come in.
  */
 #include "names.h"
 
@@ -77,7 +79,7 @@ static UNICODE_STRING RplTargetLast(_In_ const FILE_RENAME_INFORMATION *Target)
  * renamed since its name was said. None was opened for another name in the same folder.
  */
 static NTSTATUS RplDestination(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS FltObjects,
-                               BOOLEAN Directory, _Out_ RPL_PATH *Path)
+                               BOOLEAN Directory, UINT64 Size, _Out_ RPL_PATH *Path)
 {
     const FLT_FILE_NAME_OPTIONS options = FLT_FILE_NAME_NORMALIZED | FLT_FILE_NAME_QUERY_DEFAULT;
     PFILE_OBJECT parent = Data->Iopb->Parameters.SetFileInformation.ParentOfTarget;
@@ -107,7 +109,7 @@ static NTSTATUS RplDestination(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_
     FltReleaseFileNameInformation(information);
     if (NT_SUCCESS(status))
     {
-        status = RplPathOfName(&name, Directory, 0, Path);
+        status = RplPathOfName(&name, Directory, Size, Path);
         RplJoinFree(&name);
     }
     return status;
@@ -117,15 +119,22 @@ static NTSTATUS RplDestination(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_
 static NTSTATUS RplRenamePaths(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS FltObjects,
                                _Inout_ RPL_OPERATION *Operation)
 {
+    FILE_STANDARD_INFORMATION standard = {0}; /* what is in a set may be of any size */
     NTSTATUS status = STATUS_SUCCESS;
 
-    if (Operation->File->SetId != 0)
+    if (Operation->File->SetId == 0)
     {
-        status = RplPathOf(Data, &Operation->Before);
+        status = FltQueryInformationFile(FltObjects->Instance, FltObjects->FileObject, &standard,
+                                         sizeof(standard), FileStandardInformation, NULL);
+    }
+    else
+    {
+        status = RplPathOf(Data, Operation->File->Directory, &Operation->Before);
     }
     if (NT_SUCCESS(status))
     {
-        status = RplDestination(Data, FltObjects, Operation->File->Directory, &Operation->After);
+        status = RplDestination(Data, FltObjects, Operation->File->Directory,
+                                (UINT64)standard.EndOfFile.QuadPart, &Operation->After);
     }
     return status;
 }
@@ -301,8 +310,11 @@ static VOID RplRenamed(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS 
     }
     if (before->SetId == after->SetId)
     {
-        RplRecordName(Operation, ReplRecordRename, flags, before->SetId, &before->Path,
-                      &after->Path);
+        /* What is below a folder may come in or go out by its new name. */
+        const BOOLEAN opens = Operation->File->Directory && after->NamesFolders;
+
+        RplRecordName(Operation, ReplRecordRename, (UINT16)(flags | (opens ? REPL_FLAG_OPEN : 0)),
+                      before->SetId, &before->Path, &after->Path);
         RplFileMoved(Operation->File, after);
         return;
     }

@@ -41,6 +41,22 @@ BOOLEAN RplRuleIsValid(_In_ const RPL_RULE *Rule)
     return Rule->Kind == ReplRuleMaxSize && Rule->Pattern.Length == 0 && Rule->Value != 0;
 }
 
+BOOLEAN RplRuleNamesFolders(_In_ const UNICODE_STRING *Pattern)
+{
+    if (RplLength(Pattern) == 0 || Pattern->Buffer[0] != L'*')
+    {
+        return TRUE;
+    }
+    for (ULONG i = 1; i < RplLength(Pattern); i++)
+    {
+        if (Pattern->Buffer[i] == L'*' || Pattern->Buffer[i] == L'?' || Pattern->Buffer[i] == L'\\')
+        {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* Is Name[At ..] what Pattern[From .. To) says, without a '*'? The caller knows that it is long
  * enough. */
 static BOOLEAN RplSegmentMatch(_In_ const WCHAR *Pattern, _In_ ULONG From, _In_ ULONG To,

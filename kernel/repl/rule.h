@@ -33,6 +33,10 @@ VOID RplRulePrepare(_Inout_ UNICODE_STRING *Pattern);
 /* FALSE: none that can be meant: no pattern where the kind has one, or an unknown kind. */
 BOOLEAN RplRuleIsValid(_In_ const RPL_RULE *Rule);
 
+/* Whether a match of the pattern may depend on the folders that a file is in: all but "*.db" and
+ * the like, where what follows the '*' is the end of the file's own name. */
+BOOLEAN RplRuleNamesFolders(_In_ const UNICODE_STRING *Pattern);
+
 /* Pattern: prepared. */
 BOOLEAN RplRuleMatch(_In_ const UNICODE_STRING *Pattern, _In_ const UNICODE_STRING *Name);
 

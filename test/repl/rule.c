@@ -95,6 +95,24 @@ static bool by_definition(const WCHAR *pattern, unsigned p, const WCHAR *name, u
     return reach[0][0];
 }
 
+/* Where the answer is no, no folder's name makes a difference. */
+NT_TEST(rule_patterns_that_look_at_folders)
+{
+    static const struct {
+        const WCHAR *pattern;
+        bool looks;
+    } cases[] = {
+        {L"*", false},   {L"*.db", false}, {L"*b", false},   {L"a.db", true}, {L"logs\\*", true},
+        {L"*\\a", true}, {L"*.*", true},   {L"*?.db", true}, {L"?*", true},   {L"**", true},
+    };
+
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        UNICODE_STRING pattern = string(cases[i].pattern);
+
+        is_int(RplRuleNamesFolders(&pattern), cases[i].looks, "case %u", i);
+    }
+}
+
 NT_TEST(rule_wildcards_by_definition)
 {
     uint64_t word = 1 + tap_seed();

@@ -249,7 +249,7 @@ export const ReplRecordType = {
   setAllocation: 7,
   /** Offset, Range: reads as zeros; holes where it can */
   zero: 8,
-  /** path; data: the new path; REPL_FLAG_REPLACE */
+  /** path; data: the new path; REPL_FLAG_REPLACE. Of a folder with REPL_FLAG_OPEN alone: rules may take other files below it */
   rename: 9,
   /** path; data: the new name's path; REPL_FLAG_REPLACE */
   link: 10,
@@ -298,7 +298,7 @@ export const ReplBracketReason = {
   lost: 3,
   /** the primary's machine ended without a shutdown */
   crash: 4,
-  /** a file or folder was renamed or linked into the set */
+  /** a file or folder was renamed or linked into the set, or a folder renamed in a set one of whose rules looks at folders */
   entered: 5,
   /** raw writes, a shadow copy's revert, a dismount */
   volume: 6,

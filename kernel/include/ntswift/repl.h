@@ -249,7 +249,8 @@ typedef enum REPL_RECORD_TYPE
     ReplRecordSetSize = 6,   /* end of file = Offset */
     ReplRecordSetAllocation = 7, /* Offset: allocation; below the end of file it cuts it */
     ReplRecordZero = 8,          /* Offset, Range: reads as zeros; holes where it can */
-    ReplRecordRename = 9,        /* path; data: the new path; REPL_FLAG_REPLACE */
+    ReplRecordRename = 9,        /* path; data: the new path; REPL_FLAG_REPLACE. Of a folder with
+                                    REPL_FLAG_OPEN alone: rules may take other files below it */
     ReplRecordLink = 10,         /* path; data: the new name's path; REPL_FLAG_REPLACE */
     ReplRecordDelete = 11,      /* the path's name is not this file's any more (it may not have been
                                        before); the file goes with its last name */
@@ -366,7 +367,8 @@ typedef enum REPL_BRACKET_REASON
     ReplBracketResync = 2,  /* asked for */
     ReplBracketLost = 3,    /* ring, staging and journal were full, or failed */
     ReplBracketCrash = 4,   /* the primary's machine ended without a shutdown */
-    ReplBracketEntered = 5, /* a file or folder was renamed or linked into the set */
+    ReplBracketEntered = 5, /* a file or folder was renamed or linked into the set, or a folder
+                               renamed in a set one of whose rules looks at folders */
     ReplBracketVolume = 6,  /* raw writes, a shadow copy's revert, a dismount */
     ReplBracketOrder = 7    /* an operation on names went on without its turn (BlockMs) */
 } REPL_BRACKET_REASON;

@@ -619,6 +619,12 @@ bool model_apply(struct model *model, const REPL_RECORD *record, char *why, size
 
 /* Comparing */
 
+struct comparison {
+    const struct model *model;
+    UINT32 set_id;
+    bool (*in_set)(const char *path, bool directory); /* NULL: all is */
+};
+
 static bool compare_content(const struct file *file, int at, const char *path,
                             const struct stat *st, char *why, size_t size)
 {
@@ -645,16 +651,18 @@ static bool compare_content(const struct file *file, int at, const char *path,
     return same;
 }
 
-static bool compare_entry(const struct model *model, UINT32 set_id, int at, const char *path,
-                          unsigned *found, char *why, size_t size)
+static bool compare_entry(const struct comparison *c, int at, const char *path, char *why,
+                          size_t size)
 {
     struct stat st, other;
-    const struct name *name = *find_name((struct model *)model, set_id, path);
+    const struct model *model = c->model;
+    const struct name *name = *find_name((struct model *)model, c->set_id, path);
     if (fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return wrong(why, size, "%s: cannot be read", path);
+    if (c->in_set && !c->in_set(path, S_ISDIR(st.st_mode)))
+        return !name || wrong(why, size, "%s is left out, the records have it", path);
     if (!name)
         return wrong(why, size, "%s is there, the records do not have it", path);
-    ++*found;
     const struct file *file = name->file;
     if (S_ISDIR(st.st_mode) != file->directory)
         return wrong(why, size, "%s is %sa folder", path, S_ISDIR(st.st_mode) ? "" : "not ");
@@ -676,8 +684,8 @@ static bool compare_entry(const struct model *model, UINT32 set_id, int at, cons
     return !S_ISREG(st.st_mode) || compare_content(file, at, path, &st, why, size);
 }
 
-static bool compare_folder(const struct model *model, UINT32 set_id, int at, const char *folder,
-                           unsigned *found, char *why, size_t size)
+static bool compare_folder(const struct comparison *c, int at, const char *folder, char *why,
+                           size_t size)
 {
     int fd = openat(at, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -688,9 +696,9 @@ static bool compare_folder(const struct model *model, UINT32 set_id, int at, con
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         snprintf(path, sizeof path, "%s%s%s", folder, *folder ? "/" : "", entry->d_name);
-        same = compare_entry(model, set_id, at, path, found, why, size);
+        same = compare_entry(c, at, path, why, size);
         if (same && fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-            same = compare_folder(model, set_id, at, path, found, why, size);
+            same = compare_folder(c, at, path, why, size);
     }
     if (dir)
         closedir(dir);
@@ -700,11 +708,17 @@ static bool compare_folder(const struct model *model, UINT32 set_id, int at, con
 bool model_compare(const struct model *model, UINT32 set_id, const char *folder, char *why,
                    size_t size)
 {
+    return model_compare_rules(model, set_id, folder, NULL, why, size);
+}
+
+bool model_compare_rules(const struct model *model, UINT32 set_id, const char *folder,
+                         bool (*in_set)(const char *path, bool directory), char *why, size_t size)
+{
+    const struct comparison c = {.model = model, .set_id = set_id, .in_set = in_set};
     int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    unsigned found = 0;
     if (at < 0)
         return wrong(why, size, "%s cannot be opened", folder);
-    bool same = compare_folder(model, set_id, at, "", &found, why, size);
+    bool same = compare_folder(&c, at, "", why, size);
     for (const struct name *name = model->names; name && same; name = name->next) {
         struct stat st;
         if (name->set_id == set_id && *name->path &&

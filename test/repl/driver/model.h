@@ -27,3 +27,7 @@ bool model_knew(const struct model *model, UINT32 set_id, const UINT8 *id, UINT6
  * symbolic links and modes. False: the first difference in why. */
 bool model_compare(const struct model *model, UINT32 set_id, const char *folder, char *why,
                    size_t size);
+/* The same of a set with rules: what is left out by them must not be in the model. path: with '/'
+ */
+bool model_compare_rules(const struct model *model, UINT32 set_id, const char *folder,
+                         bool (*in_set)(const char *path, bool directory), char *why, size_t size);
