@@ -43,6 +43,8 @@ VOID RplDrainGreet(VOID)
         {
             RtlCopyMemory(ring->Area.Data + offset, record, record->Length);
             ring->Area.Head = ring->Area.End;
+            ring->First = ring->First == 0 ? record->Sequence : ring->First;
+            ring->Last = record->Sequence;
         }
     }
     Stream.Staging.Tail = tail;
@@ -55,9 +57,9 @@ VOID RplDrainGreet(VOID)
     RplWake(wake);
 }
 
-/* What staging has above After, up to the wrap or the end of Output. */
-static NTSTATUS RplDrainReadStaging(_In_ UINT64 After, _Out_ UCHAR *Output, _In_ ULONG Room,
-                                    _Out_ ULONG *Bytes)
+/* What staging has above After and up to Last, up to the wrap or the end of Output. */
+static NTSTATUS RplDrainReadStaging(_In_ UINT64 After, _In_ UINT64 Last, _Out_ UCHAR *Output,
+                                    _In_ ULONG Room, _Out_ ULONG *Bytes)
 {
     UINT64 position, head;
     NTSTATUS status = STATUS_SUCCESS;
@@ -78,7 +80,7 @@ static NTSTATUS RplDrainReadStaging(_In_ UINT64 After, _Out_ UCHAR *Output, _In_
         RPL_WALK walk;
 
         RplStagingWalk(position, head, &walk);
-        status = RplWalkCopy(&walk, After, Output, Room, Bytes);
+        status = RplWalkCopy(&walk, After, Last, Output, Room, Bytes);
         if (*Bytes == 0)
         {
             /* All of it is at or below After. */
@@ -90,7 +92,53 @@ static NTSTATUS RplDrainReadStaging(_In_ UINT64 After, _Out_ UCHAR *Output, _In_
             }
         }
     }
-    return status;
+    return status == STATUS_END_OF_FILE ? STATUS_SUCCESS : status;
+}
+
+/* Lent since RplDrainGreet: what is in staging may come to lie in the ring. */
+static BOOLEAN RplDrainRingIsFresh(VOID)
+{
+    BOOLEAN fresh;
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    fresh = Stream.Ring.Irp != NULL && Stream.Ring.Fresh;
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    return fresh;
+}
+
+/*
+ * Whether the ring has records that its reader, who has all up to After, has not. *Last: what is
+ * given to him besides is not newer than those.
+ */
+static BOOLEAN RplDrainRingAhead(_In_ UINT64 After, _Out_ UINT64 *Last)
+{
+    BOOLEAN ahead;
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    ahead = Stream.Ring.Irp != NULL && !Stream.Ring.Revoked && After < Stream.Ring.Last;
+    *Last = ahead ? Stream.Ring.First - 1 : MAXUINT64;
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    return ahead;
+}
+
+/* He has all that is older: TRUE, he may go on in the ring. */
+static BOOLEAN RplDrainShowRing(VOID)
+{
+    BOOLEAN shown;
+    ULONG wake = 0;
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    shown = !Stream.Ring.Switching;
+    if (shown && Stream.Ring.Irp != NULL)
+    {
+        wake = RplRingShow();
+    }
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    RplWake(wake);
+    return shown;
 }
 
 /* Nothing is above After: opens the ring if it can be. TRUE: it is open and the reader may go on
@@ -112,6 +160,10 @@ static BOOLEAN RplDrainOpenRing(_In_ UINT64 After)
         Drain.Retry |= !open && Stream.Ring.Irp != NULL;
     }
     open = open && !Stream.Ring.Switching;
+    if (open && Stream.Ring.Irp != NULL)
+    {
+        wake |= RplRingShow();
+    }
     KeReleaseSpinLock(&Stream.Lock, irql);
     RplWake(wake);
     return open;
@@ -122,7 +174,8 @@ BOOLEAN RplDrainRead(VOID)
 {
     PIRP irp = RplReadTake();
     PIO_STACK_LOCATION stack;
-    UINT64 after;
+    UINT64 after, last;
+    BOOLEAN ahead;
     NTSTATUS status;
     UCHAR *output;
     ULONG room, bytes = 0;
@@ -130,6 +183,11 @@ BOOLEAN RplDrainRead(VOID)
     if (irp == NULL)
     {
         return FALSE;
+    }
+    if (RplDrainRingIsFresh())
+    {
+        RplReadReturn(irp);
+        return TRUE;
     }
     stack = IoGetCurrentIrpStackLocation(irp);
     after = RPL_MAX(((const REPL_READ *)irp->AssociatedIrp.SystemBuffer)->After, Stream.Discarded);
@@ -141,7 +199,8 @@ BOOLEAN RplDrainRead(VOID)
         RplCompleteCall(irp, STATUS_INSUFFICIENT_RESOURCES, 0);
         return TRUE;
     }
-    status = RplSpoolRead(&Drain.Spool, after, output, room, &bytes);
+    ahead = RplDrainRingAhead(after, &last);
+    status = RplSpoolRead(&Drain.Spool, after, last, output, room, &bytes);
     if (!NT_SUCCESS(status) && status != STATUS_BUFFER_TOO_SMALL)
     {
         /* It cannot be read: what is in it is lost, and READ will find nothing more. */
@@ -152,9 +211,9 @@ BOOLEAN RplDrainRead(VOID)
     }
     if (bytes == 0 && NT_SUCCESS(status))
     {
-        status = RplDrainReadStaging(after, output, room, &bytes);
+        status = RplDrainReadStaging(after, last, output, room, &bytes);
     }
-    if (bytes != 0 || !NT_SUCCESS(status) || RplDrainOpenRing(after))
+    if (bytes != 0 || !NT_SUCCESS(status) || (ahead ? RplDrainShowRing() : RplDrainOpenRing(after)))
     {
         RplCompleteCall(irp, status, bytes);
         return TRUE;

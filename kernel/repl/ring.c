@@ -5,6 +5,11 @@
  * The buffer stays the reader's, who may write anything at any time: the driver keeps positions of
  * its own and takes nothing from there but Tail, which must lie in [last Tail, Head].
  *
+ * Its reader gets all in the order of the numbers, once, if it reads to Head before it asks
+ * READ_JOURNAL: a ring that is opened while older records are in flight in Staging is hidden (Head
+ * does not move, Closed stays) until the reader has those; and READ_JOURNAL gives nothing that is
+ * newer than what its ring has for it (drainread.c).
+ *
  *   lent      closed at first: the reader asks READ_JOURNAL for what comes before (drain.c), and
  * the answer "no more" opens the ring open      slots are given out closed    no room, or something
  * was lost. Closed is set for the reader once the last slot has ended, so after it no Head moves;
@@ -39,11 +44,33 @@ ULONG RplRingPublish(VOID)
     RPL_RING *ring = &Stream.Ring;
     ULONG wake = Stream.Waiting != 0 ? RPL_WAKE_WAITERS : 0;
 
-    WriteULong64Release((volatile UINT64 *)&ring->Header->Head, ring->Area.Head);
+    if (!ring->Hidden)
+    {
+        ring->Shown = ring->Area.Head;
+        WriteULong64Release((volatile UINT64 *)&ring->Header->Head, ring->Shown);
+    }
     if (!ring->Open && ring->Area.InFlight == 0)
     {
         WriteULongNoFence((volatile ULONG *)&ring->Header->Closed, 1);
-        wake |= ring->Revoked || Stream.Reading != 0 ? RPL_WAKE_DRAIN : 0;
+        wake |= ring->Revoked || RplIsReading() ? RPL_WAKE_DRAIN : 0;
+    }
+    return wake;
+}
+
+ULONG RplRingShow(VOID)
+{
+    RPL_RING *ring = &Stream.Ring;
+    ULONG wake;
+
+    if (!ring->Hidden)
+    {
+        return 0;
+    }
+    ring->Hidden = FALSE;
+    wake = RplRingPublish();
+    if (ring->Open || ring->Area.InFlight != 0)
+    {
+        WriteULongNoFence((volatile ULONG *)&ring->Header->Closed, 0);
     }
     return wake;
 }
@@ -106,8 +133,17 @@ BOOLEAN RplRingOpen(ULONG *Wake)
     ring->Open = TRUE;
     ring->Switching = Stream.Staging.InFlight != 0;
     ring->SavedEnd = ring->Area.End;
+    if (ring->Opened || ring->First == 0)
+    {
+        ring->First = Stream.Last + 1;
+    }
+    ring->Opened = TRUE;
+    ring->Hidden = TRUE;
     Stream.StagingOld = Stream.Staging.End;
-    WriteULongNoFence((volatile ULONG *)&ring->Header->Closed, 0);
+    if (!ring->Switching)
+    {
+        *Wake |= RplRingShow();
+    }
     if (Stream.Capturing && Stream.Lost && !RplRingRecordLost(Wake))
     {
         *Wake |= RplRingClose();

@@ -19,6 +19,9 @@ ULONG RplRingClose(VOID);
 /* Head has moved. */
 ULONG RplRingPublish(VOID);
 
+/* Its reader has all that is older. */
+ULONG RplRingShow(VOID);
+
 /* Believes the reader's Tail if it can be; TRUE: it has moved. */
 BOOLEAN RplRingReadTail(VOID);
 

@@ -79,8 +79,8 @@ _Use_decl_annotations_ NTSTATUS RplSpoolWrite(RPL_SPOOL *Spool, ULONG Bytes, UIN
     return RplJournalAppend(&Spool->Journal, Spool->Batch, Bytes, First, Last);
 }
 
-_Use_decl_annotations_ NTSTATUS RplSpoolRead(RPL_SPOOL *Spool, UINT64 After, UCHAR *Output,
-                                             ULONG Room, ULONG *Bytes)
+_Use_decl_annotations_ NTSTATUS RplSpoolRead(RPL_SPOOL *Spool, UINT64 After, UINT64 Last,
+                                             UCHAR *Output, ULONG Room, ULONG *Bytes)
 {
     NTSTATUS status = STATUS_SUCCESS;
 
@@ -101,7 +101,7 @@ _Use_decl_annotations_ NTSTATUS RplSpoolRead(RPL_SPOOL *Spool, UINT64 After, UCH
         if (Spool->Records != NULL)
         {
             RplWalkBegin(&walk, Spool->Records, Spool->RecordBytes);
-            status = RplWalkCopy(&walk, After, Output, Room, Bytes);
+            status = RplWalkCopy(&walk, After, Last, Output, Room, Bytes);
             if (!NT_SUCCESS(status) || *Bytes != 0)
             {
                 break;

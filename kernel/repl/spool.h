@@ -50,10 +50,11 @@ FORCEINLINE BOOLEAN RplSpoolIsEmpty(_In_ const RPL_SPOOL *Spool)
 NTSTATUS RplSpoolWrite(_Inout_ RPL_SPOOL *Spool, _In_ ULONG Bytes, _In_ UINT64 First,
                        _In_ UINT64 Last);
 
-/* Whole records with numbers above After, at most Room bytes. *Bytes 0 and success: there are none.
+/* Whole records with numbers above After, up to Last, at most Room bytes. *Bytes 0 and success:
+ * there are none.
  * STATUS_BUFFER_TOO_SMALL: not even the first fits. STATUS_DATA_ERROR: it is damaged. */
-NTSTATUS RplSpoolRead(_Inout_ RPL_SPOOL *Spool, _In_ UINT64 After, _Out_ UCHAR *Output,
-                      _In_ ULONG Room, _Out_ ULONG *Bytes);
+NTSTATUS RplSpoolRead(_Inout_ RPL_SPOOL *Spool, _In_ UINT64 After, _In_ UINT64 Last,
+                      _Out_ UCHAR *Output, _In_ ULONG Room, _Out_ ULONG *Bytes);
 
 /* Records up to Sequence may be forgotten. */
 NTSTATUS RplSpoolFree(_Inout_ RPL_SPOOL *Spool, _In_ UINT64 Sequence);

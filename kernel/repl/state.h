@@ -49,6 +49,11 @@ typedef struct RPL_RING
     UINT64 SavedEnd;  /* what lies below is in the journal, or its reader has said that he has it */
     UINT64 NoDiskEnd; /* behind the last record that must not lie in the journal */
     UINT64 After;     /* its reader has all up to this */
+    UINT64 First;     /* Sequence of the first record since it was opened last */
+    UINT64 Last;      /* and of the last that was given out in it; 0: none */
+    UINT64 Shown;     /* Head as the reader sees it */
+    BOOLEAN Opened;   /* once, since it was lent */
+    BOOLEAN Hidden;   /* opened, but its reader must see what is older first, in Staging */
     BOOLEAN Fresh;    /* just lent: the drain thread has not looked yet */
     BOOLEAN Open;     /* slots are given out in it */
     BOOLEAN Switching; /* opened, but slots that are older are still in flight in Staging */
@@ -100,6 +105,7 @@ typedef struct RPL_STREAM
     BOOLEAN UncleanStart;
     ULONG Waiting;    /* WAIT requests in their queue */
     ULONG Reading;    /* READ_JOURNAL requests in theirs */
+    BOOLEAN ReadHeld; /* the drain thread is looking for an answer to one */
     KEVENT DrainWork; /* synchronisation event */
     KDPC WaitDpc;
 } RPL_STREAM;
@@ -121,6 +127,12 @@ FORCEINLINE UINT32 RplStateNow(VOID)
         return ReplStateIdle;
     }
     return Stream.Lost ? ReplStateDirty : Stream.Ring.Open ? ReplStateRing : ReplStateJournal;
+}
+
+/* Does anybody wait for records by READ_JOURNAL? */
+FORCEINLINE BOOLEAN RplIsReading(VOID)
+{
+    return Stream.Reading != 0 || Stream.ReadHeld;
 }
 
 /* A slot in the present place, or NULL: nothing has changed then. *Wake gets bits. */

@@ -148,6 +148,7 @@ _Use_decl_annotations_ RPL_SLOT *RplPlace(const RPL_INTENT *Intent, ULONG *Wake)
     if (area == &Stream.Ring.Area)
     {
         slot->Place = RplPlaceRing;
+        Stream.Ring.Last = slot->Sequence;
         if (Intent->NoDisk)
         {
             Stream.Ring.NoDiskEnd = slot->End;
@@ -331,7 +332,7 @@ _Use_decl_annotations_ ULONG RplAdvance(LIST_ENTRY *Surplus)
         {
             Stream.Ring.Switching = FALSE;
         }
-        wake |= Stream.Reading != 0 ? RPL_WAKE_DRAIN : 0;
+        wake |= RplIsReading() ? RPL_WAKE_DRAIN : 0;
     }
     if (Stream.Ring.Area.Head != ring)
     {

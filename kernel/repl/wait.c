@@ -48,13 +48,13 @@ static BOOLEAN RplProgressed(_In_ const REPL_WAIT *Wait)
     const RPL_RING *ring = &Stream.Ring;
 
     return RplStateNow() != Wait->State ||
-           (ring->Irp != NULL && (ring->Area.Head > Wait->Head || ring->Revoked ||
+           (ring->Irp != NULL && (ring->Shown > Wait->Head || ring->Revoked ||
                                   (!ring->Open && ring->Area.InFlight == 0)));
 }
 
 static VOID RplProgress(_Out_ REPL_PROGRESS *Progress)
 {
-    Progress->Head = Stream.Ring.Area.Head;
+    Progress->Head = Stream.Ring.Shown;
     Progress->CompletedSequence = Stream.Completed;
     Progress->State = RplStateNow();
     Progress->Reserved = 0;
@@ -193,13 +193,19 @@ _Use_decl_annotations_ NTSTATUS RplReadJournal(RPL_CALL *Call)
 PIRP RplReadTake(VOID)
 {
     RPL_PEEK peek = {NULL, FALSE};
+    PIRP irp;
 
-    return IoCsqRemoveNextIrp(&Reads.Csq, &peek);
+    /* From before it leaves the queue, so that nothing that comes meanwhile is slept through. */
+    Stream.ReadHeld = TRUE;
+    irp = IoCsqRemoveNextIrp(&Reads.Csq, &peek);
+    Stream.ReadHeld = irp != NULL;
+    return irp;
 }
 
 _Use_decl_annotations_ VOID RplReadReturn(PIRP Irp)
 {
     (VOID) IoCsqInsertIrpEx(&Reads.Csq, Irp, NULL, NULL);
+    Stream.ReadHeld = FALSE;
 }
 
 _Use_decl_annotations_ VOID RplWaitCancel(PFILE_OBJECT FileObject)

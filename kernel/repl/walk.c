@@ -24,8 +24,8 @@ _Use_decl_annotations_ const REPL_RECORD *RplWalkNext(RPL_WALK *Walk)
     return NULL;
 }
 
-_Use_decl_annotations_ NTSTATUS RplWalkCopy(RPL_WALK *Walk, UINT64 After, UCHAR *Output, ULONG Room,
-                                            ULONG *Bytes)
+_Use_decl_annotations_ NTSTATUS RplWalkCopy(RPL_WALK *Walk, UINT64 After, UINT64 Last,
+                                            UCHAR *Output, ULONG Room, ULONG *Bytes)
 {
     const REPL_RECORD *record;
 
@@ -35,6 +35,10 @@ _Use_decl_annotations_ NTSTATUS RplWalkCopy(RPL_WALK *Walk, UINT64 After, UCHAR 
         if (record->Sequence <= After)
         {
             continue;
+        }
+        if (record->Sequence > Last)
+        {
+            return *Bytes == 0 ? STATUS_END_OF_FILE : STATUS_SUCCESS;
         }
         if (record->Length > Room - *Bytes)
         {

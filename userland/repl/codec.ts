@@ -639,9 +639,10 @@ export type ReplProgress = Decoded<typeof ReplProgress>;
 
 /**
  * Whole records, at most the output's length, the first with Sequence > After. None and success:
- * the journal has been read to its end and the ring is open again. STATUS_PENDING until there are
- * some. While the place changes, newer records may be seen in the ring before older ones here, and
- * some twice: a reader takes the next number, wherever it is.
+ * what comes next comes in the ring. STATUS_PENDING until there are some. A reader who, when the
+ * ring is closed, reads it to Head before he asks, gets all records in the order of their numbers,
+ * each once. (Who lets Tail stay behind and reads the ring again from there finds the numbers of
+ * what was in the journal meanwhile missing in it.)
  */
 export const ReplRead = struct('REPL_READ', 8, {
   after: u64(0),

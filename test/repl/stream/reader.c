@@ -23,25 +23,6 @@ static bool wait_for(const struct reader *reader, struct rig_call *call)
     return rig_wait(call);
 }
 
-/*
- * While the place changes, newer records may be seen in the ring before older ones in the journal,
- * and some twice. What is not the next is left where it is: the next one is in the other place.
- * What was had already is passed over.
- */
-enum turn { TURN_NEXT, TURN_OLD, TURN_LATER };
-
-static enum turn turn_of(const struct reader *reader, const REPL_RECORD *record)
-{
-    if (record->Magic != REPL_RECORD_MAGIC || RplRecordIsPad(record))
-        return TURN_NEXT;
-    if (reader->last && record->Sequence <= reader->last)
-        return TURN_OLD;
-    return reader->last && record->Type != ReplRecordStart && record->Type != ReplRecordLost &&
-                   record->Sequence > reader->last + 1
-               ? TURN_LATER
-               : TURN_NEXT;
-}
-
 /* One record that came: valid, and the next. */
 static bool take(struct reader *reader, const REPL_RECORD *record, ULONG available, ULONG *length)
 {
@@ -58,7 +39,7 @@ static bool take(struct reader *reader, const REPL_RECORD *record, ULONG availab
         if (record->Flags & REPL_FLAG_OPEN)
             reader->bracket = record->Sequence;
     } else {
-        is_int(record->Sequence, reader->last + 1, "no gap");
+        is_int(record->Sequence, reader->last + 1, "no gap, and nothing twice");
     }
     reader->last = record->Sequence;
     reader->type = record->Type;
@@ -122,15 +103,10 @@ unsigned reader_ring(struct reader *reader)
 
         const REPL_RECORD *record =
             (const REPL_RECORD *)((UINT8 *)reader->ring + REPL_RING_HEADER_BYTES + offset);
-        enum turn turn = turn_of(reader, record);
 
         if (room > head - reader->position)
             room = (ULONG)(head - reader->position);
-        if (turn == TURN_LATER)
-            break;
-        if (turn == TURN_OLD)
-            length = record->Length;
-        else if (!take(reader, record, room, &length))
+        if (!take(reader, record, room, &length))
             break;
         reader->position += length;
         count++;
@@ -161,14 +137,7 @@ NTSTATUS reader_journal(struct reader *reader, ULONG room, bool *more)
     }
     for (ULONG at = 0, length; NT_SUCCESS(call.status) && at < call.information; at += length) {
         const REPL_RECORD *record = (const REPL_RECORD *)((UINT8 *)output + at);
-        enum turn turn = turn_of(reader, record);
 
-        if (turn == TURN_LATER)
-            break;
-        if (turn == TURN_OLD) {
-            length = record->Length;
-            continue;
-        }
         if (!take(reader, record, (ULONG)call.information - at, &length))
             break;
         reader->from_journal++;

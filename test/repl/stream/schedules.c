@@ -148,6 +148,61 @@ static void run(uint64_t seed, bool journal, unsigned *lost)
     rig_end(&rig);
 }
 
+/* One read that nobody asks again for, and one record. */
+struct asking {
+    struct reader *reader;
+    struct rig_call call;
+    UINT8 output[4096];
+};
+
+static void ask(void *context)
+{
+    struct asking *asking = context;
+    const REPL_READ read = {.After = asking->reader->last};
+
+    for (unsigned i = sched_choose(40); i; i--)
+        sched_point();
+    rig_start(asking->reader->rig, asking->reader->handle, &asking->call, REPL_IOCTL_READ_JOURNAL,
+              &read, sizeof read, asking->output, sizeof asking->output);
+}
+
+static void make_one(void *context)
+{
+    struct reader *reader = context;
+
+    for (unsigned i = sched_choose(200); i; i--)
+        sched_point();
+    ok(rig_bookmark(reader->rig, 8) != 0);
+}
+
+NT_TEST(a_read_is_answered_whatever_comes_meanwhile)
+{
+    for (unsigned i = 0; i < 300 && !tap_failing(); i++) {
+        struct rig rig = {0};
+        struct reader reader = {0};
+        struct asking asking = {.reader = &reader};
+        struct nt_thread *reads, *makes;
+
+        tap_at("seed %llu", (unsigned long long)tap_seed() + i);
+        need(rig_boot(&rig, tap_seed() + i));
+        need(rig_primary(&rig, true));
+        for (unsigned records = 0; records < 400; records++) /* more than it is greeted with */
+            rig_bookmark(&rig, 500);
+        is_status(reader_begin(&reader, &rig, RING), STATUS_PENDING);
+        for (bool more = true; more && !tap_failing() && reader.last < 401;)
+            (void)reader_journal(&reader, 65536, &more);
+        is_int(reader.last, 401);
+        makes = nt_spawn("program", make_one, &reader);
+        reads = nt_spawn("reader", ask, &asking);
+        nt_join(makes);
+        nt_join(reads);
+        ok(rig_wait(&asking.call), "it is answered");
+        reader_die(&reader);
+        rig_end(&rig);
+    }
+    tap_at(NULL);
+}
+
 NT_TEST(every_record_comes_once_and_in_order_whatever_the_schedule)
 {
     unsigned lost = 0;
