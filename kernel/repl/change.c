@@ -2,6 +2,7 @@
 #include "change.h"
 
 #include "regions.h"
+#include "write.h"
 
 #define RPL_TAG_CHANGE 'clpR'
 
@@ -59,6 +60,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplChangeBegin(RPL_FILE *File,
     }
     else
     {
+        operation->Type = Change->Type;
         RplOperationLock(operation, &File->Data, Change->LockOffset, Change->LockLength);
         RplRegionsActivate(File->FileId, Change->LockOffset, Change->LockLength);
     }
@@ -74,15 +76,41 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplChangeBegin(RPL_FILE *File,
         RtlCopyMemory(operation->Slot->Data, Change->Data, Change->DataBytes);
     }
     *CompletionContext = operation;
-    return FLT_PREOP_SUCCESS_WITH_CALLBACK;
+    return File->UserSection ? FLT_PREOP_SYNCHRONIZE : FLT_PREOP_SUCCESS_WITH_CALLBACK;
 }
 
-_Use_decl_annotations_ VOID RplChangeEnd(RPL_OPERATION *Operation, BOOLEAN Succeeded)
+/*
+ * A page of a mapping was captured meanwhile: with the higher number, and as it was before the
+ * change. So the change is recorded once more, now that it has been made; its bytes are held still.
+ */
+static VOID RplChangeAgain(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ RPL_OPERATION *Operation)
+{
+    RPL_INTENT intent = RplIntent(Operation->File, Operation->Type);
+
+    if (Operation->Type == ReplRecordZero)
+    {
+        RplRecordAgain(FltObjects, Operation, Operation->Length);
+    }
+    else
+    {
+        intent.Offset = Operation->Offset;
+        intent.Range = Operation->Length;
+        intent.Extent = RPL_TO_END;
+        RplRecord(&intent, NULL, 0);
+    }
+}
+
+static VOID RplChangeEnd(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ RPL_OPERATION *Operation,
+                         BOOLEAN Succeeded)
 {
     if (Succeeded)
     {
         RplCommit(Operation->Slot, Operation->Slot == NULL ? 0 : Operation->Slot->DataBytes,
                   Operation->Offset, Operation->Length);
+        if (Operation->Type != 0 && Operation->Locked != NULL && Operation->Range.Touched)
+        {
+            RplChangeAgain(FltObjects, Operation);
+        }
     }
     else
     {
@@ -98,7 +126,6 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostChange(PFLT_CALLBACK_DA
 {
     RPL_OPERATION *operation = CompletionContext;
 
-    UNREFERENCED_PARAMETER(FltObjects);
     if (RplEndedUnrecorded(CompletionContext))
     {
         return FLT_POSTOP_FINISHED_PROCESSING;
@@ -106,11 +133,11 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostChange(PFLT_CALLBACK_DA
     if (Flags & FLTFL_POST_OPERATION_DRAINING)
     {
         RplMarkLost(operation->File->SetId, operation->File->FileId, 0, RPL_TO_END, FALSE);
-        RplChangeEnd(operation, FALSE);
+        RplChangeEnd(FltObjects, operation, FALSE);
     }
     else
     {
-        RplChangeEnd(operation, NT_SUCCESS(Data->IoStatus.Status));
+        RplChangeEnd(FltObjects, operation, NT_SUCCESS(Data->IoStatus.Status));
     }
     return FLT_POSTOP_FINISHED_PROCESSING;
 }

@@ -21,7 +21,6 @@ typedef struct RPL_CHANGE
 /* File: RplCapture was the verdict; the reference is taken over. PASSIVE_LEVEL. */
 FLT_PREOP_CALLBACK_STATUS RplChangeBegin(_In_ RPL_FILE *File, _In_ const RPL_CHANGE *Change,
                                          _Out_ PVOID *CompletionContext);
-VOID RplChangeEnd(_In_ RPL_OPERATION *Operation, BOOLEAN Succeeded);
 
 /* The post-operation of those that need nothing else. */
 RPL_POST_OPERATION RplPostChange;

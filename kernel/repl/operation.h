@@ -10,6 +10,7 @@ typedef struct RPL_OPERATION
 {
     RPL_FILE *File; /* referenced, or NULL */
     RPL_SLOT *Slot;
+    UINT16 Type;        /* of the record, if it is a change of bytes but no write */
     RPL_RANGE Range;    /* in *Locked */
     RPL_RANGES *Locked; /* File's Data or Metadata, or NULL */
     BOOLEAN Gate;       /* passes the names gate */

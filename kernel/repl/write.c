@@ -336,14 +336,16 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreWrite(PFLT_CALLBACK_DATA 
     return FLT_PREOP_SUCCESS_NO_CALLBACK;
 }
 
-/* What is to be recorded by reading it: the write was large, or a page was captured over it. */
-static VOID RplRecordAgain(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ RPL_OPERATION *Operation,
-                           UINT64 Length)
+_Use_decl_annotations_ VOID RplRecordAgain(PCFLT_RELATED_OBJECTS FltObjects,
+                                           RPL_OPERATION *Operation, UINT64 Length)
 {
     NTSTATUS status = STATUS_INVALID_LEVEL;
+    UINT64 end;
 
     if (KeGetCurrentIrql() == PASSIVE_LEVEL)
     {
+        end = RplEndOfFile(FltObjects);
+        Length = Operation->Offset >= end ? 0 : RPL_MIN(Length, end - Operation->Offset);
         status = RplRecordRange(FltObjects->Instance, FltObjects->FileObject, Operation->File,
                                 Operation->Offset, Length, 0);
     }

@@ -21,3 +21,8 @@ UINT64 RplLockEnd(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
  */
 NTSTATUS RplRecordRange(_In_ PFLT_INSTANCE Instance, _In_ PFILE_OBJECT FileObject,
                         _In_ const RPL_FILE *File, UINT64 Offset, UINT64 Length, UINT16 Flags);
+
+/* The same of what an operation has changed and still holds: Length bytes, or to the end of file.
+ * <= DISPATCH_LEVEL; above PASSIVE_LEVEL it only marks them. */
+VOID RplRecordAgain(_In_ PCFLT_RELATED_OBJECTS FltObjects, _In_ RPL_OPERATION *Operation,
+                    UINT64 Length);

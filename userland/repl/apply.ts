@@ -10,6 +10,7 @@ import {
   REPL_FLAG_ENTERED,
   REPL_FLAG_LAST_LINK,
   REPL_FLAG_LEFT,
+  REPL_FLAG_PAGING,
   REPL_FLAG_REPLACE,
   REPL_FLAG_STREAM,
   REPL_FLAG_SUPERSEDE,
@@ -159,12 +160,20 @@ export class Applier extends Resolver {
   private write(batch: Batch, row: number): void {
     const node = this.target(batch, row);
     if (!node) return;
-    const data = batch.data(row);
-    if ((batch.flags(row) & REPL_FLAG_VERIFY) !== 0) this.verify(batch, row, node, data);
-    else {
-      const time = (batch.flags(row) & REPL_FLAG_SYNC) !== 0 ? null : batch.time(row);
-      this.edits.write(node, batch.offset(row), data, time);
+    const flags = batch.flags(row);
+    const offset = batch.offset(row);
+    let data = batch.data(row);
+    if ((flags & REPL_FLAG_VERIFY) !== 0) {
+      this.verify(batch, row, node, data);
+      return;
     }
+    // A page of a mapping that was captured before the end of file moved down, and has the higher number. Inside of a bracket
+    // the end may be one that is not known yet.
+    if ((flags & REPL_FLAG_PAGING) !== 0 && !this.open.covers(batch.set(row))) {
+      data = data.subarray(0, Math.max(0, node.size - offset));
+    }
+    const time = (flags & REPL_FLAG_SYNC) !== 0 ? null : batch.time(row);
+    this.edits.write(node, offset, data, time);
   }
 
   private verify(batch: Batch, row: number, node: Node, data: Buffer): void {

@@ -543,6 +543,7 @@ static bool apply_folder(struct model *model, const REPL_RECORD *record, const c
 /* Those that change a file that must be known. A file that has lost its last name is nobody's. */
 static bool apply_to_file(struct model *model, const REPL_RECORD *record)
 {
+    ULONG bytes = record->DataLength;
     struct file *file = find_file(model, record->SetId, record->FileId);
     if (!file)
         return true;
@@ -552,8 +553,14 @@ static bool apply_to_file(struct model *model, const REPL_RECORD *record)
         set_size(stream, 0);
         return apply_metadata(file, record);
     case ReplRecordWrite:
+        /* What a mapping stores makes no file longer. */
+        if ((record->Flags & REPL_FLAG_PAGING) && model->bracket_count == 0)
+            bytes = record->Offset >= stream->size ? 0
+                    : bytes < stream->size - record->Offset
+                        ? bytes
+                        : (ULONG)(stream->size - record->Offset);
         if (!(record->Flags & REPL_FLAG_VERIFY))
-            write_data(stream, record->Offset, record_data(record), record->DataLength);
+            write_data(stream, record->Offset, record_data(record), bytes);
         return true;
     case ReplRecordSetSize:
         set_size(stream, record->Offset);
