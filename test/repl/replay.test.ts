@@ -16,6 +16,7 @@ import {
   REPL_FLAG_CLOSE,
   REPL_FLAG_LAST_LINK,
   REPL_FLAG_OPEN,
+  REPL_FLAG_PAGING,
   ReplBracketInfo,
   ReplBracketReason,
   ReplRecordType as T,
@@ -149,6 +150,28 @@ t.test('nothing in the tree leads out of it', async (t) => {
   backup.run();
   t.match(backup.replay.fault?.error.message, /replaced by somebody else/);
   t.equal(backup.text('file'), 'foreign');
+});
+
+t.test('a page of a mapping makes no file longer, but inside of a bracket', async (t) => {
+  const backup = new Backup(t);
+  const page = (text: string): Promise<number> => {
+    const data = Buffer.from(text);
+    const fields = { fileId: id(1), name: 'a', range: data.length, data };
+    return backup.add({ type: T.write, flags: REPL_FLAG_PAGING, ...fields });
+  };
+  await backup.create(1, 'a');
+  await backup.write(1, 'a', '0123456789');
+  await backup.add({ type: T.setSize, fileId: id(1), name: 'a', offset: 4 });
+  await page('abcdefghij');
+  backup.run();
+  t.equal(backup.text('a'), 'abcd');
+  const info = { reason: ReplBracketReason.order };
+  const data = ReplBracketInfo.encode(info);
+  const bracket = await backup.add({ type: T.bracket, flags: REPL_FLAG_OPEN, data });
+  await page('klmnop');
+  await backup.add({ type: T.bracket, flags: REPL_FLAG_CLOSE, bracket, data });
+  backup.run();
+  t.equal(backup.text('a'), 'klmnop');
 });
 
 t.test('a record that contradicts the tree stops the replay before it', async (t) => {

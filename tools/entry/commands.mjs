@@ -15,7 +15,7 @@ export const commands = {
     main: 'dist/tools/demo/main.js',
   },
   test: {
-    needs: ['build', 'lab', 'test', 'lint', 'wine'],
+    needs: ['build', 'lab', 'test', 'databases', 'lint', 'wine'],
     builds: ['typescript', 'addon', 'addon-win32', 'node-win32', 'host', 'host-asan', 'pe'],
     lab: true,
     main: 'dist/tools/runner/main.js',
@@ -27,7 +27,7 @@ export const commands = {
     main: 'dist/tools/bench/main.js',
   },
   soak: {
-    needs: ['build', 'lab', 'test'],
+    needs: ['build', 'lab', 'test', 'databases'],
     builds: ['typescript', 'addon', 'host', 'host-asan'],
     lab: true,
     main: 'dist/tools/runner/soak.js',

@@ -53,6 +53,14 @@ const groups = {
       why: 'readable sanitizer reports, PE inspection',
     },
   ],
+  databases: [
+    {
+      packages: ['postgresql'],
+      tools: ['pg_ctl', 'psql'],
+      why: 'databases whose machine dies, of which the backup is audited',
+      optional: true,
+    },
+  ],
   lint: [
     { packages: ['git'], tools: ['git'], why: 'lint, to know which files are ours' },
     { packages: ['clang-format-19'], tools: ['clang-format-19'], why: 'lint', optional: true },

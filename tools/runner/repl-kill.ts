@@ -2,15 +2,20 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { databaseNames, databases, KillLab, type Database, type Mode } from '../lab/kill.js';
+import { databaseNames, KillLab, type Database, type Mode } from '../lab/kill.js';
 import { whyNoPostgres } from '../lab/shop/postgres.js';
 
 type Check = (ok: boolean, text: string) => void;
 
-export async function runReplKill(kills: number, firstSeed: number, check: Check): Promise<void> {
-  const why = whyNoPostgres();
+export async function runReplKill(
+  wanted: readonly Database[],
+  kills: number,
+  firstSeed: number,
+  check: Check,
+): Promise<void> {
+  const why = wanted.includes('postgres') ? whyNoPostgres() : null;
   if (why !== null) check(false, why);
-  const arms = databases
+  const arms = wanted
     .filter((database) => database !== 'postgres' || why === null)
     .flatMap((database) => (['async', 'durable'] as const).map((mode) => ({ database, mode })));
   let seed = firstSeed;

@@ -16,6 +16,7 @@ import { Cluster } from '../lab/cluster.js';
 import { failover, mend, type Failure } from '../lab/failover.js';
 import { flood, judgeFlood, type FloodOptions } from '../lab/flood.js';
 import { FlowChanges } from '../lab/flow-changes.js';
+import { databases, type Database } from '../lab/kill.js';
 import { healthy, describeStalls } from '../lab/healthy.js';
 import { Lab } from '../lab/lab.js';
 import type { Node } from '../lab/node.js';
@@ -61,6 +62,7 @@ const argv = yargs(hideBin(process.argv))
     describe: 'of the cut test and of the prefix test of REPL',
   })
   .option('kills', { type: 'number', default: 100, describe: 'of machines with a database' })
+  .option('database', { choices: databases, array: true, default: [...databases] })
   .option('seed', { type: 'number', default: 100_000, describe: 'the first, of what is of REPL' })
   .option('image', { choices: ['elf', 'pe'] as const, default: 'elf' as const })
   .strict()
@@ -220,7 +222,7 @@ const runs: Record<Part, () => Promise<void>> = {
 
   'repl-prefix': () => runReplPrefix(argv.workloads, argv.seed, check),
 
-  'repl-kill': () => runReplKill(argv.kills, argv.seed, check),
+  'repl-kill': () => runReplKill(argv.database as Database[], argv.kills, argv.seed, check),
 };
 
 for (const part of parts) {
