@@ -2,18 +2,12 @@
 // --only=repl-kill` is the long run.
 import { chmodSync, existsSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import {
-  databaseNames,
-  databases,
-  KillLab,
-  type Database,
-  type Mode,
-} from '../../tools/lab/kill.js';
+import { databaseNames, KillLab, type Database, type Mode } from '../../tools/lab/kill.js';
 import { whyNoPostgres } from '../../tools/lab/shop/postgres.js';
 
 const noMount = existsSync('/dev/fuse') ? null : 'there is no /dev/fuse';
 
-/** So many of each database in each mode. */
+/** So many of each database. */
 const kills = 2;
 
 t.setTimeout(0);

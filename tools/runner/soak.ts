@@ -16,7 +16,7 @@ import { Cluster } from '../lab/cluster.js';
 import { failover, mend, type Failure } from '../lab/failover.js';
 import { flood, judgeFlood, type FloodOptions } from '../lab/flood.js';
 import { FlowChanges } from '../lab/flow-changes.js';
-import { databases, type Database } from '../lab/kill.js';
+import { databases } from '../lab/kill.js';
 import { healthy, describeStalls } from '../lab/healthy.js';
 import { Lab } from '../lab/lab.js';
 import type { Node } from '../lab/node.js';
@@ -222,7 +222,7 @@ const runs: Record<Part, () => Promise<void>> = {
 
   'repl-prefix': () => runReplPrefix(argv.workloads, argv.seed, check),
 
-  'repl-kill': () => runReplKill(argv.database as Database[], argv.kills, argv.seed, check),
+  'repl-kill': () => runReplKill(argv.database, argv.kills, argv.seed, check),
 };
 
 for (const part of parts) {
