@@ -33,15 +33,16 @@ async function killed(t: Test, database: Database, mode: Mode, firstSeed: number
   }
 }
 
-let seed = 1;
-for (const database of databases) {
-  for (const mode of ['async', 'durable'] satisfies Mode[]) {
-    const first = seed;
-    seed += kills;
-    t.test(
-      `${databaseNames[database]}, ${mode}: its machine dies, the backup opens clean`,
-      skipped(database),
-      (t) => killed(t, database, mode, first),
-    );
-  }
+const arms: { database: Database; mode: Mode }[] = [
+  { database: 'wal', mode: 'async' },
+  { database: 'delete', mode: 'durable' },
+  { database: 'postgres', mode: 'durable' },
+];
+
+for (const [index, { database, mode }] of arms.entries()) {
+  t.test(
+    `${databaseNames[database]}, ${mode}: its machine dies, the backup opens clean`,
+    skipped(database),
+    (t) => killed(t, database, mode, 1 + index * kills),
+  );
 }
