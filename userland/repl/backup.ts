@@ -154,6 +154,7 @@ export class Backup {
     await writeMessage(stream, {
       durable: log.durable,
       applied: this.replay.state?.applied ?? 0,
+      consistent: log.consistent(),
       epoch: log.epoch,
       fresh: log.durable === 0,
       open: log.bracketsAt(log.durable).list(),
@@ -180,8 +181,8 @@ export class Backup {
   }
 
   private reply(): Extract<Reply, { durable: number }> {
-    const { durable, applied, stalled, fault } = this.status;
-    return { durable, applied, stalled, fault };
+    const { durable, applied, consistent, stalled, fault } = this.status;
+    return { durable, applied, consistent, stalled, fault };
   }
 
   private async read(channel: Channel, answers: Answers): Promise<void> {

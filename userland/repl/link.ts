@@ -91,6 +91,8 @@ export class Link extends EventEmitter<Events> {
   /** What the backup has on disk, as far as it said; null: it never said. */
   durable: number | null = null;
   applied = 0;
+  /** As far as the backup's tree can come while no bracket is closed. */
+  consistent = 0;
   sent = 0;
   sentBytes = 0;
   /** Of the backup: why it stands still. */
@@ -221,6 +223,7 @@ export class Link extends EventEmitter<Events> {
     const answer = await readMessage(stream, pushAnswerSchema, REPL_MESSAGE_LIMIT);
     if ('refused' in answer) throw this.refusal(answer);
     this.applied = answer.applied;
+    this.consistent = answer.consistent;
     return answer;
   }
 
@@ -282,6 +285,7 @@ export class Link extends EventEmitter<Events> {
       if ('refused' in reply) throw this.refusal(reply);
       if ('durable' in reply) {
         this.applied = reply.applied;
+        this.consistent = reply.consistent;
         this.stalled = reply.stalled;
         this.fault = reply.fault;
         this.heard(reply.durable, source, cursor);

@@ -131,6 +131,8 @@ export const pushAnswerSchema = z.union([
     /** All up to here is on disk. */
     durable: sequenceSchema,
     applied: sequenceSchema,
+    /** The last point up to `durable` that no open bracket covers. */
+    consistent: sequenceSchema,
     /** The highest epoch it has seen. */
     epoch: sequenceSchema,
     /** It has never had anything of the stream. */
@@ -211,6 +213,8 @@ export const replySchema = z.union([
   z.strictObject({
     durable: sequenceSchema,
     applied: sequenceSchema,
+    /** The last point up to `durable` that no open bracket covers. */
+    consistent: sequenceSchema,
     /** Why nothing is written, or applied, just now; null: all is well. */
     stalled: words.nullable(),
     fault: words.nullable(),

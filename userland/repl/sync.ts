@@ -31,6 +31,13 @@ import { Moves } from './sync-moves.js';
 const FILE_ATTRIBUTE_DIRECTORY = 0x10;
 const FILE_ATTRIBUTE_REPARSE_POINT = 0x400;
 
+/** Something happened before them that is in no record. */
+const LOSSY: ReadonlySet<ReplBracketReason> = new Set([
+  ReplBracketReason.lost,
+  ReplBracketReason.crash,
+  ReplBracketReason.volume,
+]);
+
 /** Files at once. */
 const PARALLEL = 8;
 
@@ -203,7 +210,13 @@ export class Synchroniser extends EventEmitter<Events> {
     const initial = bracket.reason === ReplBracketReason.initial;
     // A first synchronisation is applied while it goes on; the others wait for their end.
     const before = initial ? bracket.bracket : bracket.bracket - 1;
-    await Promise.all(links.map((link) => link.reached('applied', before, signal)));
+    for (const link of links) {
+      await link.reached('durable', bracket.bracket, signal);
+      // Where another bracket was open when this one opened, no state is before this one alone.
+      const reachable = Math.min(before, link.consistent);
+      if (reachable < before && LOSSY.has(bracket.reason)) run.compares = false;
+      await link.reached('applied', reachable, signal);
+    }
     switch (bracket.reason) {
       case ReplBracketReason.initial:
       case ReplBracketReason.resync:
@@ -218,7 +231,7 @@ export class Synchroniser extends EventEmitter<Events> {
         break;
       case ReplBracketReason.lost:
       case ReplBracketReason.crash:
-        await this.lost(run, sets);
+        await this.lost(run, sets, bracket.bracket);
         break;
     }
     await run.settle(sets);
@@ -227,13 +240,17 @@ export class Synchroniser extends EventEmitter<Events> {
     this.emit('closed', progress);
   }
 
-  private async lost(run: Run, sets: readonly SetConfig[]): Promise<void> {
+  private async lost(run: Run, sets: readonly SetConfig[], bracket: number): Promise<void> {
     run.begin();
     for (;;) {
       const dirty = await this.driver.takeDirty();
       if (!dirty) break;
       this.dirty.push(dirty);
     }
+    const later = (await this.driver.brackets()).some(
+      (one) => one.bracket > bracket && LOSSY.has(one.reason),
+    );
+    if (later) run.compares = false;
     // Also what was taken for an older bracket: it may have been lost again since then.
     await run.dirty(sets, this.dirty);
   }
@@ -248,7 +265,7 @@ export class Synchroniser extends EventEmitter<Events> {
         const open = (await this.driver.brackets()).some((one) => one.bracket === bracket);
         // Somebody else was faster.
         if (!open) return;
-        await this.lost(run, sets);
+        await this.lost(run, sets, bracket);
         await run.settle(sets);
       }
     }
@@ -272,6 +289,12 @@ class Run {
   /** Of the sets that are walked through. */
   private readonly walks = new Map<number, Walk>();
   private failure: unknown = null;
+  /**
+   * False: what may have been lost is sent without a look at what the backups have. What they have is as of
+   * the oldest of several brackets: a block that was written since then, and became again what it was by
+   * something that was lost, looks equal, but the write is in the stream.
+   */
+  compares = true;
 
   constructor(
     private readonly driver: ReplDriver,
@@ -489,7 +512,7 @@ class Run {
     const whole = [{ offset: 0, length: size }];
     const parts = cut(ranges ?? whole, size);
     const target = { fileId };
-    if (outright) {
+    if (outright || !this.compares) {
       for (const part of parts) await this.send(set, target, part);
       return;
     }
