@@ -202,7 +202,8 @@ export const replCommands: readonly Command[] = [
     handler: async () => (await repl()).bookmark,
   }),
   command('repl restore', {
-    summary: 'On a backup: make the tree what it was at an earlier moment, and hold it there',
+    summary:
+      'On a backup: make the tree what it was at an earlier moment, and hold it there; or copy that moment into a folder',
     positionals: {
       at: {
         type: 'string',
@@ -210,6 +211,11 @@ export const replCommands: readonly Command[] = [
       },
     },
     options: {
+      into: {
+        type: 'string',
+        describe: 'Into this folder on the backup, empty or new; replication goes on',
+        placeholder: 'FOLDER',
+      },
       resume: { type: 'boolean', describe: 'Go on from there to the present' },
       primary: { type: 'string', describe: 'Whose sets, if of several', placeholder: 'NODE' },
       node,
@@ -218,6 +224,7 @@ export const replCommands: readonly Command[] = [
     examples: [
       ['repl restore before-upgrade', 'Look, copy; records are received meanwhile'],
       ['repl restore --resume', 'Back to the present'],
+      ['repl restore before-upgrade --into /srv/then', 'A folder for each set, as it was'],
     ],
     handler: async () => (await repl()).restore,
   }),

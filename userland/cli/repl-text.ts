@@ -129,6 +129,7 @@ export function hostedText(hosted: readonly BackupStatus[], style: Style): strin
 function hostedState(one: BackupStatus, style: Style): string {
   if (one.fault !== null) return style.red('cannot go on');
   if (one.stalled !== null) return style.red('stands still');
+  if (one.restoring !== null) return style.yellow('restoring');
   if (one.held !== null) return style.yellow(`held at ${one.held}`);
   if (one.openBrackets > 0) return style.yellow('synchronising');
   return one.connected ? style.green('receiving') : style.yellow('no primary');

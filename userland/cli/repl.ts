@@ -3,13 +3,14 @@ import path from 'node:path';
 import { NtsError, ntsError } from '../common/errors.js';
 import type { BackupStatus } from '../repl/backup.js';
 import { askRepl } from '../repl/control-client.js';
+import type { RestoreProgress } from '../repl/restore.js';
 import type { SyncProgress } from '../repl/sync.js';
 import type { VerifyReport } from '../repl/verify-run.js';
 import type { NodeReplView } from '../repl/view.js';
 import { withNode } from './cluster-access.js';
 import type { Context } from './context.js';
 import { untilInterrupted } from './interrupt.js';
-import { Progress } from './progress.js';
+import { Progress, bar } from './progress.js';
 import {
   type LogView,
   bytesText,
@@ -225,18 +226,55 @@ export async function bookmark(values: Where & { label: string }, context: Conte
 }
 
 export async function restore(
-  values: Where & { at: string | null; resume: boolean; primary: string | null },
+  values: Where & {
+    at: string | null;
+    into: string | null;
+    resume: boolean;
+    primary: string | null;
+  },
   context: Context,
 ): Promise<void> {
   if ((values.at === null) !== values.resume) {
     throw ntsError('NTS_ERR_USAGE', { what: 'say the moment, or --resume' });
   }
+  if (values.into !== null) {
+    await restoreInto({ ...values, into: values.into }, context);
+    return;
+  }
   if (values.at !== null) {
     await context.confirm(`The tree on the backup becomes what it was at ${values.at}`);
   }
-  const given = { primary: values.primary, at: values.at };
+  const given = { primary: values.primary, at: values.at, into: null };
   const view = (await ask(values, 'restore', given)) as BackupStatus;
   context.result(view, () => hostedText([view], context.style));
+}
+
+const steps: Readonly<Record<RestoreProgress['step'], string>> = {
+  copy: 'files copied',
+  back: 'checkpoints back',
+  forward: 'records forward',
+};
+
+async function restoreInto(
+  values: Where & { at: string | null; into: string; primary: string | null },
+  context: Context,
+): Promise<void> {
+  if (values.at === null) throw ntsError('NTS_ERR_USAGE', { what: '--into needs the moment' });
+  const into = values.node === null ? path.resolve(values.into) : values.into;
+  const line = new Progress();
+  const given = { primary: values.primary, at: values.at, into };
+  const made = (await ask(values, 'restore', given, (value) => {
+    const { step, done, of } = value as RestoreProgress;
+    line.update(() =>
+      of === null
+        ? `${done} ${steps[step]}`
+        : `${bar(done / Math.max(of, 1))} ${done} of ${of} ${steps[step]}`,
+    );
+  }).finally(() => line.end())) as { folder: string; sequence: number; sets: string[] };
+  context.result(
+    made,
+    () => `${made.folder} has ${made.sets.join(', ')} as of record ${made.sequence}`,
+  );
 }
 
 export async function log(

@@ -53,6 +53,8 @@ export interface BackupStatus {
   /** Where a tree that no bracket cuts off can be. */
   readonly consistent: number;
   readonly held: number | null;
+  /** The folder into which an earlier moment is being restored just now. */
+  readonly restoring: string | null;
   readonly logBytes: number;
   readonly openBrackets: number;
   readonly stalled: string | null;
@@ -114,6 +116,7 @@ export class Backup {
       applied: state?.applied ?? 0,
       consistent: log.consistent(),
       held: state?.held ?? null,
+      restoring: replay.restoring,
       logBytes: log.bytes,
       openBrackets: log.bracketsAt(log.durable).list().length,
       stalled: log.stalled ? plainWords(log.stalled.message) : (state?.full ?? null),

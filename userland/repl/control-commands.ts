@@ -2,16 +2,16 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { ntsError } from '../common/errors.js';
-import type { Backup } from './backup.js';
 import { ReplBracketReason } from './codec.js';
 import { type ReplNodeConfig, type SetConfig, modes, setNamed } from './config.js';
 import { type ControlCall, type ControlCommand, controlCommand } from './control.js';
+import { hostedBackup, restore } from './control-restore.js';
 import { ntPathOf } from './nt-path.js';
 import type { Session } from './primary.js';
 import { setNameSchema } from './protocol.js';
 import type { ReplNode } from './service.js';
 import { switchover, takeOver } from './switchover.js';
-import { fileTimeOf, millisecondsOf } from './time.js';
+import { millisecondsOf } from './time.js';
 import { verifySet } from './verify-run.js';
 import { nodeReplView } from './view.js';
 
@@ -288,45 +288,6 @@ const bookmark = controlCommand(
     return { label, sequence: await driver.bookmark(label) };
   },
 );
-
-function hostedBackup(node: ReplNode, primary: string | null): Backup {
-  const all = [...node.backups.values()];
-  const chosen = primary === null ? all : all.filter((one) => one.status.primary === primary);
-  const [only] = chosen;
-  if (only && chosen.length === 1) return only;
-  const what =
-    all.length === 0
-      ? `node ${node.context.local.name} keeps nothing for other nodes; ask the backup (--node)`
-      : `name the primary by --primary: ${all.map((one) => one.status.primary).join(', ')}`;
-  throw ntsError('NTS_ERR_USAGE', { what });
-}
-
-const restore = controlCommand(
-  z.strictObject({
-    primary: z.string().nullable(),
-    /** A sequence, a time, a bookmark's label; null: goes on. */
-    at: z.string().nullable(),
-  }),
-  async ({ node }, { primary, at }) => {
-    const backup = hostedBackup(node, primary);
-    if (at === null) await backup.replay.resume();
-    else await backup.replay.rewind(momentOf(backup, at));
-    return backup.status;
-  },
-);
-
-function momentOf({ log }: Backup, at: string): number {
-  const marked = log.bookmarks().findLast(({ label }) => label === at);
-  if (marked) return marked.sequence;
-  if (/^\d{1,15}$/.test(at)) return Number(at);
-  const time = Date.parse(at);
-  if (!Number.isNaN(time)) {
-    const moment = log.at(fileTimeOf(time));
-    if (moment) return moment.sequence;
-    throw ntsError('NTS_ERR_REPL_WINDOW', { what: `the log begins after ${at}` });
-  }
-  throw ntsError('NTS_ERR_USAGE', { what: `"${at}" is no bookmark, record or time` });
-}
 
 const log = controlCommand(
   z.strictObject({ primary: z.string().nullable() }),

@@ -14,10 +14,15 @@ export class Copier {
   constructor(
     private readonly files: Files,
     private readonly pins: number,
+    /** A file was copied, or a link made. */
+    private readonly onFile: () => void = () => undefined,
   ) {}
 
   folder(from: number, to: number): void {
-    for (const name of this.files.list(from)) this.one(from, to, name);
+    for (const name of this.files.list(from)) {
+      this.one(from, to, name);
+      this.onFile();
+    }
   }
 
   private one(from: number, to: number, name: Name): void {

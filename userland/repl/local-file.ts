@@ -31,6 +31,15 @@ export async function withFile<T>(
   }
 }
 
+/** The part of a FileId that the system's file numbers have: on the driver host the inode's. */
+const NUMBER_MASK = process.platform === 'win32' ? 0xffff_ffff_ffff_ffffn : 0xffff_ffff_ffffn;
+
+/** Whether an open file is the one of that FileId: another may have got the name meanwhile. */
+export async function isFile(handle: FileHandle, fileId: Buffer): Promise<boolean> {
+  const { ino } = await handle.stat({ bigint: true });
+  return (ino & NUMBER_MASK) === (fileId.readBigUInt64LE(0) & NUMBER_MASK);
+}
+
 /** What there is of a range. */
 export async function readRange(
   handle: FileHandle,

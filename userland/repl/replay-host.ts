@@ -4,6 +4,7 @@ import { ntsError } from '../common/errors.js';
 import type { Log } from './log.js';
 import { answerLog } from './log-view.js';
 import type { BlockDifference, FileName, Known } from './protocol.js';
+import type { RestoreProgress } from './restore.js';
 import type { ReplayData, ReplayMessage, ReplayRequest, ReplayState } from './replay-worker.js';
 
 export interface ReplayHostOptions {
@@ -17,6 +18,7 @@ export interface ReplayHostOptions {
 interface Waiting {
   resolve(answer: unknown): void;
   reject(error: Error): void;
+  readonly onProgress?: (progress: RestoreProgress) => void;
 }
 
 type Ask<R> = R extends { id: number } ? Omit<R, 'id'> : never;
@@ -31,6 +33,8 @@ export class ReplayHost {
   private stopping = false;
   /** Null until it has said something. */
   state: ReplayState | null = null;
+  /** The folder into which an earlier moment is being restored. */
+  restoring: string | null = null;
   /** Why it ended by itself. */
   failure: Error | null = null;
   readonly exited: Promise<void>;
@@ -87,6 +91,9 @@ export class ReplayHost {
       case 'difference':
         for (const listener of this.differenceListeners) listener(message.difference);
         break;
+      case 'progress':
+        this.waiting.get(message.id)?.onProgress?.(message.progress);
+        break;
       case 'answer':
         this.take(message.id)?.resolve(message.answer);
         break;
@@ -102,11 +109,14 @@ export class ReplayHost {
     return waiting;
   }
 
-  private ask<T>(request: Ask<ReplayRequest>): Promise<T> {
+  private ask<T>(
+    request: Ask<ReplayRequest>,
+    onProgress?: (progress: RestoreProgress) => void,
+  ): Promise<T> {
     if (this.failure) return Promise.reject(this.failure);
     const id = this.next++;
     return new Promise<T>((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve, reject });
+      this.waiting.set(id, { resolve: resolve, reject, ...(onProgress ? { onProgress } : {}) });
       this.post({ ...request, id });
     });
   }
@@ -153,6 +163,32 @@ export class ReplayHost {
 
   resume(): Promise<number> {
     return this.ask({ ask: 'resume' });
+  }
+
+  /**
+   * The tree as of an earlier moment, in a folder that is empty or not there. Replay stands still meanwhile.
+   * Resolves to that moment.
+   */
+  async restore(
+    sequence: number,
+    folder: string,
+    onProgress: (progress: RestoreProgress) => void,
+    signal: AbortSignal,
+  ): Promise<number> {
+    if (this.restoring !== null) {
+      const what = `a restore into ${this.restoring} is under way`;
+      throw ntsError('NTS_ERR_REFUSED', { what });
+    }
+    const cancelled = new Int32Array(new SharedArrayBuffer(4));
+    const cancel = (): void => void Atomics.store(cancelled, 0, 1);
+    signal.addEventListener('abort', cancel, { once: true });
+    this.restoring = folder;
+    try {
+      return await this.ask<number>({ ask: 'restore', sequence, folder, cancelled }, onProgress);
+    } finally {
+      this.restoring = null;
+      signal.removeEventListener('abort', cancel);
+    }
   }
 
   forget(sequence: number): Promise<void> {

@@ -7,7 +7,9 @@ import { RemoteLog } from './log-view.js';
 import { splitPath } from './names.js';
 import { type Node, TOP } from './node.js';
 import { HASH_BYTES, type FileName, type Known, plainWords } from './protocol.js';
-import { Replay } from './replay.js';
+import { Files } from './files.js';
+import { Replay, type ReplayOptions } from './replay.js';
+import { type RestoreProgress, restore } from './restore.js';
 
 export interface ReplayData {
   readonly streamId: Uint8Array;
@@ -34,6 +36,14 @@ export type ReplayRequest =
   | { readonly ask: 'checkpoint'; readonly id: number }
   | { readonly ask: 'rewind'; readonly id: number; readonly sequence: number }
   | { readonly ask: 'resume'; readonly id: number }
+  | {
+      readonly ask: 'restore';
+      readonly id: number;
+      readonly sequence: number;
+      readonly folder: string;
+      /** Its first word becomes 1 when nobody wants the restore any more. */
+      readonly cancelled: Int32Array;
+    }
   | { readonly ask: 'forget'; readonly id: number; readonly sequence: number }
   | { readonly ask: 'stop'; readonly id: number };
 
@@ -57,6 +67,7 @@ export type ReplayMessage =
         readonly blocks: { offset: number; length: number }[];
       };
     }
+  | { readonly say: 'progress'; readonly id: number; readonly progress: RestoreProgress }
   | { readonly say: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly say: 'failed'; readonly id: number; readonly why: string };
 
@@ -73,7 +84,7 @@ const log = new RemoteLog(data.port, data.flag);
 const names = new Map(data.sets);
 const stopping = new AbortController();
 
-const replay = Replay.open({
+const options: ReplayOptions = {
   log,
   tree: data.tree,
   state: data.state,
@@ -82,7 +93,8 @@ const replay = Replay.open({
   folderOf: (setId) => names.get(setId) ?? String(setId),
   onDifference: ({ sequence, setId, path, blocks }) =>
     say({ say: 'difference', difference: { sequence, setId, path, blocks: [...blocks] } }),
-});
+};
+const replay = Replay.open(options);
 
 let told = '';
 
@@ -144,6 +156,23 @@ function childNames(set: number, path: string): string[] | null {
     .filter((name) => !name.startsWith(':'));
 }
 
+/** Often enough for people. */
+const PROGRESS_MILLISECONDS = 100;
+
+/** In this thread: what comes meanwhile waits in the log. */
+function restoreInto(request: ReplayRequest & { ask: 'restore' }): number {
+  const { id, sequence, folder, cancelled } = request;
+  let last = 0;
+  const onProgress = (progress: RestoreProgress): void => {
+    if (Atomics.load(cancelled, 0) !== 0) throw ntsError('NTS_ERR_CANCELLED', { what: 'restore' });
+    const now = performance.now();
+    if (now - last < PROGRESS_MILLISECONDS) return;
+    last = now;
+    say({ say: 'progress', id, progress });
+  };
+  return restore(replay, { ...options, files: new Files(), onProgress }, sequence, folder);
+}
+
 function answer(request: Exclude<ReplayRequest, { ask: 'changed' | 'sets' }>): unknown {
   switch (request.ask) {
     case 'files':
@@ -161,6 +190,8 @@ function answer(request: Exclude<ReplayRequest, { ask: 'changed' | 'sets' }>): u
       replay.resume();
       log.changed();
       return replay.applied;
+    case 'restore':
+      return restoreInto(request);
     case 'forget':
       replay.forget(request.sequence);
       return null;

@@ -107,8 +107,18 @@ export function promote(replay: Replay, log: Log): { sequence: number; incomplet
   return { sequence, incomplete: [...new Set(open.map(({ setId }) => setId))] };
 }
 
+/** How far a restore is: files copied, checkpoints gone back, or records applied, of so many. */
+export interface RestoreProgress {
+  readonly step: 'copy' | 'back' | 'forward';
+  readonly done: number;
+  /** null: not known before the end. */
+  readonly of: number | null;
+}
+
 export interface RestoreOptions extends ReplayOptions {
   readonly files: Files;
+  /** What it throws ends the restore, which leaves nothing behind. */
+  readonly onProgress?: (progress: RestoreProgress) => void;
 }
 
 /**
@@ -123,7 +133,7 @@ export function restore(
   target: string,
 ): number {
   replay.checkpoint();
-  const { log, files } = options;
+  const { log, files, onProgress = () => undefined } = options;
   const goal = log.consistent(sequence);
   const first = replay.intervals.first ?? replay.checkpointSequence;
   if (goal < first) {
@@ -136,11 +146,14 @@ export function restore(
   const paths = { tree: path.join(base, 'tree'), state: path.join(base, 'state') };
   mkdirSync(paths.state, { recursive: true, mode: 0o700 });
   try {
-    goBack(replay, files, paths, goal);
+    goBack(replay, files, paths, goal, onProgress);
     const copy = Replay.open({ ...options, ...paths });
     try {
       copy.resume();
-      while (copy.applied < goal && copy.step(goal));
+      const from = copy.applied;
+      while (copy.applied < goal && copy.step(goal)) {
+        onProgress({ step: 'forward', done: copy.applied - from, of: goal - from });
+      }
       copy.checkpoint();
       if (copy.fault) throw copy.fault.error;
     } finally {
@@ -160,19 +173,28 @@ interface Paths {
 }
 
 /** A copy of the replay's tree and map, as of its last checkpoint at or before `goal`. */
-function goBack(replay: Replay, files: Files, paths: Paths, goal: number): void {
+function goBack(
+  replay: Replay,
+  files: Files,
+  paths: Paths,
+  goal: number,
+  onProgress: (progress: RestoreProgress) => void,
+): void {
   const file = path.join(paths.state, 'map.db');
   replay.map.copyTo(file);
   const map = FileMap.open(file);
   const tree = new Tree(files, paths, map);
   try {
     map.begin();
-    copyTree(replay, map, tree);
+    const of = map.count();
+    let done = 0;
+    copyTree(replay, map, tree, () => onProgress({ step: 'copy', done: (done += 1), of }));
     map.setMeta('held', '');
     map.commit();
-    for (const { from, to } of [...replay.intervals.all()].reverse()) {
-      if (to <= goal) break;
+    const back = replay.intervals.all().filter(({ to }) => to > goal);
+    for (const [i, { from }] of [...back].reverse().entries()) {
       undoCopy(replay, map, tree, from);
+      onProgress({ step: 'back', done: i + 1, of: back.length });
     }
   } finally {
     tree.close();
@@ -181,8 +203,8 @@ function goBack(replay: Replay, files: Files, paths: Paths, goal: number): void 
 }
 
 /** The map learns the copies' inodes, and the copies what the map knows of them. */
-function copyTree(replay: Replay, map: FileMap, tree: Tree): void {
-  const copier = new Copier(tree.files, tree.stateFd('pins'));
+function copyTree(replay: Replay, map: FileMap, tree: Tree, onFile: () => void): void {
+  const copier = new Copier(tree.files, tree.stateFd('pins'), onFile);
   copier.folder(replay.tree.rootFd, tree.rootFd);
   for (const part of ['streams', 'orphans'] as const) {
     copier.folder(replay.tree.stateFd(part), tree.stateFd(part));

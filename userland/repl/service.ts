@@ -8,6 +8,7 @@ import { Backup } from './backup.js';
 import { Repl, type ReplDriver } from './client.js';
 import { ConfigFile, DEFAULT_KEEP_BYTES, type Hosted } from './config.js';
 import { runControl } from './control.js';
+import { overlaps } from './overlap.js';
 import { Primary } from './primary.js';
 import { type Push, REPL_MESSAGE_LIMIT, REPL_SERVICE, askSchema, plainWords } from './protocol.js';
 
@@ -170,12 +171,4 @@ export class ReplService implements Service, ReplNode {
     if (backup && JSON.stringify(known) === JSON.stringify(wanted)) return backup;
     return this.host(wanted);
   }
-}
-
-function overlaps(a: string, b: string): boolean {
-  const inside = (one: string, other: string): boolean => {
-    const relative = path.relative(other, one);
-    return relative === '' || (!relative.startsWith('..') && !path.isAbsolute(relative));
-  };
-  return inside(a, b) || inside(b, a);
 }

@@ -22,7 +22,7 @@ import {
 import { compareFile, pieces } from './compare.js';
 import type { SetConfig } from './config.js';
 import type { Link } from './link.js';
-import { localPath, withFile } from './local-file.js';
+import { isFile, localPath, withFile } from './local-file.js';
 import { type Entry, decodeEntries, decodeMetadata } from './payload.js';
 import type { Moved, Pump, SyncRecord } from './pump.js';
 import { isRefusal } from './refusal.js';
@@ -37,6 +37,9 @@ const LOSSY: ReadonlySet<ReplBracketReason> = new Set([
   ReplBracketReason.crash,
   ReplBracketReason.volume,
 ]);
+
+/** A file that is renamed all the time is sent unseen. */
+const OPEN_TRIES = 3;
 
 /** Files at once. */
 const PARALLEL = 8;
@@ -516,14 +519,34 @@ class Run {
       for (const part of parts) await this.send(set, target, part);
       return;
     }
-    const name = { set: set.id, file: fileId.toString('hex') };
-    await withFile(localPath(set.folder, record.path), async (handle) => {
-      for await (const part of compareFile(this.links, name, handle, parts)) {
-        await this.send(set, target, part);
-      }
-    });
+    if (!(await this.compare(set, record, parts))) {
+      for (const part of parts) await this.send(set, target, part);
+    }
     this.progress.bytes += parts.reduce((sum, { length }) => sum + length, 0);
     this.changed();
+  }
+
+  /** Sends what differs. False: the file has another name each time that it is to be opened. */
+  private async compare(
+    set: SetConfig,
+    record: SyncRecord,
+    parts: readonly { offset: number; length: number }[],
+  ): Promise<boolean> {
+    const { fileId } = record;
+    const name = { set: set.id, file: fileId.toString('hex') };
+    for (let now: SyncRecord | null = record, tries = 0; now; tries++) {
+      const found = await withFile(localPath(set.folder, now.path), async (handle) => {
+        if (!(await isFile(handle, fileId))) return false;
+        for await (const part of compareFile(this.links, name, handle, parts)) {
+          await this.send(set, { fileId }, part);
+        }
+        return true;
+      });
+      if (found) return true;
+      if (tries === OPEN_TRIES) return false;
+      now = await this.metadata(set, fileId);
+    }
+    return true;
   }
 
   private async send(
