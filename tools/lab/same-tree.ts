@@ -10,8 +10,8 @@ export function differences(
   replica: Replica,
   node: BackupNode = 'beta',
   there = path.join(replica.backupOf(node), 'shop'),
+  here = path.join(replica.machine.paths.backing, 'shop'),
 ): string {
-  const here = path.join(replica.machine.paths.backing, 'shop');
   const script = `
     diff -r --no-dereference '${here}' '${there}' || :
     (cd '${here}' && ${FACTS}) | sort > "$1.here"

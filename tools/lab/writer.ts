@@ -129,7 +129,8 @@ let ended = false;
 process.stdin.once('data', () => (ended = true));
 let done = 0;
 const started = performance.now();
-while (!ended) {
+const isEnded = (): boolean => ended;
+while (!isEnded()) {
   const pace = Number(perSecond);
   const until = performance.now() + 20;
   while (performance.now() < until) {

@@ -1,5 +1,5 @@
 /** Going back on a backup: in place, or into a folder of its own. */
-import { lstat, mkdir, readdir } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { messageOf, ntsError } from '../common/errors.js';
@@ -69,10 +69,11 @@ async function freeFolder(node: ReplNode, into: string): Promise<string> {
       throw ntsError('NTS_ERR_USAGE', { what });
     }
   }
+  const parent = path.dirname(folder);
   try {
-    await mkdir(path.dirname(folder), { recursive: true });
+    if (!(await stat(parent)).isDirectory()) throw new Error('it is no folder');
   } catch (error) {
-    throw ntsError('NTS_ERR_FILE_WRITE', { file: folder, why: messageOf(error) }, { cause: error });
+    throw ntsError('NTS_ERR_FILE_READ', { file: parent, why: messageOf(error) }, { cause: error });
   }
   return folder;
 }

@@ -411,7 +411,7 @@ export class Replay {
         }
         if (wait > 0 && this.isCheckpointDue()) this.checkpoint();
       } catch (error) {
-        if (!isCode(error, 'ENOSPC', 'EDQUOT')) throw error;
+        if (!isCode(error, 'ENOSPC', 'EDQUOT', 'SQLITE_FULL')) throw error;
         this.full = messageOf(error);
         wait = 1000;
       }

@@ -144,8 +144,10 @@ export function restore(
   const base = `${target}.restoring`;
   rmSync(base, { recursive: true, force: true });
   const paths = { tree: path.join(base, 'tree'), state: path.join(base, 'state') };
-  mkdirSync(paths.state, { recursive: true, mode: 0o700 });
   try {
+    // Not "recursive": Node's tries for ever where the file system refuses names.
+    mkdirSync(base, { mode: 0o700 });
+    mkdirSync(paths.state, { mode: 0o700 });
     goBack(replay, files, paths, goal, onProgress);
     const copy = Replay.open({ ...options, ...paths });
     try {

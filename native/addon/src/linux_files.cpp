@@ -6,6 +6,7 @@
  */
 #include "files.h"
 #include <cerrno>
+#include <algorithm>
 #include <cstring>
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -328,6 +329,20 @@ Napi::Value sync_file_system(const Info &info)
     return answer(info, syncfs(number(info, 0)));
 }
 
+/* A piece at least, at the same offset; 0: `from` ends there. */
+ssize_t copy_piece(int from, int to, off_t at, off_t end)
+{
+    size_t bytes = static_cast<size_t>(end - at);
+    off_t source = at, target = at;
+    ssize_t done = copy_file_range(from, &source, to, &target, bytes, 0);
+    if (done >= 0 || (errno != EXDEV && errno != EOPNOTSUPP && errno != EINVAL))
+        return done;
+    /* Another file system, or one that cannot. */
+    std::vector<char> buffer(std::min<size_t>(bytes, 1 << 20));
+    done = pread(from, buffer.data(), buffer.size(), at);
+    return done <= 0 ? done : pwrite(to, buffer.data(), static_cast<size_t>(done), at);
+}
+
 /* copy(from, to, size): by reference where the file system can; holes stay holes */
 Napi::Value copy_data(const Info &info)
 {
@@ -344,14 +359,13 @@ Napi::Value copy_data(const Info &info)
         off_t end = lseek(from, start, SEEK_HOLE);
         if (end < 0)
             return answer(info, -1);
-        off_t out = start;
         while (start < end) {
-            ssize_t done =
-                copy_file_range(from, &start, to, &out, static_cast<size_t>(end - start), 0);
+            ssize_t done = copy_piece(from, to, start, end);
             if (done < 0)
                 return answer(info, -1);
             if (done == 0)
                 return answer(info, 0); /* became shorter meanwhile */
+            start += done;
         }
         at = end;
     }
