@@ -16,9 +16,14 @@ export class BackupMachine {
     private readonly cable: string,
   ) {}
 
-  /** `number`: 2, 3 ..., another one for each. */
-  static async create(name: string, number: number, primary: MountMachine): Promise<BackupMachine> {
-    const namespace = await Namespace.create(name);
+  /** `number`: 2, 3 ..., another one for each. `given`: of a machine that is there already. */
+  static async create(
+    name: string,
+    number: number,
+    primary: MountMachine,
+    given?: Namespace,
+  ): Promise<BackupMachine> {
+    const namespace = given ?? (await Namespace.create(name));
     const machine = new BackupMachine(namespace, primary, `10.7.0.${number}`, `cable${number}`);
     const { address, cable } = machine;
     // Process numbers are ours to both.

@@ -22,6 +22,8 @@ export interface ReplicaOptions {
   readonly mode?: 'async' | 'durable';
   /** The backup's folder is on a disk of so many megabytes of its own. */
   readonly diskMegabytes?: number;
+  /** Beta has a driver host, too: its folder for the backup is on a volume that the driver filters. */
+  readonly two?: boolean;
   /** Further options of the driver host. */
   readonly host?: readonly string[];
 }
@@ -30,42 +32,59 @@ export class Replica {
   private readonly services = new Map<ReplicaNode, Running>();
   private readonly backups = new Map<BackupNode, BackupMachine>();
 
-  private constructor(readonly machine: MountMachine) {}
+  private constructor(
+    /** Of the primary. */
+    readonly machine: MountMachine,
+    private readonly other: MountMachine | null,
+  ) {}
 
   /** Alpha is the primary of the set "shop", the folder of that name on the mount; beta its backup. */
   static async start(folder: string, options: ReplicaOptions = {}): Promise<Replica> {
-    const replica = new Replica(await MountMachine.create(folder, options.host));
-    mkdirSync(path.join(replica.machine.paths.backing, 'shop'));
-    replica.machine.run('ip', 'link', 'set', 'lo', 'up');
-    replica.machine.run('ip', 'address', 'add', `${PRIMARY_ADDRESS}/32`, 'dev', 'lo');
-    await replica.machine.start('F');
-    const images = ['--images', path.join(buildFolder, 'drivers')];
-    replica.ntswift(
-      'alpha',
-      'driver',
-      'install',
-      path.join(root, 'kernel/inf/repl.inf'),
-      ...images,
-      '-y',
-    );
-    replica.ntswift('alpha', 'driver', 'start', 'NtsRepl');
+    const machine = await MountMachine.create(folder, options.host);
+    const other = options.two ? await MountMachine.create(path.join(folder, 'other')) : null;
+    const replica = new Replica(machine, other);
+    try {
+      await replica.begin(options);
+    } catch (error) {
+      await replica.close();
+      throw error;
+    }
+    return replica;
+  }
+
+  private async begin({ mode = 'async', diskMegabytes }: ReplicaOptions): Promise<void> {
+    const { machine } = this;
+    mkdirSync(path.join(machine.paths.backing, 'shop'));
+    machine.run('ip', 'link', 'set', 'lo', 'up');
+    machine.run('ip', 'address', 'add', `${PRIMARY_ADDRESS}/32`, 'dev', 'lo');
+    await this.startHost('alpha', machine);
     const address = `${PRIMARY_ADDRESS}:${PORT}`;
     const names = ['--name', 'lab', '--node', 'alpha', '--address', address];
-    replica.ntswift('alpha', 'cluster', 'init', ...names);
-    await replica.startService('alpha');
-    await replica.join('beta', options.diskMegabytes);
-    const { mode = 'async' } = options;
-    const to = `beta:${replica.backup}`;
-    replica.ntswift('alpha', 'repl', 'add', 'shop', replica.primary, '--to', to, '--mode', mode);
-    await replica.synchronised();
-    return replica;
+    this.ntswift('alpha', 'cluster', 'init', ...names);
+    await this.startService('alpha');
+    await this.join('beta', diskMegabytes);
+    const to = `beta:${this.backup}`;
+    this.ntswift('alpha', 'repl', 'add', 'shop', this.primary, '--to', to, '--mode', mode);
+    await this.synchronised();
+  }
+
+  /** With the REPL driver installed and started. */
+  private async startHost(node: ReplicaNode, machine: MountMachine): Promise<void> {
+    await machine.start('F');
+    const inf = path.join(root, 'kernel/inf/repl.inf');
+    const images = path.join(buildFolder, 'drivers');
+    this.ntswift(node, 'driver', 'install', inf, '--images', images, '-y');
+    this.ntswift(node, 'driver', 'start', 'NtsRepl');
   }
 
   /** One more machine becomes a node; its backup's folder is there, and empty. */
   async join(node: BackupNode, diskMegabytes?: number): Promise<BackupMachine> {
     const { folder } = this.machine;
-    const machine = await BackupMachine.create(node, this.backups.size + 2, this.machine);
+    const other = node === 'beta' ? this.other : null;
+    const number = this.backups.size + 2;
+    const machine = await BackupMachine.create(node, number, this.machine, other?.namespace);
     this.backups.set(node, machine);
+    if (other) await this.startHost(node, other);
     const backup = this.backupOf(node);
     if (diskMegabytes !== undefined) {
       machine.disk(path.join(folder, `${node}.image`), path.dirname(backup), diskMegabytes);
@@ -104,13 +123,22 @@ export class Replica {
   }
 
   backupOf(node: BackupNode): string {
-    return path.join(this.machine.folder, `on-${node}`, 'backup');
+    return node === 'beta' && this.other
+      ? path.join(this.other.paths.mountpoint, 'backup')
+      : path.join(this.machine.folder, `on-${node}`, 'backup');
   }
 
   /** The machine of a backup. */
   on(node: BackupNode): BackupMachine {
     const machine = this.backups.get(node);
     if (!machine) throw new LabError(`there is no ${node}`);
+    return machine;
+  }
+
+  /** The machine with a driver host that a node is. */
+  machineOf(node: ReplicaNode): MountMachine {
+    const machine = node === 'alpha' ? this.machine : node === 'beta' ? this.other : null;
+    if (!machine) throw new LabError(`${node} has no driver host`);
     return machine;
   }
 
@@ -126,7 +154,8 @@ export class Replica {
   }
 
   private environment(node: ReplicaNode): string[] {
-    const host = node === 'alpha' ? this.machine.endpoint : path.join(this.machine.folder, 'none');
+    const none = path.join(this.machine.folder, 'none');
+    const host = node === 'alpha' ? this.machine.endpoint : (this.other?.endpoint ?? none);
     return [`NTSWIFT_HOST=${host}`, `NTSWIFT_STATE=${path.join(this.machine.folder, node)}`];
   }
 
@@ -255,10 +284,10 @@ export class Replica {
   }
 
   /** The backup has everything, and has applied it; no synchronisation is due. */
-  async level(timeoutMs = 60_000): Promise<void> {
+  async level(primary: ReplicaNode = 'alpha', timeoutMs = 60_000): Promise<void> {
     let seen: NodeReplView[] = [];
     const isLevel = (): true | undefined => {
-      seen = [this.status('alpha'), this.status('beta')];
+      seen = [this.status(primary), this.status(primary === 'alpha' ? 'beta' : 'alpha')];
       const [{ driver, backups, synchronising }, { hosted }] = seen as [NodeReplView, NodeReplView];
       const done = backups[0]?.durable === driver?.last && driver?.openBrackets === 0;
       return done && !synchronising && hosted[0]?.applied === driver.last ? true : undefined;
@@ -273,7 +302,8 @@ export class Replica {
   /** How the backup's tree differs from what the primary's volume lies on; "" if it does not. */
   difference(): string {
     const backing = path.join(this.machine.paths.backing, 'shop');
-    const backup = path.join(this.backup, 'shop');
+    const folder = this.other ? path.join(this.other.paths.backing, 'backup') : this.backup;
+    const backup = path.join(folder, 'shop');
     return this.machine.output('diff', '-r', '--no-dereference', backing, backup);
   }
 
@@ -286,7 +316,9 @@ export class Replica {
 
   async close(): Promise<void> {
     for (const node of [...this.services.keys()]) await this.killService(node);
-    for (const machine of this.backups.values()) await machine.close();
+    for (const [node, machine] of this.backups)
+      if (node !== 'beta' || !this.other) await machine.close();
     await this.machine.close();
+    await this.other?.close();
   }
 }

@@ -194,6 +194,25 @@ export const replCommands: readonly Command[] = [
     examples: [['repl switchover beta --keep /backup', 'Nothing is lost; programs move to beta']],
     handler: async () => (await repl()).switchover,
   }),
+  command('repl takeover', {
+    summary: 'On a backup whose primary is dead: become primary with what is here',
+    options: {
+      primary: { type: 'string', describe: 'Whose sets, if of several', placeholder: 'NODE' },
+      force: {
+        type: 'boolean',
+        describe: 'Also if the primary is connected, or its first synchronisation has not ended',
+      },
+      node,
+      state,
+    },
+    examples: [
+      [
+        'repl takeover',
+        'The old primary, back again, becomes a backup; what only it had is set aside',
+      ],
+    ],
+    handler: async () => (await repl()).takeover,
+  }),
   command('repl bookmark', {
     summary: 'Give this moment a name, to which a backup can be restored',
     positionals: { label: { type: 'string', describe: 'The name', required: true } },

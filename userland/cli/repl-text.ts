@@ -123,7 +123,16 @@ export function hostedText(hosted: readonly BackupStatus[], style: Style): strin
     const why = fault ?? stalled;
     return why === null ? [] : [style.red(`${primary}: ${why}`)];
   });
-  return [table(headings, rows, style), ...reasons].join('\n');
+  const aside = hosted.flatMap((one) =>
+    one.aside
+      .filter(({ files }) => files !== 0)
+      .map(({ folder, list, files, bytes }) =>
+        files === null
+          ? `Set aside, not compared yet: ${folder}`
+          : `Set aside, not on ${one.primary}: ${files} files, ${bytesText(bytes)} in ${folder}; ${list} tells what differs`,
+      ),
+  );
+  return [table(headings, rows, style), ...reasons, ...aside].join('\n');
 }
 
 function hostedState(one: BackupStatus, style: Style): string {
@@ -160,7 +169,7 @@ export function verifyText(reports: readonly VerifyReport[], style: Style): stri
 export interface LogView extends BackupStatus {
   readonly segments: readonly { first: number; last: number; bytes: number; lastTime: string }[];
   readonly bookmarks: readonly { label: string; sequence: number; time: string }[];
-  readonly aside: readonly string[];
+  readonly recordsAside: readonly string[];
 }
 
 export function logText(view: LogView, style: Style): string {
@@ -181,6 +190,8 @@ export function logText(view: LogView, style: Style): string {
     bookmarks.length > 0
       ? table(['BOOKMARK', 'RECORD', 'TIME'], bookmarks, style)
       : 'No bookmarks.',
-    ...(view.aside.length > 0 ? [`Set aside:\n${view.aside.join('\n')}`] : []),
+    ...(view.recordsAside.length > 0
+      ? [`Records set aside:\n${view.recordsAside.join('\n')}`]
+      : []),
   ].join('\n\n');
 }

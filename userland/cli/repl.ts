@@ -217,6 +217,21 @@ export async function switchover(
   show(view, context);
 }
 
+export async function takeover(
+  values: Where & { primary: string | null; force: boolean },
+  context: Context,
+): Promise<void> {
+  const what = 'What the primary did that is not here is no longer part of the sets';
+  await context.confirm(`${what}; this node is primary from now on`);
+  const line = new Progress();
+  const given = { primary: values.primary, force: values.force };
+  const view = await ask(values, 'promote', given, (value) => {
+    const { step } = value as { step: string };
+    line.update(() => step);
+  }).finally(() => line.end());
+  show(view, context);
+}
+
 export async function bookmark(values: Where & { label: string }, context: Context): Promise<void> {
   const made = (await ask(values, 'bookmark', { label: values.label })) as {
     label: string;

@@ -2,12 +2,13 @@
  * The receiving end of one stream: its log on disk, its replay, and the channel on which the records come.
  * A record is acknowledged when the log has it on disk, whatever replay does.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { isNtsError, messageOf, ntsError } from '../common/errors.js';
 import type { Channel } from '../node/channel.js';
 import type { Log as NodeLog } from '../node/log.js';
 import { writeMessage } from '../node/message.js';
+import { Aside, type AsideView } from './aside.js';
 import type { Hosted } from './config.js';
 import { Log } from './log.js';
 import {
@@ -36,8 +37,17 @@ export interface BackupPaths {
 }
 
 export function backupPaths(folder: string): BackupPaths {
-  const state = path.join(path.dirname(folder), `.${path.basename(folder)}.ntswift`);
+  const beside = path.join(path.dirname(folder), `.${path.basename(folder)}.ntswift`);
+  // Of a mount point what is beside it is another file system.
+  const state = isMountPoint(folder) ? path.join(folder, '.ntswift') : beside;
   return { tree: folder, state, log: path.join(state, 'log') };
+}
+
+function isMountPoint(folder: string): boolean {
+  const device = (name: string): number | undefined =>
+    statSync(name, { throwIfNoEntry: false })?.dev;
+  const own = device(folder);
+  return own !== undefined && own !== device(path.dirname(folder));
 }
 
 export interface BackupStatus {
@@ -59,11 +69,14 @@ export interface BackupStatus {
   readonly openBrackets: number;
   readonly stalled: string | null;
   readonly fault: string | null;
+  /** What this node had as primary and nobody else has. */
+  readonly aside: readonly AsideView[];
 }
 
 export class Backup {
   private channel: Channel | null = null;
   private trimming: Promise<void> = Promise.resolve();
+  private readonly aside: Aside;
   readonly differences: Extract<Reply, { difference: unknown }>['difference'][] = [];
 
   private constructor(
@@ -73,6 +86,9 @@ export class Backup {
     private readonly nodeLog: NodeLog,
   ) {
     log.onChange(() => this.trim());
+    const { state, tree } = backupPaths(hosted.folder);
+    this.aside = new Aside(state, tree, nodeLog);
+    replay.onChange(() => this.compareAside());
   }
 
   static open(hosted: Hosted, nodeLog: NodeLog): Backup {
@@ -94,6 +110,15 @@ export class Backup {
       sets: hosted.sets.map(({ id, name }) => [id, name] as const),
     });
     return new Backup(hosted, log, replay, nodeLog);
+  }
+
+  get sets(): Hosted['sets'] {
+    return this.hosted.sets;
+  }
+
+  /** Nothing more is received on the present connection. */
+  disconnect(): void {
+    this.channel?.close();
   }
 
   get stream(): string {
@@ -121,6 +146,7 @@ export class Backup {
       openBrackets: log.bracketsAt(log.durable).list().length,
       stalled: log.stalled ? plainWords(log.stalled.message) : (state?.full ?? null),
       fault: state?.fault ?? failure,
+      aside: this.aside.view,
     };
   }
 
@@ -141,6 +167,28 @@ export class Backup {
         log.drop(oldest.last);
       })
       .catch((error: unknown) => this.nodeLog.warn({ err: error }, 'the log was not trimmed'));
+  }
+
+  /** Once all of the new primary's is here it can be told what of the old is not there. */
+  private compareAside(): void {
+    const { log, replay } = this;
+    const applied = replay.state?.applied ?? 0;
+    if (applied === 0 || !log.bracketsAt(applied).isEmpty) return;
+    this.aside.compare();
+  }
+
+  /** Resolves when all that can be applied is; throws where a record contradicts the tree. */
+  async settled(signal: AbortSignal): Promise<number> {
+    const { log, replay } = this;
+    for (;;) {
+      signal.throwIfAborted();
+      const { fault, stalled } = this.status;
+      const why = fault ?? stalled;
+      if (why !== null) throw ntsError('NTS_ERR_REPL_APPLY', { what: why });
+      const goal = log.consistent();
+      if ((replay.state?.applied ?? 0) >= goal) return goal;
+      await replay.whenChanged(signal);
+    }
   }
 
   /** Receives until the channel ends. */
@@ -242,6 +290,7 @@ export class Backup {
     this.channel?.close();
     await this.replay.stop();
     await this.trimming;
+    await this.aside.stop();
     await this.log.close();
   }
 }

@@ -10,19 +10,9 @@ import { writeAtomically } from '../common/atomic-file.js';
 import { messageOf, ntsError } from '../common/errors.js';
 import { ReplMode, ReplRuleKind } from './codec.js';
 import type { DriverConfig } from './driver-config.js';
-import { setNameSchema } from './protocol.js';
+import { modes, ruleSchema, setNameSchema, sharedSetSchema } from './set-schema.js';
 
 const FILE = 'repl.json';
-
-const ruleSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('include'), pattern: z.string().min(1).max(1024) }),
-  z.strictObject({ kind: z.literal('exclude'), pattern: z.string().min(1).max(1024) }),
-  z.strictObject({ kind: z.literal('excludeProcess'), pattern: z.string().min(1).max(1024) }),
-  z.strictObject({ kind: z.literal('maxSize'), bytes: z.int().positive() }),
-]);
-export type Rule = z.infer<typeof ruleSchema>;
-
-export const modes = ['async', 'durable'] as const;
 
 const setSchema = z.strictObject({
   id: z.int().min(1).max(0xffff_fffe),
@@ -52,7 +42,7 @@ const hostedSchema = z.strictObject({
   /** The node that the records come from. */
   primary: z.string().min(1),
   folder: z.string().min(1),
-  sets: z.array(z.strictObject({ id: z.int().positive(), name: setNameSchema })),
+  sets: z.array(sharedSetSchema),
   /** The log is kept until it is longer than that. */
   keepBytes: z.int().positive(),
 });
@@ -73,6 +63,8 @@ export const configSchema = z.strictObject({
   nextSetId: z.int().positive(),
   sets: setsSchema,
   backups: z.array(backupSchema),
+  /** Another node has become primary: it is to be asked to have this one as a backup, in that folder. */
+  rejoin: z.strictObject({ node: z.string().min(1), folder: z.string().min(1) }).nullish(),
   hosted: z.array(hostedSchema),
 });
 export type ReplNodeConfig = z.infer<typeof configSchema>;

@@ -3,14 +3,16 @@ import path from 'node:path';
 import { z } from 'zod';
 import { ntsError } from '../common/errors.js';
 import { ReplBracketReason } from './codec.js';
-import { type ReplNodeConfig, type SetConfig, modes, setNamed } from './config.js';
+import { type ReplNodeConfig, type SetConfig, setNamed } from './config.js';
 import { type ControlCall, type ControlCommand, controlCommand } from './control.js';
-import { hostedBackup, restore } from './control-restore.js';
+import { restore } from './control-restore.js';
+import { hostedBackup } from './hosted-backup.js';
 import { ntPathOf } from './nt-path.js';
 import type { Session } from './primary.js';
-import { setNameSchema } from './protocol.js';
 import type { ReplNode } from './service.js';
+import { modes, setNameSchema } from './set-schema.js';
 import { switchover, takeOver } from './switchover.js';
+import { forcedTakeOver } from './takeover.js';
 import { millisecondsOf } from './time.js';
 import { verifySet } from './verify-run.js';
 import { nodeReplView } from './view.js';
@@ -299,7 +301,7 @@ const log = controlCommand(
       segments: backup.log.list().map((one) => ({ ...one, lastTime: iso(one.lastTime) })),
       bookmarks: backup.log.bookmarks().map((one) => ({ ...one, time: iso(one.time) })),
       brackets: backup.log.bracketsAt(backup.log.durable).list(),
-      aside: backup.log.listAside(),
+      recordsAside: backup.log.listAside(),
     });
   },
 );
@@ -320,4 +322,5 @@ export const commands: Readonly<Record<string, ControlCommand>> = {
   log,
   switchover,
   takeover: takeOver,
+  promote: forcedTakeOver,
 };

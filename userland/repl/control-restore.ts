@@ -6,21 +6,10 @@ import { messageOf, ntsError } from '../common/errors.js';
 import { type Backup, backupPaths } from './backup.js';
 import { type ControlCall, type ControlCommand, controlCommand } from './control.js';
 import { isCode } from './files.js';
+import { hostedBackup } from './hosted-backup.js';
 import { overlaps } from './overlap.js';
 import type { ReplNode } from './service.js';
 import { fileTimeOf } from './time.js';
-
-export function hostedBackup(node: ReplNode, primary: string | null): Backup {
-  const all = [...node.backups.values()];
-  const chosen = primary === null ? all : all.filter((one) => one.status.primary === primary);
-  const [only] = chosen;
-  if (only && chosen.length === 1) return only;
-  const what =
-    all.length === 0
-      ? `node ${node.context.local.name} keeps nothing for other nodes; ask the backup (--node)`
-      : `name the primary by --primary: ${all.map((one) => one.status.primary).join(', ')}`;
-  throw ntsError('NTS_ERR_USAGE', { what });
-}
 
 export const restore: ControlCommand = controlCommand(
   z.strictObject({

@@ -63,6 +63,8 @@ interface Events {
   durable: [sequence: number];
   chunk: [chunk: Chunk];
   difference: [difference: BlockDifference];
+  /** The backup knows a higher epoch. */
+  fenced: [];
 }
 
 /** Gives a link its place in the stream. */
@@ -164,6 +166,7 @@ export class Link extends EventEmitter<Events> {
   private failed(error: unknown, pause: number): void {
     const refused = isNtsError(error, 'NTS_ERR_REPL_EPOCH', 'NTS_ERR_REPL_GAP', 'NTS_ERR_REFUSED');
     this.become(refused ? 'refused' : 'waiting', messageOf(error));
+    if (isNtsError(error, 'NTS_ERR_REPL_EPOCH')) this.emit('fenced');
     const { log, node } = this.options;
     const again = { peer: node, why: messageOf(error), againInMilliseconds: pause };
     if (isNtsError(error) && error.kind === 'user') log.info(again, 'not connected');

@@ -28,6 +28,8 @@ export interface PrimaryOptions {
 
 interface Events {
   change: [];
+  /** A backup knows a higher epoch than ours. */
+  fenced: [node: string];
 }
 
 /** As long as the driver is there. */
@@ -83,6 +85,8 @@ export class Primary extends EventEmitter<Events> {
     const { log, openDriver } = this.options;
     const driver = await openDriver();
     try {
+      // Replay writes where this node is backup and nobody else may.
+      await driver.trust();
       await configure(driver, this.options.config());
       const sync: { current: Synchroniser | null } = { current: null };
       const pump = new Pump(driver, log, {
@@ -147,7 +151,7 @@ export class Primary extends EventEmitter<Events> {
 
   private link({ node, limit, paused }: BackupConfig): Link {
     const { connect, log } = this.options;
-    return new Link({
+    const link = new Link({
       node,
       limit,
       paused,
@@ -155,12 +159,14 @@ export class Primary extends EventEmitter<Events> {
       connect: (signal) => connect(node, signal),
       push: () => this.push(node),
     });
+    link.on('fenced', () => this.emit('fenced', node));
+    return link;
   }
 
   private push(node: string): Push {
     const { stream, epoch, sets, backups } = this.options.config();
     const { folder } = backups.find((one) => one.node === node)!;
-    const named = sets.map(({ id, name }) => ({ id, name }));
+    const named = sets.map(({ id, name, mode, rules }) => ({ id, name, mode, rules }));
     return { ask: 'push', stream, epoch, folder, sets: named };
   }
 
@@ -225,10 +231,18 @@ export class Primary extends EventEmitter<Events> {
 /** What is in force already stays: the driver keeps configuration and role over restarts. */
 async function configure(driver: ReplDriver, config: ReplNodeConfig): Promise<void> {
   const present = await driver.config();
-  const wanted = driverConfig(config, present.generation);
-  if (!same(present, wanted)) await driver.setConfig(wanted);
   const { role, epoch } = await driver.status();
   const isNew = Number(epoch) < config.epoch;
+  let wanted = driverConfig(config, present.generation);
+  const moved = wanted.sets.some(({ id, root }) =>
+    present.sets.some((one) => one.id === id && one.root !== root),
+  );
+  if (moved && isNew) {
+    // In a new epoch backups begin anew: a set may have another root than the one it had here before.
+    await driver.setConfig({ ...present, sets: [], rules: [] });
+    wanted = driverConfig(config, (await driver.config()).generation);
+  }
+  if (!same(present, wanted)) await driver.setConfig(wanted);
   if (role === ReplRoleKind[config.role] && !isNew) return;
   const sequence = isNew && config.role === 'primary' ? config.sequence : 0;
   await driver.setRole(ReplRoleKind[config.role], config.epoch, sequence);

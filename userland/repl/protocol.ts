@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { isNtsError, messageOf, ntsError } from '../common/errors.js';
 import { ReplBracketReason } from './codec.js';
 import { readExactly } from '../node/message.js';
+import { sharedSetSchema } from './set-schema.js';
 
 export const REPL_SERVICE = 'ntswift-repl/1';
 
@@ -103,7 +104,6 @@ const hex16 = z.string().regex(/^[0-9a-f]{32}$/);
 const pathSchema = z.string().min(1).max(4096);
 /** Shown on terminals. */
 const words = z.string().regex(/^[^\p{Cc}]{0,2000}$/u);
-export const setNameSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/);
 
 export const pushSchema = z.strictObject({
   ask: z.literal('push'),
@@ -111,7 +111,7 @@ export const pushSchema = z.strictObject({
   epoch: z.int().positive(),
   /** Where the backup keeps the sets: one folder in it for each. */
   folder: pathSchema,
-  sets: z.array(z.strictObject({ id: setIdSchema, name: setNameSchema })).max(64),
+  sets: z.array(sharedSetSchema).max(64),
 });
 export type Push = z.infer<typeof pushSchema>;
 

@@ -198,16 +198,21 @@ export class ReplayHost {
   /** Resolves when all `sequence` and before is applied, or replay has ended. */
   async whenApplied(sequence: number, signal?: AbortSignal): Promise<void> {
     while ((this.state?.applied ?? 0) < sequence && !this.failure && !signal?.aborted) {
-      await new Promise<void>((resolve) => {
-        const off = this.onChange(() => done());
-        const done = (): void => {
-          off();
-          signal?.removeEventListener('abort', done);
-          resolve();
-        };
-        signal?.addEventListener('abort', done, { once: true });
-      });
+      await this.whenChanged(signal);
     }
+  }
+
+  /** Resolves when the state changes, or `signal` is aborted. */
+  async whenChanged(signal?: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const off = this.onChange(() => done());
+      const done = (): void => {
+        off();
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      signal?.addEventListener('abort', done, { once: true });
+    });
   }
 
   async stop(): Promise<void> {

@@ -1,15 +1,18 @@
 /** REPL in the process of a node: the primary's side, the backups that it keeps for others, and its control. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { isNtsError, messageOf, ntsError } from '../common/errors.js';
 import type { Channel } from '../node/channel.js';
 import { readMessage, writeMessage } from '../node/message.js';
 import type { Service, ServiceContext } from '../node/service.js';
-import { Backup } from './backup.js';
+import { setAside } from './aside.js';
+import { Backup, backupPaths } from './backup.js';
 import { Repl, type ReplDriver } from './client.js';
 import { ConfigFile, DEFAULT_KEEP_BYTES, type Hosted } from './config.js';
 import { runControl } from './control.js';
 import { overlaps } from './overlap.js';
 import { Primary } from './primary.js';
+import { rejoin, stepDown } from './takeover.js';
 import { type Push, REPL_MESSAGE_LIMIT, REPL_SERVICE, askSchema, plainWords } from './protocol.js';
 
 export interface ReplServiceOptions {
@@ -32,6 +35,8 @@ export interface ReplNode {
   stopPrimary(): Promise<void>;
   host(hosted: Hosted): Promise<Backup>;
   unhost(stream: string): Promise<void>;
+  /** Roles are changing until the returned function is called: streams are told to come again. */
+  changing(): () => void;
 }
 
 export class ReplService implements Service, ReplNode {
@@ -40,6 +45,9 @@ export class ReplService implements Service, ReplNode {
   primary: Primary | null = null;
   private context_: ServiceContext | null = null;
   private config_: ConfigFile | null = null;
+  private changes = 0;
+  private steppingDown: Promise<void> | null = null;
+  private rejoining: NodeJS.Timeout | null = null;
 
   constructor(private readonly options: ReplServiceOptions = {}) {}
 
@@ -56,6 +64,8 @@ export class ReplService implements Service, ReplNode {
   async start(context: ServiceContext): Promise<void> {
     this.context_ = context;
     this.config_ = await ConfigFile.open(context.local.folder.state);
+    // Its driver knows this process as one that may write into the tree before anything is replayed.
+    if (this.config.value.sets.length > 0) await this.startPrimary();
     for (const hosted of this.config.value.hosted) {
       try {
         this.open(hosted);
@@ -64,10 +74,32 @@ export class ReplService implements Service, ReplNode {
         context.log.error({ err: error, folder: hosted.folder }, 'a backup cannot be opened');
       }
     }
-    if (this.config.value.sets.length > 0) await this.startPrimary();
+    void this.rejoin();
+  }
+
+  changing(): () => void {
+    this.changes += 1;
+    return () => (this.changes -= 1);
+  }
+
+  /** Until the node that is primary now has this one as a backup. */
+  private async rejoin(): Promise<void> {
+    if (this.rejoining) clearTimeout(this.rejoining);
+    this.rejoining = null;
+    if (await rejoin(this)) return;
+    this.rejoining = setTimeout(() => void this.rejoin(), this.options.pause ?? 1000);
+  }
+
+  private async fenced(peer: string): Promise<void> {
+    this.steppingDown ??= stepDown(this, peer)
+      .then(() => this.rejoin())
+      .catch((error: unknown) => this.context.log.warn({ peer, err: error }, 'not stepped down'))
+      .finally(() => (this.steppingDown = null));
+    await this.steppingDown;
   }
 
   async stop(): Promise<void> {
+    if (this.rejoining) clearTimeout(this.rejoining);
     await this.stopPrimary();
     await Promise.all([...this.backups.values()].map((backup) => backup.close()));
     this.backups.clear();
@@ -85,6 +117,7 @@ export class ReplService implements Service, ReplNode {
       ...(pause === undefined ? {} : { pause }),
     });
     this.primary = primary;
+    primary.on('fenced', (peer) => void this.fenced(peer));
     await primary.start();
     return primary;
   }
@@ -96,6 +129,13 @@ export class ReplService implements Service, ReplNode {
   }
 
   private open(hosted: Hosted): Backup {
+    const { stream, epoch } = this.config.value;
+    const paths = backupPaths(hosted.folder);
+    if (hosted.stream === stream && !existsSync(path.join(paths.state, 'map.db'))) {
+      // What is there was this node's as primary.
+      const names = hosted.sets.map(({ name }) => name);
+      setAside(paths, epoch, names);
+    }
     const backup = Backup.open(hosted, this.context.log);
     this.backups.set(hosted.stream, backup);
     return backup;
@@ -146,10 +186,27 @@ export class ReplService implements Service, ReplNode {
     }
   }
 
+  /** A stream of which this node is, or was, primary. */
+  private async checkOwn(push: Push, peer: string): Promise<void> {
+    if (this.changes > 0) throw ntsError('NTS_ERR_REFUSED', { what: 'roles are changing here' });
+    const { stream, role, epoch } = this.config.value;
+    if (push.stream !== stream || role === 'none') return;
+    if (push.epoch < epoch || (push.epoch === epoch && role === 'primary')) {
+      const what = `epoch ${push.epoch} has ended: ${epoch} is on`;
+      throw ntsError('NTS_ERR_REPL_EPOCH', { what });
+    }
+    if (role !== 'primary') return;
+    await this.fenced(peer);
+    if (this.config.value.role === 'primary') {
+      throw ntsError('NTS_ERR_REFUSED', { what: 'this node is primary' });
+    }
+  }
+
   private async backupFor(push: Push, peer: string): Promise<Backup> {
     if (!path.isAbsolute(push.folder)) {
       throw ntsError('NTS_ERR_USAGE', { what: `${push.folder} is no absolute path` });
     }
+    await this.checkOwn(push, peer);
     const known = this.config.value.hosted.find(({ stream }) => stream === push.stream);
     const backup = this.backups.get(push.stream);
     if (known && known.primary !== peer && backup && push.epoch <= backup.log.epoch) {

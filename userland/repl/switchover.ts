@@ -2,15 +2,13 @@
  * Roles change in order: the primary stops its writers, the backup gets and applies all that there is, and
  * becomes primary with the next epoch from that number on.
  */
-import { mkdir } from 'node:fs/promises';
-import path from 'node:path';
 import { z } from 'zod';
 import { ntsError } from '../common/errors.js';
 import { ReplRoleKind } from './codec.js';
 import { setsSchema } from './config.js';
 import { askRepl } from './control-client.js';
 import { type ControlCommand, controlCommand } from './control.js';
-import { ntPathOf } from './nt-path.js';
+import { becomePrimary } from './takeover.js';
 import { nodeReplView } from './view.js';
 
 export const switchover: ControlCommand = controlCommand(
@@ -39,6 +37,7 @@ export const switchover: ControlCommand = controlCommand(
     }
     // From here on nobody writes into the sets.
     progress({ step: 'demote' });
+    const done = node.changing();
     await driver.setRole(ReplRoleKind.backup, value.epoch);
     let last;
     try {
@@ -59,11 +58,16 @@ export const switchover: ControlCommand = controlCommand(
     } catch (error) {
       // The other one has not become primary: this one goes on.
       await driver.setRole(ReplRoleKind.primary, value.epoch);
+      done();
       throw error;
     }
-    await config.update({ role: 'backup', epoch: value.epoch + 1, backups: [] });
-    await driver.setRole(ReplRoleKind.backup, value.epoch + 1);
-    await node.primary?.updateLinks();
+    try {
+      await config.update({ role: 'backup', epoch: value.epoch + 1, backups: [] });
+      await driver.setRole(ReplRoleKind.backup, value.epoch + 1);
+      await node.primary?.updateLinks();
+    } finally {
+      done();
+    }
     return nodeReplView(node);
   },
 );
@@ -79,41 +83,23 @@ export const takeOver: ControlCommand = controlCommand(
     backup: z.strictObject({ node: z.string(), folder: z.string() }).nullable(),
   }),
   async ({ node }, given) => {
-    const { config } = node;
     const backup = node.backups.get(given.stream);
-    const hosted = config.value.hosted.find(({ stream }) => stream === given.stream);
-    if (!backup || !hosted) {
+    if (!backup) {
       throw ntsError('NTS_ERR_REFUSED', { what: 'this node does not keep that stream' });
-    }
-    if (config.value.sets.length > 0) {
-      const what = 'this node replicates sets of its own; their stream and another cannot be one';
-      throw ntsError('NTS_ERR_REFUSED', { what });
     }
     const { durable, applied } = backup.status;
     if (durable !== given.sequence || applied !== given.sequence) {
       const what = `this node has ${applied} of ${given.sequence} records`;
       throw ntsError('NTS_ERR_REFUSED', { what });
     }
-    // The folders must be on a filtered volume here, too: found out before anything changes.
-    const sets = [];
-    for (const set of given.sets) {
-      const folder = path.join(hosted.folder, set.name);
-      await mkdir(folder, { recursive: true });
-      sets.push({ ...set, ...(await ntPathOf(folder)) });
-    }
-    backup.log.fence(given.epoch);
-    await node.unhost(given.stream);
-    await config.update({
+    await becomePrimary(node, backup, {
       stream: given.stream,
-      role: 'primary',
       epoch: given.epoch,
       sequence: given.sequence,
-      sets,
+      sets: given.sets,
       nextSetId: given.nextSetId,
       backups: given.backup === null ? [] : [{ ...given.backup, limit: null, paused: false }],
     });
-    const primary = await node.startPrimary();
-    primary.require();
     return nodeReplView(node);
   },
 );

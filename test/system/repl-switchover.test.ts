@@ -1,0 +1,101 @@
+// Roles change: in order, and because the primary died. Two machines, each with a driver host, a mount, the driver and the service.
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import t, { type Test } from 'tap';
+import { LabError, until } from '../../tools/lab/process.js';
+import { Replica, type ReplicaNode } from '../../tools/lab/replica.js';
+
+const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
+
+t.setTimeout(0);
+
+async function started(t: Test): Promise<Replica> {
+  const replica = await Replica.start(t.testdir(), { two: true });
+  t.teardown(() => replica.close());
+  return replica;
+}
+
+/** What a shell says to a line that must fail. */
+function failing(replica: Replica, node: ReplicaNode, folder: string, line: string): string {
+  try {
+    replica.machineOf(node).sh(folder, line);
+  } catch (error) {
+    if (error instanceof LabError) return error.message;
+    throw error;
+  }
+  throw new LabError(`${node} could: ${line}`);
+}
+
+t.test('switchover, and back again', missing, async (t) => {
+  const replica = await started(t);
+  const { machine, primary } = replica;
+  const onBeta = path.join(replica.backup, 'shop');
+  machine.sh(primary, 'mkdir a; seq 1 1000 > a/numbers; echo one > one; ln one two');
+  await replica.level();
+  const keep = path.dirname(primary);
+  replica.ntswift('alpha', 'repl', 'switchover', 'beta', '--keep', keep, '-y');
+  t.match(failing(replica, 'alpha', primary, 'echo lost > lost'), /Read-only file system/);
+  replica
+    .machineOf('beta')
+    .sh(onBeta, 'echo beta > beta; seq 1 2000 > a/numbers; rm two; mv one 1');
+  await replica.level('beta');
+  t.equal(replica.difference(), '');
+  t.match(failing(replica, 'alpha', primary, 'echo lost > lost'), /Read-only file system/);
+
+  replica.ntswift('beta', 'repl', 'switchover', 'alpha', '--keep', replica.backup, '-y');
+  t.match(failing(replica, 'beta', onBeta, 'echo lost > lost'), /Read-only file system/);
+  machine.sh(primary, 'echo again > again; rm beta');
+  await replica.level();
+  t.equal(replica.difference(), '');
+  t.equal(replica.machine.output('cat', path.join(primary, '1')), 'one\n');
+  // Everything was on both sides: nothing is left of what was set aside.
+  t.same(
+    replica.status('beta').hosted[0]?.aside.filter(({ files }) => files !== 0),
+    [],
+  );
+});
+
+t.test('the primary is dead: takeover; what only it had is set aside', missing, async (t) => {
+  const replica = await started(t);
+  const { machine, primary } = replica;
+  const onBeta = path.join(replica.backup, 'shop');
+  machine.sh(primary, 'mkdir docs; for i in $(seq 50); do echo old $i > docs/$i; done');
+  await replica.level();
+  replica.on('beta').pull();
+  machine.sh(
+    primary,
+    'for i in $(seq 200); do echo new $i > docs/new$i; done; echo changed > docs/7',
+  );
+  await replica.killPrimary();
+  t.throws(() => replica.ntswift('beta', 'repl', 'takeover'), /-y|--yes/, 'asks before');
+  replica.ntswift('beta', 'repl', 'takeover', '--force', '-y');
+  replica.machineOf('beta').sh(onBeta, 'echo beta > docs/beta; rm docs/8');
+  replica.on('beta').plug();
+  await replica.startPrimary();
+  await until(
+    'alpha is a backup',
+    () => (replica.status('alpha').role === 'backup' ? true : undefined),
+    30_000,
+    100,
+  );
+  t.match(failing(replica, 'alpha', primary, 'echo lost > lost'), /Read-only file system/);
+  await replica.level('beta');
+  t.equal(replica.difference(), '');
+  const aside = await until(
+    'what only alpha had is listed',
+    () => {
+      const [one] = replica.status('alpha').hosted[0]?.aside ?? [];
+      return one && one.files !== null ? one : undefined;
+    },
+    30_000,
+    100,
+  );
+  const entries = JSON.parse(replica.machine.output('cat', aside.list)) as readonly {
+    path: string;
+  }[];
+  const news = Array.from({ length: 200 }, (_, i) => `shop/docs/new${i + 1}`);
+  t.same(entries.map((one) => one.path).sort(), [...news, 'shop/docs/7', 'shop/docs/8'].sort());
+  t.equal(replica.machine.output('cat', path.join(aside.folder, 'shop/docs/new200')), 'new 200\n');
+  t.equal(replica.machine.output('cat', path.join(aside.folder, 'shop/docs/7')), 'changed\n');
+  t.match(replica.ntswift('alpha', 'repl', 'status'), /202 files/);
+});
