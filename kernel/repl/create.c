@@ -71,9 +71,14 @@ static NTSTATUS RplOpenedPath(_In_ PFLT_CALLBACK_DATA Data, _Out_ RPL_PATH *Path
     return status;
 }
 
-/* On a backup: TRUE if the open must fail. */
-static BOOLEAN RplRefuseCreate(_Inout_ PFLT_CALLBACK_DATA Data, _In_ const RPL_PATH *Path)
+/* The completion context of a create that may only open what is there. */
+static UCHAR RplOnlyOpen;
+
+/* On a backup: TRUE if the open must fail. *Narrowed: it may only open what is there. */
+static BOOLEAN RplRefuseCreate(_Inout_ PFLT_CALLBACK_DATA Data, _In_ const RPL_PATH *Path,
+                               _Out_ BOOLEAN *Narrowed)
 {
+    *Narrowed = FALSE;
     if (Path->SetId == 0 || Path->SetId == MAXULONG || RplJudgePath(Path, Data) != RplForbid)
     {
         return FALSE;
@@ -83,6 +88,7 @@ static BOOLEAN RplRefuseCreate(_Inout_ PFLT_CALLBACK_DATA Data, _In_ const RPL_P
         Data->Iopb->Parameters.Create.Options =
             (Data->Iopb->Parameters.Create.Options & 0x00FFFFFF) | (ULONG)FILE_OPEN << 24;
         FltSetCallbackDataDirty(Data);
+        *Narrowed = TRUE;
         return FALSE;
     }
     return TRUE;
@@ -96,7 +102,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCreate(PFLT_CALLBACK_DATA
     const ULONG options = Data->Iopb->Parameters.Create.Options;
     RPL_OPERATION *operation;
     RPL_PATH path;
-    BOOLEAN refused;
+    BOOLEAN refused, narrowed;
 
     PAGED_CODE();
     *CompletionContext = NULL;
@@ -124,9 +130,9 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCreate(PFLT_CALLBACK_DATA
         Data->IoStatus.Information = 0;
         return FLT_PREOP_COMPLETE;
     }
-    refused = RplRefuseCreate(Data, &path);
+    refused = RplRefuseCreate(Data, &path, &narrowed);
     operation = NULL;
-    if (!refused && path.SetId != 0)
+    if (!refused && !narrowed && path.SetId != 0)
     {
         operation = RplOperationNew();
         if (operation != NULL)
@@ -144,9 +150,9 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCreate(PFLT_CALLBACK_DATA
     {
         return RplRefuseOperation(Data);
     }
-    if (operation != NULL)
+    if (operation != NULL || narrowed)
     {
-        *CompletionContext = operation;
+        *CompletionContext = narrowed ? (PVOID)&RplOnlyOpen : operation;
     }
     return FLT_PREOP_SUCCESS_WITH_CALLBACK;
 }
@@ -309,9 +315,16 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCreate(PFLT_CALLBACK_DA
                                                                 FLT_POST_OPERATION_FLAGS Flags)
 {
     const BOOLEAN unrecorded = RplEndedUnrecorded(CompletionContext);
-    RPL_OPERATION *operation = unrecorded ? NULL : CompletionContext;
+    const BOOLEAN narrowed = CompletionContext == &RplOnlyOpen;
+    RPL_OPERATION *operation = unrecorded || narrowed ? NULL : CompletionContext;
     RPL_FILE *file = NULL;
 
+    if (narrowed && Data->IoStatus.Status == STATUS_OBJECT_NAME_NOT_FOUND)
+    {
+        /* It would have been made. */
+        (VOID) RplRefuseOperation(Data);
+        return FLT_POSTOP_FINISHED_PROCESSING;
+    }
     if (!(Flags & FLTFL_POST_OPERATION_DRAINING) && NT_SUCCESS(Data->IoStatus.Status) &&
         Data->IoStatus.Status != STATUS_REPARSE)
     {

@@ -344,7 +344,7 @@ _Use_decl_annotations_ VOID RplRecordAgain(PCFLT_RELATED_OBJECTS FltObjects,
 
     if (KeGetCurrentIrql() == PASSIVE_LEVEL)
     {
-        end = RplEndOfFile(FltObjects);
+        end = RplEndOfFile(FltObjects->Instance, FltObjects->FileObject);
         Length = Operation->Offset >= end ? 0 : RPL_MIN(Length, end - Operation->Offset);
         status = RplRecordRange(FltObjects->Instance, FltObjects->FileObject, Operation->File,
                                 Operation->Offset, Length, 0);

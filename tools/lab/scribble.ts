@@ -1,4 +1,7 @@
-/** Program: writes blocks at random places of the first MiB of the given files, in turn, for ever; prints how many it has written. */
+/**
+ * Program: writes blocks at random places of the first MiB of the given files, in turn, until it may not; prints how many it has
+ * written, and why it ends.
+ */
 import { openSync, writeSync } from 'node:fs';
 
 const BLOCK = 4096;
@@ -7,12 +10,17 @@ const SPAN = 256;
 
 for (let count = 1; ; count++) {
   const block = Buffer.alloc(BLOCK, `${count} `);
-  writeSync(
-    files[count % files.length]!,
-    block,
-    0,
-    BLOCK,
-    Math.floor(Math.random() * SPAN) * BLOCK,
-  );
+  try {
+    writeSync(
+      files[count % files.length]!,
+      block,
+      0,
+      BLOCK,
+      Math.floor(Math.random() * SPAN) * BLOCK,
+    );
+  } catch (error) {
+    console.log((error as NodeJS.ErrnoException).code);
+    break;
+  }
   if (count % 100 === 0) console.log(count);
 }

@@ -3,10 +3,19 @@
  *
  * The folders of the sets go into `aside/epochN` of the backup's state, by a rename each. Once everything
  * of the new primary has come, what is the same there is removed; the rest stays, and `list.json` tells
- * which blocks differ. A crash at any point only repeats work.
+ * which blocks differ. After a switchover in order the new primary has everything: nothing stays. A crash at any point only repeats work.
  */
 import { type Dirent, existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, readlink, rmdir, unlink } from 'node:fs/promises';
+import {
+  type FileHandle,
+  lstat,
+  open,
+  readdir,
+  readlink,
+  rm,
+  rmdir,
+  unlink,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { writeAtomically } from '../common/atomic-file.js';
 import type { Log } from '../node/log.js';
@@ -14,6 +23,8 @@ import type { Log } from '../node/log.js';
 const BLOCK = 4096;
 const PIECE = 1 << 20;
 const LIST = 'list.json';
+/** At the end of a folder's name: it goes as soon as everything is here again. */
+const KNOWN = '.known';
 
 export interface AsideEntry {
   /** Below the folder: the set's name, then the path in it. */
@@ -31,16 +42,17 @@ export interface AsideView {
   readonly bytes: number;
 }
 
-/** Moves what is in the sets' folders out of the way, in one rename for each. */
+/** Moves what is in the sets' folders out of the way, in one rename for each. `known`: the new primary has all of it. */
 export function setAside(
   { tree, state }: { readonly tree: string; readonly state: string },
   epoch: number,
   sets: readonly string[],
+  known: boolean,
 ): void {
   for (const set of sets) {
     const from = path.join(tree, set);
     if (!existsSync(from) || readdirSync(from).length === 0) continue;
-    const folder = path.join(state, 'aside', `epoch${epoch}`);
+    const folder = path.join(state, 'aside', `epoch${epoch}${known ? KNOWN : ''}`);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     renameSync(from, path.join(folder, set));
   }
@@ -87,6 +99,10 @@ export class Aside {
   private async work(): Promise<void> {
     for (const { folder, list, files } of this.view) {
       if (files !== null) continue;
+      if (folder.endsWith(KNOWN)) {
+        await rm(folder, { recursive: true });
+        continue;
+      }
       const entries: AsideEntry[] = [];
       await this.folder(folder, '', entries);
       if (this.stopping) return;

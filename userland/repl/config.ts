@@ -65,6 +65,8 @@ export const configSchema = z.strictObject({
   backups: z.array(backupSchema),
   /** Another node has become primary: it is to be asked to have this one as a backup, in that folder. */
   rejoin: z.strictObject({ node: z.string().min(1), folder: z.string().min(1) }).nullish(),
+  /** The epoch of a switchover in which this node gave everything away: the other one has all of it. */
+  handedOver: z.int().nonnegative().nullish(),
   hosted: z.array(hostedSchema),
 });
 export type ReplNodeConfig = z.infer<typeof configSchema>;

@@ -129,12 +129,12 @@ export class ReplService implements Service, ReplNode {
   }
 
   private open(hosted: Hosted): Backup {
-    const { stream, epoch } = this.config.value;
+    const { stream, epoch, handedOver } = this.config.value;
     const paths = backupPaths(hosted.folder);
     if (hosted.stream === stream && !existsSync(path.join(paths.state, 'map.db'))) {
       // What is there was this node's as primary.
       const names = hosted.sets.map(({ name }) => name);
-      setAside(paths, epoch, names);
+      setAside(paths, epoch, names, handedOver === epoch);
     }
     const backup = Backup.open(hosted, this.context.log);
     this.backups.set(hosted.stream, backup);

@@ -62,7 +62,8 @@ export const switchover: ControlCommand = controlCommand(
       throw error;
     }
     try {
-      await config.update({ role: 'backup', epoch: value.epoch + 1, backups: [] });
+      const epoch = value.epoch + 1;
+      await config.update({ role: 'backup', epoch, handedOver: epoch, backups: [] });
       await driver.setRole(ReplRoleKind.backup, value.epoch + 1);
       await node.primary?.updateLinks();
     } finally {
