@@ -5,6 +5,7 @@
 #include "node.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define ROUNDS 150
 
@@ -76,6 +77,79 @@ static void close_and_delete(void (*other)(void *context), bool on_close)
         nt_join(threads[1]);
         snprintf(when, sizeof when, "round %u", i);
         held = held && node_check(&closing.node, when);
+    }
+    node_stop(&closing.node);
+}
+
+/* Folders that are renamed */
+
+static NTSTATUS make(struct closing *closing, const char *path, ULONG options)
+{
+    PFILE_OBJECT file;
+    NTSTATUS status =
+        node_open(&closing->node, path, FILE_WRITE_ATTRIBUTES, FILE_CREATE, options, &file);
+    if (NT_SUCCESS(status))
+        nt_close(file);
+    return status;
+}
+
+static void delete_it(struct closing *closing, const char *path)
+{
+    PFILE_OBJECT file;
+
+    if (NT_SUCCESS(node_open(&closing->node, path, DELETE, FILE_OPEN, 0, &file))) {
+        nt_dispose(file, FILE_DISPOSITION_DELETE | FILE_DISPOSITION_POSIX_SEMANTICS);
+        nt_close(file);
+    }
+}
+
+static void delete_in_folder(void *context)
+{
+    nt_enter();
+    delete_it(context, "f/a");
+    nt_leave();
+}
+
+static void rename_folder(void *context)
+{
+    struct closing *closing = context;
+    UNICODE_STRING name = node_name(&closing->node, "g");
+    PFILE_OBJECT file;
+
+    nt_enter();
+    if (NT_SUCCESS(node_open(&closing->node, "f", DELETE, FILE_OPEN, FILE_DIRECTORY_FILE, &file))) {
+        nt_rename(file, NULL, &name, FILE_RENAME_POSIX_SEMANTICS);
+        nt_close(file);
+    }
+    nt_leave();
+    free(name.Buffer);
+}
+
+NT_TEST(deleted_while_its_folder_is_renamed)
+{
+    struct closing closing = {0};
+    struct node_options options = {.scheduler = NT_DETERMINISTIC, .seed = tap_seed() + 1};
+    bool held = node_start(&closing.node, &options);
+
+    for (unsigned i = 0; held && i < ROUNDS; i++) {
+        struct nt_thread *threads[2];
+        char when[64];
+        nt_enter();
+        held = is_status(make(&closing, "f", FILE_DIRECTORY_FILE), STATUS_SUCCESS) &&
+               is_status(make(&closing, "f/a", FILE_NON_DIRECTORY_FILE), STATUS_SUCCESS);
+        nt_leave();
+        threads[0] = nt_spawn("renames", rename_folder, &closing);
+        threads[1] = nt_spawn("deletes", delete_in_folder, &closing);
+        nt_join(threads[0]);
+        nt_join(threads[1]);
+        snprintf(when, sizeof when, "round %u", i);
+        held = held && node_check(&closing.node, when);
+        nt_enter();
+        /* Whatever came of it. */
+        static const char *const left[] = {"g/a", "f/a", "g", "f"};
+        for (unsigned j = 0; j < RTL_NUMBER_OF(left); j++)
+            delete_it(&closing, left[j]);
+        nt_leave();
     }
     node_stop(&closing.node);
 }

@@ -41,6 +41,12 @@ void flt_names_before(struct flt_op *op)
     next_generation(op);
 }
 
+/* The file system has done it: post-operations ask for new names, and let others go on who do. */
+void flt_names_changed(struct flt_op *op)
+{
+    next_generation(op);
+}
+
 void flt_names_after(struct flt_op *op)
 {
     next_generation(op);

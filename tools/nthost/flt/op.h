@@ -181,6 +181,7 @@ bool flt_make_irp(struct flt_op *op);
  * always: a name that is asked for meanwhile must not be kept. */
 bool flt_is_rename(FILE_INFORMATION_CLASS what);
 void flt_names_before(struct flt_op *op);
+void flt_names_changed(struct flt_op *op);
 void flt_names_after(struct flt_op *op);
 
 /* fastio.c */

@@ -95,6 +95,8 @@ static bool call_post(struct flt_op *op, struct flt_node *node, const struct flt
 enum flt_post_end flt_post(struct flt_op *op, unsigned at, struct flt_runner *runner)
 {
     flt_data(op)->Flags |= FLTFL_CALLBACK_DATA_POST_OPERATION;
+    if (op->rename != 0 && !op->in_post)
+        flt_names_changed(op);
     op->in_post = true;
     while (at-- > op->first) {
         const struct flt_callback *callback = &op->list.calls[at];
