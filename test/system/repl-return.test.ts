@@ -101,6 +101,41 @@ t.test(
   },
 );
 
+t.test(
+  'killed during the first synchronisation: it is done again, to its end',
+  missing,
+  async (t) => {
+    const replica = await Replica.start(t.testdir());
+    t.teardown(() => replica.close());
+    const { machine } = replica;
+    const { backing, mountpoint } = machine.paths;
+    machine.sh(
+      mountpoint,
+      `mkdir more; for i in $(seq 8); do dd if=/dev/urandom of=more/$i bs=1M count=1 status=none; done`,
+    );
+    replica.ntswift('alpha', 'repl', 'set', '--limit', 'beta:512K');
+    const folder = path.join(mountpoint, 'more');
+    replica.ntswift('alpha', 'repl', 'add', 'more', folder, '--to', `beta:${replica.backup}`);
+    await until(
+      'a part of it is there',
+      () => ((replica.status('alpha').backups[0]?.sentBytes ?? 0) > 2 * MIB ? true : undefined),
+      60_000,
+      50,
+    );
+    const [hosted] = replica.status('beta').hosted;
+    await replica.killPrimary();
+    t.ok(hosted?.openBrackets, 'the machine died during the synchronisation');
+    await replica.startPrimary();
+    replica.ntswift('alpha', 'repl', 'set', '--limit', 'beta:0');
+    await replica.level();
+    t.equal(replica.status('beta').hosted[0]?.openBrackets, 0);
+    t.equal(
+      machine.output('diff', '-r', path.join(backing, 'more'), path.join(replica.backup, 'more')),
+      '',
+    );
+  },
+);
+
 t.test('stopped in order and started: nothing is compared', missing, async (t) => {
   const replica = await started(t, 4, 4);
   const last = (): number => replica.status('alpha').driver?.last ?? 0;
