@@ -28,6 +28,21 @@ function failing(replica: Replica, node: ReplicaNode, folder: string, line: stri
   throw new LabError(`${node} could: ${line}`);
 }
 
+/** What alpha has set aside, once it is listed. */
+async function listed(replica: Replica): Promise<{ folder: string; paths: string[] }> {
+  const { folder, list } = await until(
+    'what only alpha had is listed',
+    () => {
+      const [one] = replica.status('alpha').hosted[0]?.aside ?? [];
+      return one && one.files !== null ? one : undefined;
+    },
+    30_000,
+    100,
+  );
+  const entries = JSON.parse(replica.machine.output('cat', list)) as readonly { path: string }[];
+  return { folder, paths: entries.map((one) => one.path).sort() };
+}
+
 t.test('switchover, and back again', missing, async (t) => {
   const replica = await started(t);
   const { machine, primary } = replica;
@@ -90,21 +105,42 @@ t.test('the primary is dead: takeover; what only it had is set aside', missing, 
   await replica.level('beta');
   t.equal(replica.difference(), '');
   t.match(failing(replica, 'alpha', primary, 'echo lost > lost'), /Read-only file system/);
-  const aside = await until(
-    'what only alpha had is listed',
-    () => {
-      const [one] = replica.status('alpha').hosted[0]?.aside ?? [];
-      return one && one.files !== null ? one : undefined;
-    },
-    30_000,
-    100,
-  );
-  const entries = JSON.parse(replica.machine.output('cat', aside.list)) as readonly {
-    path: string;
-  }[];
+  const aside = await listed(replica);
   const news = Array.from({ length: 200 }, (_, i) => `shop/docs/new${i + 1}`);
-  t.same(entries.map((one) => one.path).sort(), [...news, 'shop/docs/7', 'shop/docs/8'].sort());
+  t.same(aside.paths, [...news, 'shop/docs/7', 'shop/docs/8'].sort());
   t.equal(replica.machine.output('cat', path.join(aside.folder, 'shop/docs/new200')), 'new 200\n');
   t.equal(replica.machine.output('cat', path.join(aside.folder, 'shop/docs/7')), 'changed\n');
   t.match(replica.ntswift('alpha', 'repl', 'status'), /202 files/);
 });
+
+t.test(
+  'both live, and do not see each other: the old primary is fenced when they do',
+  missing,
+  async (t) => {
+    const replica = await started(t);
+    const { machine, primary } = replica;
+    const onBeta = path.join(replica.backup, 'shop');
+    machine.sh(primary, 'truncate -s 1M open; echo old > both');
+    await replica.level();
+    let told = '';
+    const program = await replica.program(
+      (line) => (told = line),
+      scribble,
+      path.join(primary, 'open'),
+    );
+    replica.cut();
+    await until('it writes', () => (Number(told) >= 500 ? true : undefined), 30_000);
+    replica.ntswift('beta', 'repl', 'takeover', '--force', '-y');
+    replica.machineOf('beta').sh(onBeta, 'echo beta > both');
+    machine.sh(primary, 'echo alpha > both; echo alpha > alone');
+    t.equal(replica.status('alpha').role, 'primary');
+    replica.mend();
+    await until('it ends', () => (program.child.exitCode !== null ? true : undefined), 60_000);
+    t.equal(told, 'EROFS');
+    await replica.level('beta');
+    t.equal(replica.difference(), '');
+    t.equal(machine.output('cat', path.join(primary, 'both')), 'beta\n');
+    const aside = await listed(replica);
+    t.same(aside.paths, ['shop/alone', 'shop/both', 'shop/open']);
+  },
+);

@@ -93,6 +93,8 @@ export function emptyConfig(): ReplNodeConfig {
 
 /** The file of one node. Only its service changes it. */
 export class ConfigFile {
+  private updating: Promise<unknown> = Promise.resolve();
+
   private constructor(
     readonly file: string,
     private current: ReplNodeConfig,
@@ -122,7 +124,14 @@ export class ConfigFile {
   }
 
   /** On disk when it resolves; a configuration that is not valid changes nothing. */
-  async update(change: Partial<ReplNodeConfig>): Promise<ReplNodeConfig> {
+  update(change: Partial<ReplNodeConfig>): Promise<ReplNodeConfig> {
+    // One after the other: each begins with what the one before has written.
+    const updated = this.updating.then(() => this.write(change));
+    this.updating = updated.catch(() => undefined);
+    return updated;
+  }
+
+  private async write(change: Partial<ReplNodeConfig>): Promise<ReplNodeConfig> {
     const next = configSchema.parse({ ...this.current, ...change });
     await writeAtomically(this.file, (handle) => handle.writeFile(JSON.stringify(next, null, 2)));
     return (this.current = next);

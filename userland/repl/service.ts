@@ -91,6 +91,8 @@ export class ReplService implements Service, ReplNode {
   }
 
   private async fenced(peer: string): Promise<void> {
+    // A switchover says itself what this node becomes.
+    if (this.changes > 0) return;
     this.steppingDown ??= stepDown(this, peer)
       .then(() => this.rejoin())
       .catch((error: unknown) => this.context.log.warn({ peer, err: error }, 'not stepped down'))

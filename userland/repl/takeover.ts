@@ -25,6 +25,20 @@ type NewPrimary = Pick<
 export async function becomePrimary(
   node: ReplNode,
   backup: Backup,
+  given: NewPrimary,
+): Promise<void> {
+  // The old primary comes again and again; it must not find a node that is neither.
+  const done = node.changing();
+  try {
+    await promote(node, backup, given);
+  } finally {
+    done();
+  }
+}
+
+async function promote(
+  node: ReplNode,
+  backup: Backup,
   { sets: given, ...next }: NewPrimary,
 ): Promise<void> {
   const { config, context } = node;
@@ -67,30 +81,36 @@ export const forcedTakeOver: ControlCommand = controlCommand(
       const what = 'the tree is held at an earlier moment; "ntswift repl restore --resume" first';
       throw ntsError('NTS_ERR_REFUSED', { what });
     }
-    backup.disconnect();
-    progress({ step: 'apply' });
-    const applied = await backup.settled(signal);
-    const isIncomplete = log
-      .bracketsAt(applied)
-      .list()
-      .some(({ reason }) => reason === ReplBracketReason.initial);
-    if (isIncomplete && !force) {
-      const what = 'the first synchronisation has not come to its end: files are missing here';
-      throw ntsError('NTS_ERR_REFUSED', { what });
+    // Nothing more of the old primary's is taken from here on.
+    const done = node.changing();
+    try {
+      backup.disconnect();
+      progress({ step: 'apply' });
+      const applied = await backup.settled(signal);
+      const isIncomplete = log
+        .bracketsAt(applied)
+        .list()
+        .some(({ reason }) => reason === ReplBracketReason.initial);
+      if (isIncomplete && !force) {
+        const what = 'the first synchronisation has not come to its end: files are missing here';
+        throw ntsError('NTS_ERR_REFUSED', { what });
+      }
+      await backup.replay.checkpoint();
+      progress({ step: 'promote' });
+      const sets = backup.sets.map(({ mode = 'async', rules = [], ...set }) => {
+        return { ...set, mode, rules, paused: false };
+      });
+      await becomePrimary(node, backup, {
+        stream: backup.stream,
+        epoch: log.epoch + 1,
+        sequence: log.durable,
+        sets,
+        nextSetId: Math.max(node.config.value.nextSetId, ...sets.map(({ id }) => id + 1)),
+        backups: [],
+      });
+    } finally {
+      done();
     }
-    await backup.replay.checkpoint();
-    progress({ step: 'promote' });
-    const sets = backup.sets.map(({ mode = 'async', rules = [], ...set }) => {
-      return { ...set, mode, rules, paused: false };
-    });
-    await becomePrimary(node, backup, {
-      stream: backup.stream,
-      epoch: log.epoch + 1,
-      sequence: log.durable,
-      sets,
-      nextSetId: Math.max(node.config.value.nextSetId, ...sets.map(({ id }) => id + 1)),
-      backups: [],
-    });
     return nodeReplView(node);
   },
 );
