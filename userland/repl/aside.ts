@@ -150,9 +150,14 @@ export class Aside {
     return false;
   }
 
+  /** Resolves when nothing is being compared. */
+  async settled(): Promise<void> {
+    await this.working;
+  }
+
   async stop(): Promise<void> {
     this.stopping = true;
-    await this.working;
+    await this.settled();
   }
 }
 
