@@ -128,13 +128,13 @@ t.test(
       scribble,
       path.join(primary, 'open'),
     );
-    replica.cut();
+    replica.on('beta').pull();
     await until('it writes', () => (Number(told) >= 500 ? true : undefined), 30_000);
     replica.ntswift('beta', 'repl', 'takeover', '--force', '-y');
     replica.machineOf('beta').sh(onBeta, 'echo beta > both');
     machine.sh(primary, 'echo alpha > both; echo alpha > alone');
     t.equal(replica.status('alpha').role, 'primary');
-    replica.mend();
+    replica.on('beta').plug();
     await until('it ends', () => (program.child.exitCode !== null ? true : undefined), 60_000);
     t.equal(told, 'EROFS');
     await replica.level('beta');
