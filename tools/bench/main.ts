@@ -1,4 +1,4 @@
-// `npm run bench -- oneip|path|driver|repl-backup`
+// `npm run bench -- oneip|path|driver|repl|repl-backup`
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { armNames } from './arms.js';
@@ -7,6 +7,8 @@ import { loadNames } from './loads.js';
 import { benchOneip } from './oneip.js';
 import { benchPath } from './path.js';
 import { benchBackup } from './repl/backup.js';
+import { loadNames as replLoadNames } from './repl/loads.js';
+import { benchRepl, partNames } from './repl/run.js';
 
 /** "a,b" as one of the names each; all of them if nothing is said. */
 function chosen<T extends string>(names: readonly T[]) {
@@ -75,6 +77,38 @@ await yargs(hideBin(process.argv))
         .option('rounds', { type: 'number', default: 3, describe: 'of the timing' })
         .option('profile', { type: 'boolean', default: false, describe: 'by function' }),
     (argv) => benchDriver({ ...argv, images: argv.images ?? [...images] }),
+  )
+  .command(
+    'repl',
+    'what replication costs a program, how far the backup is behind, outages, and other programs',
+    (y) =>
+      y
+        .option('parts', {
+          type: 'string',
+          coerce: chosen(partNames),
+          describe: partNames.join(','),
+        })
+        .option('loads', {
+          type: 'string',
+          coerce: chosen(replLoadNames),
+          describe: `of overhead: ${replLoadNames.join(',')}`,
+        })
+        .option('folder', { type: 'string', default: 'build', describe: 'on the disk to measure' })
+        .option('rounds', { type: 'number', default: 3, describe: 'of overhead and paper' })
+        .option('scale', { type: 'number', default: 1, describe: 'of the loads of overhead' })
+        .option('seconds', { type: 'number', default: 30, describe: 'of each rate of lag' })
+        .option('backlog', { type: 'number', default: 500, describe: 'megabytes while cut off' })
+        .option('link', { type: 'number', default: 400, describe: 'megabits/s afterwards' })
+        .option('tree', { type: 'number', default: 1000, describe: 'files of resync' })
+        .option('tree-megabytes', { type: 'number', default: 200, describe: 'in these files' })
+        .option('burst', { type: 'number', default: 5000, describe: 'files of peers' })
+        .option('json', { type: 'boolean', default: false, describe: 'all numbers, in one line' }),
+    (argv) =>
+      benchRepl({
+        ...argv,
+        parts: argv.parts ?? [...partNames],
+        loads: argv.loads ?? [...replLoadNames],
+      }),
   )
   .command(
     'repl-backup',

@@ -48,7 +48,8 @@ export function answerLog(log: Log, port: MessagePort, flag: Int32Array): void {
       answered = { failed: messageOf(error) };
     }
     // Given away, not copied once more.
-    const given = 'bytes' in answered && answered.bytes ? [answered.bytes.buffer as ArrayBuffer] : [];
+    const given =
+      'bytes' in answered && answered.bytes ? [answered.bytes.buffer as ArrayBuffer] : [];
     port.postMessage(answered, given);
     Atomics.store(flag, 0, ANSWERED);
     Atomics.notify(flag, 0);

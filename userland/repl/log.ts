@@ -305,7 +305,8 @@ export class Log {
     let to = from;
     for (let after = sequence; to < recent.length; to++) {
       const batch = recent[to]!;
-      if (batch.sequence(0) !== after + 1 || (to > from && bytes + batch.bytes.length > most)) break;
+      if (batch.sequence(0) !== after + 1 || (to > from && bytes + batch.bytes.length > most))
+        break;
       bytes += batch.bytes.length;
       after = batch.last;
     }

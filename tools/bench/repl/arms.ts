@@ -90,7 +90,7 @@ export class ReplPlace implements Place {
   }
 
   /** All is durable on the backup; the number of the last record. */
-  async drained(milliseconds = 300_000): Promise<number> {
+  async drained(milliseconds = 120_000): Promise<number> {
     return until(
       'the backup has everything',
       () => {

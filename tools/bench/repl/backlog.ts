@@ -56,7 +56,13 @@ async function measure(place: ReplPlace, options: BacklogOptions): Promise<Backl
   const journal = Math.ceil((options.megabytes * 1.2) / 1024) + 1;
   replica.ntswift('alpha', 'repl', 'set', 'shop', '--journal', `${journal}GiB`);
   // Each page of the ring has been used once, and the file has its length.
-  await write(place, { bytes: BYTES, count: SPAN / BYTES, span: SPAN, order: 'forward', rate: 1200 });
+  await write(place, {
+    bytes: BYTES,
+    count: SPAN / BYTES,
+    span: SPAN,
+    order: 'forward',
+    rate: 1200,
+  });
   await place.settle();
   const first = await place.drained();
   cut(replica);
@@ -95,7 +101,16 @@ async function measure(place: ReplPlace, options: BacklogOptions): Promise<Backl
 function table(sample: BacklogSample): void {
   console.log('\nbacklog: 64-KiB writes while the link is cut, then a narrow link.');
   printTable(
-    ['MB', 'written in s', 'driver', 'no record', 'link Mbit/s', 'drained in s', 'MB/s', 'extra MiB'],
+    [
+      'MB',
+      'written in s',
+      'driver',
+      'no record',
+      'link Mbit/s',
+      'drained in s',
+      'MB/s',
+      'extra MiB',
+    ],
     [
       [
         String(sample.megabytes),

@@ -111,10 +111,22 @@ async function sample(
 }
 
 function table(samples: readonly LagSample[]): void {
-  console.log('\nlag: from the completion of a write to the backup\'s log. Milliseconds.');
+  console.log("\nlag: from the completion of a write to the backup's log. Milliseconds.");
   const shown = (value: number | undefined): string => value?.toFixed(2) ?? '-';
   printTable(
-    ['writes', 'writes/s', 'p50', 'p99', 'most', 'p99, first third', 'last third', 'us CPU: host', 'primary', 'backup', 'no record'],
+    [
+      'writes',
+      'writes/s',
+      'p50',
+      'p99',
+      'most',
+      'p99, first third',
+      'last third',
+      'us CPU: host',
+      'primary',
+      'backup',
+      'no record',
+    ],
     samples.map(({ rate, perSecond, lag, cpu, lost }) => [
       rate,
       perSecond.toFixed(0),

@@ -28,11 +28,7 @@ export interface Load {
 export const loadNames = ['write4k', 'write1m', 'sqlite', 'pgbench', 'untar'] as const;
 export type LoadName = (typeof loadNames)[number];
 
-async function measured(
-  place: Place,
-  units: number,
-  work: () => Promise<number>,
-): Promise<Result> {
+async function measured(place: Place, units: number, work: () => Promise<number>): Promise<Result> {
   const before = cpuOf(place);
   const seconds = await work();
   return { seconds, units, cpu: cpuBetween(before, cpuOf(place)) };
@@ -94,7 +90,18 @@ function pgbench(seconds: number): Load {
   const folder = (place: Place): string => path.join(place.folder, 'pg');
   // The server refuses to be root's.
   const as = (place: Place, line: string): Promise<string> =>
-    lastLine(place, 'runuser', '-u', 'postgres', '--', 'sh', '-ec', `cd /; PATH=${bin}:$PATH; ${line}`, 'sh', folder(place));
+    lastLine(
+      place,
+      'runuser',
+      '-u',
+      'postgres',
+      '--',
+      'sh',
+      '-ec',
+      `cd /; PATH=${bin}:$PATH; ${line}`,
+      'sh',
+      folder(place),
+    );
   return {
     title: `PostgreSQL, pgbench, 4 clients, ${seconds} s`,
     unit: 'transaction',

@@ -19,7 +19,10 @@ export class MemoryWatch {
 
   constructor(private readonly pids: readonly number[]) {
     this.before = this.highest = this.now();
-    this.timer = setInterval(() => (this.highest = Math.max(this.highest, this.now())), EVERY_MILLISECONDS);
+    this.timer = setInterval(
+      () => (this.highest = Math.max(this.highest, this.now())),
+      EVERY_MILLISECONDS,
+    );
   }
 
   private now(): number {

@@ -114,7 +114,8 @@ function judge(samples: readonly Sample[]): Figure[] {
       byRound(samples, load, to, value),
       how,
     );
-    if (result) figures.push(figure(`${load}: ${what}`, result, how === 'ratio' ? 'x' : 'us', wanted));
+    if (result)
+      figures.push(figure(`${load}: ${what}`, result, how === 'ratio' ? 'x' : 'us', wanted));
   };
   const filter = ['repl', 'mount'] as const;
   const speed = (sample: Sample): number => 1 / wall(sample);
@@ -122,7 +123,8 @@ function judge(samples: readonly Sample[]): Figure[] {
     if (load === 'write4k') {
       add('time, repl - mount', load, wall, filter, 'difference', most(3));
       add('time, loaded - mount', load, wall, ['loaded', 'mount'], 'difference');
-    } else if (load === 'write1m') add('time, repl / mount', load, wall, filter, 'ratio', most(1.03));
+    } else if (load === 'write1m')
+      add('time, repl / mount', load, wall, filter, 'ratio', most(1.03));
     else add('speed, repl / mount', load, speed, filter, 'ratio', least(0.95));
     const host = (sample: Sample): number => cpu(sample, 'host');
     add('CPU of the host, repl - mount', load, host, filter, 'difference');

@@ -1,18 +1,22 @@
-// Trees of small files, the same each time.
+// Trees of files, the same each time.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const PER_FOLDER = 50;
 
-/** Files of 1 to 16 KiB; returns their bytes. */
+/** The path of a file in such a tree. */
+export function fileOf(i: number): string {
+  return path.join(`d${Math.floor(i / PER_FOLDER)}`, `f${i}.txt`);
+}
+
+/** Files of 1 to 16 KiB, or as long as is said; returns their bytes. */
 export function makeTree(folder: string, files: number, bytesOf = defaultBytes): number {
   let total = 0;
   for (let i = 0; i < files; i++) {
-    const inside = path.join(folder, `d${Math.floor(i / PER_FOLDER)}`);
-    if (i % PER_FOLDER === 0) mkdirSync(inside, { recursive: true });
+    const file = path.join(folder, fileOf(i));
+    if (i % PER_FOLDER === 0) mkdirSync(path.dirname(file), { recursive: true });
     const bytes = bytesOf(i);
-    const data = Buffer.alloc(bytes, `${i} is what this file has in it, `);
-    writeFileSync(path.join(inside, `f${i}.txt`), data);
+    writeFileSync(file, Buffer.alloc(bytes, `${i} is what this file has in it, `));
     total += bytes;
   }
   return total;

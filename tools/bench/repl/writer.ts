@@ -22,7 +22,9 @@ export async function write(
   during: () => Promise<void> = () => Promise.resolve(),
   began: () => void = () => undefined,
 ): Promise<Told> {
-  const values = Object.entries({ ...settings, hold: 1 }).map(([name, value]) => `${name}=${value}`);
+  const values = Object.entries({ ...settings, hold: 1 }).map(
+    ([name, value]) => `${name}=${value}`,
+  );
   const file = path.join(place.folder, 'data');
   const { child } = await place.machine.spawn(builtFile('bin/bench-write'), file, ...values);
   let told = '';
