@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { builtFile, root } from '../../lab/built.js';
-import { type Cpu, type Place, cpuBetween, cpuOf, lastLine } from './arms.js';
+import { type Cpu, type Place, cpuBetween, cpuOf, lastLine, placeNames } from './arms.js';
 import { makeTree } from './tree.js';
 
 export interface Result {
@@ -88,6 +88,8 @@ function postgres(): string | null {
 function pgbench(seconds: number): Load {
   const bin = postgres() ?? '';
   const folder = (place: Place): string => path.join(place.folder, 'pg');
+  // Their sockets are in one folder.
+  const port = ({ name }: Place): number => 5433 + placeNames.indexOf(name);
   // The server refuses to be root's.
   const as = (place: Place, line: string): Promise<string> =>
     lastLine(
@@ -111,13 +113,13 @@ function pgbench(seconds: number): Load {
       await as(
         place,
         `initdb -D "$1" -A trust --no-instructions >/dev/null 2>&1
-         pg_ctl -D "$1" -w -l /dev/null -o "-k /tmp -h '' -p 5433" start >/dev/null 2>&1
-         pgbench -h /tmp -p 5433 -i -s 5 -q postgres >/dev/null 2>&1`,
+         pg_ctl -D "$1" -w -l /dev/null -o "-k /tmp -h '' -p ${port(place)}" start >/dev/null 2>&1
+         pgbench -h /tmp -p ${port(place)} -i -s 5 -q postgres >/dev/null 2>&1`,
       );
     },
     run: (place) => {
       const before = cpuOf(place);
-      const line = `pgbench -h /tmp -p 5433 -c 4 -T ${seconds} postgres 2>/dev/null | sed -n 's/^tps = \\([0-9.]*\\).*/\\1/p'`;
+      const line = `pgbench -h /tmp -p ${port(place)} -c 4 -T ${seconds} postgres 2>/dev/null | sed -n 's/^tps = \\([0-9.]*\\).*/\\1/p'`;
       return as(place, line).then((tps) => ({
         seconds,
         units: Number(tps) * seconds,

@@ -1,5 +1,5 @@
-// An outage in which the journal does not suffice: every file touched, and one block in a hundred changed. How long until the backup is the
-// same again, and how many bytes that takes on the wire, beside rsync on the same files.
+// An outage: every file touched, and one block in a hundred changed. How long until the backup is the same again, and how many bytes that
+// takes on the wire, from the journal and without one, beside rsync on the same files.
 import { cpSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { execFileSync } from 'node:child_process';
@@ -10,6 +10,7 @@ import { ReplPlace, lastLine } from './arms.js';
 import { type Figure, figure, most, printFigures } from './figures.js';
 import { cut, isInstalled, restore, sentBytes } from './network.js';
 import { makeTree } from './tree.js';
+import { write } from './writer.js';
 
 export interface ResyncOptions {
   readonly folder: string;
@@ -19,6 +20,10 @@ export interface ResyncOptions {
 
 export interface ResyncSample {
   readonly by: string;
+  /** null: a peer. */
+  readonly how: How | null;
+  /** Of the driver, at the end of the outage. */
+  readonly state: string;
   readonly seconds: number;
   readonly wireMegabytes: number;
 }
@@ -26,51 +31,68 @@ export interface ResyncSample {
 const change = path.join(root, 'dist/tools/bench/repl/change.js');
 
 /** More than ring and staging hold, so that the driver only keeps which blocks change. */
-const FILLER_MEGABYTES = 160;
+const FILLER = { bytes: 65_536, count: 2560, rate: 2000 };
+/** On the wire: its data, its header, and what TLS adds. */
+const FILLER_RECORD = 65_536 + 130;
+
+type How = 'records' | 'blocks';
+
+const titles: Record<How, string> = {
+  records: 'REPL, from its journal',
+  blocks: 'REPL, only blocks known',
+};
 
 async function byRepl(
+  how: How,
   options: ResyncOptions,
-): Promise<{ sample: ResyncSample; changed: number; state: string }> {
+): Promise<{ sample: ResyncSample; changed: number }> {
   const { folder, files } = options;
   const bytes = Math.floor((options.megabytes * 2 ** 20) / files);
-  const place = await ReplPlace.open(path.join(folder, 'repl'));
+  const place = await ReplPlace.open(path.join(folder, how));
   const { replica } = place;
+  const driver = (): NonNullable<ReturnType<typeof replica.status>['driver']> => {
+    const { driver: now } = replica.status('alpha');
+    if (!now) throw new Error('the driver is not in use');
+    return now;
+  };
   try {
-    replica.ntswift('alpha', 'repl', 'set', 'shop', '--journal', '0');
+    if (how === 'blocks') replica.ntswift('alpha', 'repl', 'set', 'shop', '--journal', '0');
     await copyIn(place, options, bytes);
     await place.settle();
+    const first = await place.drained();
     cut(replica);
-    const filler = path.join(place.folder, 'filler');
-    await lastLine(
-      place,
-      'sh',
-      '-ec',
-      `head -c ${FILLER_MEGABYTES}M /dev/zero > "$1"; rm "$1"`,
-      'sh',
-      filler,
-    );
-    const state = replica.status('alpha').driver?.state ?? '-';
+    let recorded = 0;
+    if (how === 'blocks') {
+      await write(place, FILLER);
+      await lastLine(place, 'rm', path.join(place.folder, 'data'));
+      // What had a record is sent when the link is back; it is none of the changes.
+      recorded = (driver().last - first) * FILLER_RECORD;
+    }
     const args = [change, path.join(place.folder, 'tree'), String(files), String(bytes)];
     const changed = Number(await lastLine(place, process.execPath, ...args));
+    const { state } = driver();
     const sent = sentBytes(replica);
     restore(replica);
     const connected = (): boolean => replica.status('alpha').backups[0]?.state === 'streaming';
-    await until('the link is back', () => connected() || undefined, 180_000, 10);
+    await until('the link is back', () => connected() || undefined, 120_000, 10);
     const began = performance.now();
     await until(
       'the resync',
       () => {
-        const { driver, backups, synchronising } = replica.status('alpha');
-        const open = driver?.state !== 'ring' || synchronising !== null;
-        return !open && backups[0]?.durable === driver.last ? true : undefined;
+        const { driver: now, backups, synchronising } = replica.status('alpha');
+        const open = now?.state !== 'ring' || synchronising !== null;
+        return !open && backups[0]?.durable === now.last ? true : undefined;
       },
       600_000,
       20,
     );
     await replica.settled();
     const seconds = (performance.now() - began) / 1000;
-    const wire = (sentBytes(replica) - sent) / 2 ** 20;
-    return { sample: { by: 'REPL', seconds, wireMegabytes: wire }, changed, state };
+    const wire = sentBytes(replica) - sent - recorded;
+    return {
+      sample: { by: titles[how], how, state, seconds, wireMegabytes: wire / 2 ** 20 },
+      changed,
+    };
   } finally {
     await place.close();
   }
@@ -110,44 +132,46 @@ function byRsync(place: string, options: ResyncOptions): ResyncSample {
     (sum, way) => sum + Number(new RegExp(`Total bytes ${way}: (\\d+)`).exec(text)?.[1] ?? 0),
     0,
   );
-  return { by: 'rsync', seconds, wireMegabytes: total / 2 ** 20 };
+  return { by: 'rsync', how: null, state: '', seconds, wireMegabytes: total / 2 ** 20 };
 }
 
 export async function benchResync(
   options: ResyncOptions,
 ): Promise<{ samples: ResyncSample[]; figures: Figure[] }> {
   mkdirSync(options.folder, { recursive: true });
-  const { sample, changed, state } = await byRepl(options);
-  const samples = [sample];
+  const samples: ResyncSample[] = [];
+  let changedMegabytes = 0;
+  for (const how of ['records', 'blocks'] as const) {
+    const { sample, changed } = await byRepl(how, options);
+    samples.push(sample);
+    changedMegabytes = changed / 2 ** 20;
+  }
   const hasRsync = isInstalled('rsync');
   if (hasRsync) samples.push(byRsync(path.join(options.folder, 'rsync'), options));
-  const changedMegabytes = changed / 2 ** 20;
   const files = options.files.toLocaleString('en');
   console.log(
-    `\nresync: ${files} files, ${options.megabytes} MiB, all touched, ${changedMegabytes.toFixed(1)} MiB changed during an outage; the driver's state then: ${state}.`,
+    `\nresync: ${files} files, ${options.megabytes} MiB, all touched, ${changedMegabytes.toFixed(1)} MiB changed during an outage.`,
   );
   printTable(
-    ['by', 'seconds', 'MiB on the wire', 'of what changed'],
-    samples.map(({ by, seconds, wireMegabytes }) => [
+    ['by', 'state', 'seconds', 'MiB on the wire', 'of what changed'],
+    samples.map(({ by, state, seconds, wireMegabytes }) => [
       by,
+      state,
       seconds.toFixed(2),
       wireMegabytes.toFixed(1),
       `${(wireMegabytes / changedMegabytes).toFixed(2)}x`,
     ]),
   );
   if (!hasRsync) console.log('  rsync is not installed, and was left out');
-  const [repl, rsync] = samples;
-  const figures = [
-    ...(rsync
-      ? [figure("resync: of rsync's time", repl!.seconds / rsync.seconds, 'x', most(0.2))]
-      : []),
-    figure(
-      'resync: on the wire, of what changed',
-      repl!.wireMegabytes / changedMegabytes,
-      'x',
-      most(1.2),
-    ),
-  ];
+  const rsync = samples.find(({ how }) => how === null);
+  const figures = samples.flatMap(({ how, by, seconds, wireMegabytes }) => {
+    if (how === null) return [];
+    const time = rsync
+      ? [figure(`resync: ${by}: of rsync's time`, seconds / rsync.seconds, 'x', most(0.2))]
+      : [];
+    const share = wireMegabytes / changedMegabytes;
+    return [...time, figure(`resync: ${by}: on the wire, of what changed`, share, 'x', most(1.2))];
+  });
   printFigures(figures);
   return { samples, figures };
 }

@@ -1,5 +1,5 @@
 // `npm run bench -- repl`: the parts, one after another, and the file with all numbers.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { messageOf } from '../../../userland/common/errors.js';
 import { now } from '../../lab/clock.js';
@@ -62,6 +62,8 @@ export async function benchRepl(options: ReplBenchOptions): Promise<void> {
   const results: Record<string, Part | { failed: string }> = {};
   for (const name of options.parts) {
     const folder = mkdtempSync(path.join(path.resolve(options.folder), `ntswift-bench-${name}-`));
+    // PostgreSQL's user has to get in.
+    chmodSync(folder, 0o755);
     const began = now();
     try {
       results[name] = await part(name, folder, options);
