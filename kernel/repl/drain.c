@@ -144,6 +144,7 @@ static VOID RplDrainFree(VOID)
     KeAcquireSpinLock(&Stream.Lock, &irql);
     Stream.Staging.Tail = tail;
     KeReleaseSpinLock(&Stream.Lock, irql);
+    KeSetEvent(&Stream.Room, IO_NO_INCREMENT, FALSE);
 }
 
 /* A journal that could not be made (its volume may not be there yet when the driver starts). */
@@ -205,6 +206,7 @@ static BOOLEAN RplDrainBatch(_In_ UINT64 End)
     KeAcquireSpinLock(&Stream.Lock, &irql);
     Stream.Staging.Tail = tail;
     KeReleaseSpinLock(&Stream.Lock, irql);
+    KeSetEvent(&Stream.Room, IO_NO_INCREMENT, FALSE);
     return TRUE;
 }
 

@@ -107,6 +107,7 @@ typedef struct RPL_STREAM
     ULONG Reading;    /* READ_JOURNAL requests in theirs */
     BOOLEAN ReadHeld; /* the drain thread is looking for an answer to one */
     KEVENT DrainWork; /* synchronisation event */
+    KEVENT Room;      /* notification event: staging has more room than there was */
     KDPC WaitDpc;
 } RPL_STREAM;
 

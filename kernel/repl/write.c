@@ -255,6 +255,7 @@ static FLT_PREOP_CALLBACK_STATUS RplPreUserWrite(_Inout_ PFLT_CALLBACK_DATA Data
     operation->Durable =
         File->Mode == ReplModeDurable && (FltObjects->FileObject->Flags & FO_WRITE_THROUGH) != 0;
     operation->ReadBack = length > REPL_MAX_DATA;
+    RplAwaitRoom(); /* before it has a lock that others wait for */
     RplLockWrite(Data, FltObjects, operation);
     RplRegionsActivate(File->FileId, operation->Offset, length);
     if (!operation->ReadBack)
