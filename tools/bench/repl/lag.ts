@@ -56,6 +56,7 @@ export async function benchLag(
     for (const rate of rates) {
       const seconds = rate.wanted ? Math.min(options.seconds, 15) : options.seconds;
       samples.push(await sample(place, rate, seconds, options.folder, log));
+      table(samples.slice(-1));
     }
   } finally {
     delete process.env.NODE_OPTIONS;
@@ -63,7 +64,6 @@ export async function benchLag(
     await place.close();
     rmSync(log, { force: true });
   }
-  table(samples);
   const figures = judge(samples);
   printFigures(figures);
   return { samples, figures };
