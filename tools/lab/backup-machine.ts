@@ -73,7 +73,7 @@ export class BackupMachine {
     const { primary, cable } = this;
     primary.output('tc', 'qdisc', 'del', 'dev', cable, 'root');
     if (bytesPerSecond === null) return;
-    const shape = ['rate', `${bytesPerSecond * 8}`, 'burst', '64kb', 'latency', '50ms'];
+    const shape = ['rate', `${bytesPerSecond * 8}`, 'burst', '512kb', 'latency', '50ms'];
     primary.run('tc', 'qdisc', 'add', 'dev', cable, 'root', 'tbf', ...shape);
   }
 

@@ -6,7 +6,6 @@ import { printTable } from '../output.js';
 import { ReplPlace } from './arms.js';
 import { type Figure, figure, least, most, printFigures } from './figures.js';
 import { MemoryWatch } from './memory.js';
-import { cut, narrow, restore } from './network.js';
 import { write } from './writer.js';
 
 export interface BacklogOptions {
@@ -65,7 +64,8 @@ async function measure(place: ReplPlace, options: BacklogOptions): Promise<Backl
   });
   await place.settle();
   const first = await place.drained();
-  cut(replica);
+  const backup = replica.on('beta');
+  backup.pull();
   const watch = new MemoryWatch([replica.machine.pid, replica.pid('alpha')]);
   const told = await write(place, {
     bytes: BYTES,
@@ -76,9 +76,9 @@ async function measure(place: ReplPlace, options: BacklogOptions): Promise<Backl
   const { driver } = replica.status('alpha');
   const state = driver?.state ?? '-';
   const lost = Math.max(0, count - ((driver?.last ?? 0) - first));
-  narrow(replica, options.megabits);
+  backup.slow((options.megabits * 1e6) / 8);
   const has = (): number => replica.status('beta').hosted[0]?.durable ?? 0;
-  restore(replica);
+  backup.plug();
   const before = has();
   await until('the link is back', () => (has() > before ? true : undefined), 180_000, 20);
   const began = performance.now();

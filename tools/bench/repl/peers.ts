@@ -8,7 +8,7 @@ import { ended, sleep } from '../../lab/process.js';
 import { printTable } from '../output.js';
 import { ReplPlace, lastLine } from './arms.js';
 import { type Figure, figure, most, printFigures } from './figures.js';
-import { isInstalled } from './network.js';
+import { isInstalled } from './installed.js';
 
 export interface PeersOptions {
   readonly folder: string;

@@ -8,7 +8,7 @@ import { until } from '../../lab/process.js';
 import { printTable } from '../output.js';
 import { ReplPlace, lastLine } from './arms.js';
 import { type Figure, figure, most, printFigures } from './figures.js';
-import { cut, isInstalled, restore, sentBytes } from './network.js';
+import { isInstalled } from './installed.js';
 import { makeTree } from './tree.js';
 import { write } from './writer.js';
 
@@ -60,7 +60,7 @@ async function byRepl(
     await copyIn(place, options, bytes);
     await place.settle();
     const first = await place.drained();
-    cut(replica);
+    replica.on('beta').pull();
     let recorded = 0;
     if (how === 'blocks') {
       await write(place, FILLER);
@@ -71,8 +71,8 @@ async function byRepl(
     const args = [change, path.join(place.folder, 'tree'), String(files), String(bytes)];
     const changed = Number(await lastLine(place, process.execPath, ...args));
     const { state } = driver();
-    const sent = sentBytes(replica);
-    restore(replica);
+    const sent = replica.wireBytes;
+    replica.on('beta').plug();
     const connected = (): boolean => replica.status('alpha').backups[0]?.state === 'streaming';
     await until('the link is back', () => connected() || undefined, 120_000, 10);
     const began = performance.now();
@@ -88,7 +88,7 @@ async function byRepl(
     );
     await replica.settled();
     const seconds = (performance.now() - began) / 1000;
-    const wire = sentBytes(replica) - sent - recorded;
+    const wire = replica.wireBytes - sent - recorded;
     return {
       sample: { by: titles[how], how, state, seconds, wireMegabytes: wire / 2 ** 20 },
       changed,
