@@ -7,7 +7,7 @@ import { BackupMachine, PRIMARY_ADDRESS } from './backup-machine.js';
 import { buildFolder, root } from './built.js';
 import { MountMachine } from './mount.js';
 import type { Running } from './namespace.js';
-import { ended, LabError, until } from './process.js';
+import { ended, isAlive, LabError, until } from './process.js';
 
 const cli = path.join(root, 'dist/userland/cli/main.js');
 
@@ -194,7 +194,8 @@ export class Replica {
     const service = this.services.get(node);
     if (!service) return;
     this.services.delete(node);
-    process.kill(service.pid, 'SIGKILL');
+    // It may have ended with its machine.
+    if (isAlive(service.pid)) process.kill(service.pid, 'SIGKILL');
     await ended(service.child);
   }
 

@@ -1,5 +1,5 @@
-// A program that changes files in a folder in every way, until a line comes on its input: node writer.js FOLDER SEED [PER_SECOND].
-// It prints how many operations it has done; the first that fails ends it with status 1 and the reason.
+// A program that changes files in a folder in every way: node writer.js FOLDER SEED [PER_SECOND]. Lines on its input say "stand",
+// "go" and "end". It prints how many operations it has done; the first that fails ends it with status 1 and the reason.
 import {
   appendFileSync,
   chmodSync,
@@ -125,26 +125,43 @@ const operations: (() => void)[] = [
   () => readdirSync(folders[below(folders.length)]!),
 ];
 
-let ended = false;
-process.stdin.once('data', () => (ended = true));
+type Order = 'go' | 'stand' | 'end';
+
+let order: Order = 'go';
+const ordered = (): Order => order;
+let wake = (): void => undefined;
+process.stdin.on('data', (data: Buffer) => {
+  order = data.toString().trim().split('\n').at(-1) as Order;
+  wake();
+});
+
 let done = 0;
 const started = performance.now();
-const isEnded = (): boolean => ended;
-while (!isEnded()) {
-  const pace = Number(perSecond);
+const pace = Number(perSecond);
+
+function work(): void {
   const until = performance.now() + 20;
   while (performance.now() < until) {
-    if (pace > 0 && done > ((performance.now() - started) / 1000) * pace) break;
-    try {
-      operations[below(operations.length)]!();
-    } catch (error) {
-      console.log(`error ${messageOf(error)}`);
-      process.exit(1);
-    }
+    if (pace > 0 && done > ((performance.now() - started) / 1000) * pace) return;
+    operations[below(operations.length)]!();
     done += 1;
   }
-  console.log(done);
-  await new Promise((resolve) => setTimeout(resolve, pace > 0 ? 10 : 0));
 }
-console.log(`done ${done}`);
-process.exit(0);
+
+try {
+  while (ordered() !== 'end') {
+    if (ordered() === 'stand') {
+      console.log(`standing ${done}`);
+      await new Promise<void>((resolve) => (wake = resolve));
+      continue;
+    }
+    work();
+    console.log(done);
+    await new Promise((resolve) => setTimeout(resolve, pace > 0 ? 10 : 0));
+  }
+  console.log(`ended ${done}`);
+  process.exit(0);
+} catch (error) {
+  console.log(`error ${messageOf(error)}`);
+  process.exit(1);
+}

@@ -213,7 +213,10 @@ port.on('message', (request: ReplayRequest) => {
   }
   const { id } = request;
   try {
-    say({ say: 'answer', id, answer: answer(request) });
+    const answered = answer(request);
+    // First how things are now: who asked looks at that.
+    tell();
+    say({ say: 'answer', id, answer: answered });
   } catch (error) {
     say({ say: 'failed', id, why: plainWords(messageOf(error)) });
   }

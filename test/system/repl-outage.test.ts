@@ -1,0 +1,152 @@
+// Whatever fails, programs notice nothing, status says what is going on, and afterwards the backup is the primary again.
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { root } from '../../tools/lab/built.js';
+import { until } from '../../tools/lab/process.js';
+import { Replica } from '../../tools/lab/replica.js';
+import { Writer } from '../../tools/lab/replica-writer.js';
+import { differences } from '../../tools/lab/same-tree.js';
+import type { NodeReplView } from '../../userland/repl/view.js';
+
+const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
+const storm = path.join(root, 'dist/tools/lab/storm.js');
+const FILES = 2000;
+const MIB = 1 << 20;
+
+t.setTimeout(0);
+
+void t.test('outages', missing, async (t) => {
+  const replica = await Replica.start(t.testdir(), { diskMegabytes: 1024 });
+  t.teardown(() => replica.close());
+  const beta = replica.on('beta');
+  let seed = 0;
+
+  const text = (): string => replica.ntswift('alpha', 'repl', 'status');
+  const sent = (view: NodeReplView): number => view.backups[0]!.sentBytes;
+  const status = (what: string, is: (view: NodeReplView) => boolean): Promise<NodeReplView> =>
+    until(
+      what,
+      () => {
+        const view = replica.status('alpha');
+        return is(view) ? view : undefined;
+      },
+      60_000,
+      100,
+    );
+
+  /** The set has so many mebibytes more. */
+  const grow = (name: string, mebibytes: number): void => {
+    const line = `dd if=/dev/urandom of='${name}' bs=1M count=${mebibytes} status=none`;
+    replica.machine.sh(replica.primary, line);
+  };
+
+  /** While a program writes; then all is the same. */
+  const meanwhile = async (work: () => Promise<void>, perSecond = 300): Promise<NodeReplView> => {
+    const writer = await Writer.start(replica, (seed += 1), perSecond);
+    await writer.more(20);
+    await work();
+    await writer.more(20);
+    await writer.end();
+    const view = await replica.caughtUp();
+    t.equal(differences(replica), '', `the same after ${writer.count} operations`);
+    return view;
+  };
+
+  await t.test(`${FILES} files created and renamed in one burst`, async (t) => {
+    t.match(replica.machine.run(process.execPath, storm, replica.primary, `${FILES}`), /done/);
+    const { driver } = await replica.caughtUp();
+    t.ok(driver!.last >= 4 * FILES, `${driver!.last} records`);
+    t.equal(differences(replica), '');
+  });
+
+  await t.test('the ring is full: the journal', async (t) => {
+    const before = replica.status('alpha');
+    await meanwhile(async () => {
+      replica.ntswift('alpha', 'repl', 'pause');
+      for (let i = 0; replica.status('alpha').driver?.state === 'ring'; i++) grow(`r${i}`, 8);
+      t.match(text(), /in the journal/);
+      t.equal(replica.status('alpha').backups[0]?.state, 'paused');
+      replica.ntswift('alpha', 'repl', 'resume');
+      await status('the ring again', ({ driver }) => driver?.state === 'ring');
+    });
+    const { driver, backups } = replica.status('alpha');
+    t.equal(driver?.journalUsed, 0);
+    const kept = Number(replica.machine.run('du', '-sm', replica.primary).split('\t')[0]);
+    const bytes = sent(replica.status('alpha')) - sent(before);
+    t.ok(bytes < (kept + 16) * MIB, `${bytes} bytes sent, ${kept} MiB are there`);
+    t.equal(backups[0]?.error, null);
+  });
+
+  await t.test('the journal is full: blocks', async (t) => {
+    replica.ntswift('alpha', 'repl', 'set', '--journal', '16M');
+    const before = replica.status('alpha');
+    await meanwhile(async () => {
+      replica.ntswift('alpha', 'repl', 'pause');
+      for (let i = 0; replica.status('alpha').driver?.state !== 'dirty'; i++) grow(`j${i % 8}`, 16);
+      const view = await status('what is dirty', ({ driver }) => driver!.dirtyFiles > 0);
+      t.ok(view.driver!.dirtyFiles < 2000, `${view.driver!.dirtyFiles} files are dirty`);
+      t.match(text(), /not kept, only which blocks change/);
+      t.match(text(), /to resync +\d+ files/);
+      replica.ntswift('alpha', 'repl', 'resume');
+      await replica.synchronised(60_000);
+    });
+    const bytes = sent(replica.status('alpha')) - sent(before);
+    t.ok(bytes < 256 * MIB, `${bytes} bytes sent`);
+    replica.ntswift('alpha', 'repl', 'set', '--journal', '128M');
+  });
+
+  await t.test('connections are reset, and the cable is pulled', async (t) => {
+    await meanwhile(async () => {
+      for (let i = 0; i < 3; i++) {
+        beta.reset();
+        await status('streaming', ({ backups }) => backups[0]?.state === 'streaming');
+      }
+      beta.pull();
+      const { lag } = await status('a lag', ({ lag }) => (lag?.milliseconds ?? 0) > 2000);
+      t.ok(lag!.records > 0);
+      beta.plug();
+      await status('none', ({ lag }) => (lag?.milliseconds ?? Infinity) < 2000);
+    });
+  });
+
+  for (const node of ['alpha', 'beta'] as const) {
+    await t.test(`the service of ${node} is killed: streaming, and in a resync`, async (t) => {
+      await meanwhile(async () => {
+        await replica.killService(node);
+        if (node === 'beta') {
+          const { backups } = await status('gone', (view) => view.backups[0]?.state === 'waiting');
+          t.match(backups[0]?.error, /cannot be reached/);
+        }
+        await replica.startService(node);
+        await replica.synchronised();
+        replica.ntswift('alpha', 'repl', 'resync', '--background');
+        await replica.killService(node);
+        await replica.startService(node);
+        beta.reset();
+        await replica.synchronised(60_000);
+      });
+    });
+  }
+
+  await t.test('several resyncs at once', async () => {
+    await meanwhile(async () => {
+      for (let i = 0; i < 3; i++) replica.ntswift('alpha', 'repl', 'resync', '--background');
+      await replica.synchronised(60_000);
+    });
+  });
+
+  await t.test("the backup's disk is full", async (t) => {
+    const disk = path.dirname(replica.backup);
+    await meanwhile(async () => {
+      const fill = `fallocate -l $(($(df --output=avail -B1 '${disk}' | tail -1) - 65536)) '${disk}/full'`;
+      beta.run('sh', '-c', fill);
+      grow('big', 4);
+      const { backups } = await status('standstill', (view) => view.backups[0]?.error !== null);
+      t.match(backups[0]?.error, /ENOSPC/);
+      t.match(text(), /no space left/);
+      t.match(replica.ntswift('beta', 'repl', 'status'), /stands still/);
+      beta.run('rm', `${disk}/full`);
+    });
+  });
+});
