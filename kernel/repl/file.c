@@ -331,7 +331,7 @@ _Use_decl_annotations_ RPL_FILE *RplFileToChange(PCFLT_RELATED_OBJECTS FltObject
         (VOID) RplGoUnrecorded(0, NULL, 0, RPL_TO_END, FALSE, CompletionContext);
         return NULL;
     }
-    if (!NT_SUCCESS(status))
+    if (!NT_SUCCESS(status) || file == NULL)
     {
         RplMarkLost(0, NULL, 0, RPL_TO_END, FALSE);
         return NULL;

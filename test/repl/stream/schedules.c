@@ -177,7 +177,7 @@ static void make_one(void *context)
 
 NT_TEST(a_read_is_answered_whatever_comes_meanwhile)
 {
-    for (unsigned i = 0; i < 300 && !tap_failing(); i++) {
+    for (unsigned i = 0; i < 60 && !tap_failing(); i++) {
         struct rig rig = {0};
         struct reader reader = {0};
         struct asking asking = {.reader = &reader};
