@@ -241,18 +241,25 @@ static NTSTATUS RplRecordEmptied(_In_ PCFLT_RELATED_OBJECTS FltObjects, _Inout_ 
     FILE_STANDARD_INFORMATION standard;
     RPL_INTENT intent;
     RPL_OPERATION *lock = RplOperationNew();
-    NTSTATUS status = lock == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
+    RPL_OPERATION *metadata = RplOperationNew();
+    NTSTATUS status =
+        lock == NULL || metadata == NULL ? STATUS_INSUFFICIENT_RESOURCES : STATUS_SUCCESS;
 
     if (NT_SUCCESS(status))
     {
         FltReferenceContext(File);
         lock->File = File;
         RplOperationLock(lock, &File->Data, 0, RPL_TO_END);
+        /* What is told of the file must not be older than records that are out already. */
+        FltReferenceContext(File);
+        metadata->File = File;
+        RplOperationLock(metadata, &File->Metadata, 0, 1);
         intent = RplIntent(File, ReplRecordOverwrite);
         intent.Flags |= Flags;
         intent.Extent = RPL_TO_END;
         status = RplMetadataRecord(FltObjects->Instance, FltObjects->FileObject, &intent, NULL);
     }
+    RplOperationEnd(metadata);
     if (NT_SUCCESS(status))
     {
         status = FltQueryInformationFile(FltObjects->Instance, FltObjects->FileObject, &standard,
