@@ -1,5 +1,5 @@
 // `npm run demo`: four machines share one address; the dispatcher dies, twice; the service goes on. Then one drains, a fifth comes, and the
-// role is handed over, while downloads run.
+// role is handed over, while downloads run. At last two machines, of which one keeps what the other replicates, and the other dies.
 //
 //   --keep        leave the cluster up, and say how to play with it
 //   --image=pe    load oneip.sys instead of the ELF module
@@ -7,6 +7,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { showChanges } from './changes.js';
 import { formatShares, roleTable, serveVerbs } from './play.js';
+import { showReplication } from './replication.js';
 import { Cluster } from '../lab/cluster.js';
 import { failover, mend, type Failure } from '../lab/failover.js';
 import { Lab } from '../lab/lab.js';
@@ -97,11 +98,11 @@ async function show(lab: Lab): Promise<void> {
   heading('Afterwards');
   say(await roleTable(cluster));
   await showClients(cluster);
+  if (!argv.keep) await lab.close();
 
-  if (!argv.keep) {
-    await lab.close();
-    return;
-  }
+  heading('A shop and its documents, replicated from alpha to beta');
+  await showReplication(say);
+  if (!argv.keep) return;
   serveVerbs(cluster);
   heading('The cluster stays up. To play with it:');
   say('npm run lab -- status                     who is dispatcher, what each node sees');

@@ -67,8 +67,8 @@ const steps = {
   host: () => cmake('host'),
   'host-asan': () => cmake('host-asan'),
   pe: () => cmake('pe'),
-  // The demo needs the driver host and the driver, not the tests.
-  demo: () => cmake('host', ['nthost', 'oneip']),
+  // The demo needs the driver host and the drivers, not the tests.
+  demo: () => cmake('host', ['nthost', 'oneip', 'repl']),
 };
 
 /** @param {string[]} names */
