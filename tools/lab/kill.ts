@@ -58,15 +58,20 @@ export class KillLab {
     return new KillLab(replica, database, mode);
   }
 
-  /** One more time: load, perhaps a cut, the kill, the audit. The machine stays down. */
+  /**
+   * One more time: load, perhaps a cut, the kill, the audit. The machine stays down; when it is back the next time, what it has and
+   * what the backup has must have become equal.
+   */
   async kill(seed: number): Promise<Kill> {
     const random = new Random(seed);
     const loadMs = random.below(longest);
     const cutMs = random.below(2) ? random.below(loadMs + 1) : null;
     this.rounds += 1;
-    if (this.down) await this.replica.startPrimary();
+    const returned = this.down;
+    if (returned) await this.replica.startPrimary();
     this.down = false;
     await this.replica.level();
+    const differs = returned ? this.replica.difference() : '';
 
     const backup = this.replica.on('beta');
     let committed = 0;
@@ -94,6 +99,7 @@ export class KillLab {
     rmSync(copy, { recursive: true });
     const { transactions } = audit;
     const problems = [...audit.problems];
+    if (differs !== '') problems.push(`after the return the backup differed: ${differs}`);
     // The last may have been committed without the client hearing of it.
     if (transactions > committed + 1) problems.push('transactions that nobody entered');
     if (this.mode === 'durable' && transactions < committed)
