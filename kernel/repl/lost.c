@@ -75,11 +75,6 @@ _Use_decl_annotations_ VOID RplLostMarkIntent(const RPL_INTENT *Intent)
 
     switch (Intent->Type)
     {
-    case ReplRecordOverwrite:
-        offset = 0;
-        length = RPL_TO_END;
-        names = FALSE;
-        break;
     case ReplRecordSetBasic:
     case ReplRecordSetSecurity:
     case ReplRecordSetEa:
