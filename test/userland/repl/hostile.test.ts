@@ -38,14 +38,11 @@ const values = [null, -1, 0, 1e300, 0.5, 'x'.repeat(5000), '', [], {}, true, '\u
 function spoiled(value: unknown, next: Next): unknown {
   if (typeof value !== 'object' || value === null || next(4) === 0)
     return values[next(values.length)];
-  const copy: Record<string, unknown> | unknown[] = Array.isArray(value)
-    ? [...(value as unknown[])]
-    : { ...value };
+  const copy = structuredClone(value) as Record<string, unknown>;
   const keys = Object.keys(copy);
-  if (keys.length === 0 || next(5) === 0) return { ...copy, [`more${next(10)}`]: 1 };
+  if (keys.length === 0 || next(5) === 0) return Object.assign(copy, { [`more${next(10)}`]: 1 });
   const key = keys[next(keys.length)]!;
-  const fields = copy as Record<string, unknown>;
-  fields[key] = spoiled(fields[key], next);
+  copy[key] = spoiled(copy[key], next);
   return copy;
 }
 
@@ -139,7 +136,7 @@ void t.test('nonsense of a primary changes nothing on its backup', async (t) => 
       stream.destroy();
       continue;
     }
-    stream.end(encodeMessage(first as object));
+    stream.end(encodeMessage(first));
     await over(stream);
   }
   t.same(pair.backup.config.value.hosted, [kept], 'what it keeps, after first messages');
