@@ -63,22 +63,6 @@ static VOID RplRangeLeave(_Inout_ RPL_RANGES *Ranges, _Inout_ RPL_RANGE *Range)
     RemoveEntryList(&Range->Link);
 }
 
-_Success_(return) BOOLEAN RplRangeTryAcquire(_Inout_ RPL_RANGES *Ranges, _Out_ RPL_RANGE *Range,
-                                             _In_ UINT64 Start, _In_ UINT64 End)
-{
-    KLOCK_QUEUE_HANDLE handle;
-    BOOLEAN taken;
-
-    KeAcquireInStackQueuedSpinLock(&Ranges->Lock, &handle);
-    taken = RplRangeConflicts(Ranges, Start, End) == 0;
-    if (taken)
-    {
-        RplRangeEnter(Ranges, Range, Start, End, 0);
-    }
-    KeReleaseInStackQueuedSpinLock(&handle);
-    return taken;
-}
-
 _Success_(return) BOOLEAN
     RplRangeAcquire(_Inout_ RPL_RANGES *Ranges, _Out_ RPL_RANGE *Range, _In_ UINT64 Start,
                     _In_ UINT64 End, _In_opt_ const LARGE_INTEGER *Timeout)

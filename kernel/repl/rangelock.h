@@ -44,14 +44,10 @@ typedef struct RPL_RANGE
 
 _IRQL_requires_max_(DISPATCH_LEVEL) VOID RplRangesInitialize(_Out_ RPL_RANGES *Ranges);
 
-/* Takes [Start, End) if nobody who came before has or wants any of it. Release, if TRUE. */
-_IRQL_requires_max_(DISPATCH_LEVEL) _Success_(return) BOOLEAN
-    RplRangeTryAcquire(_Inout_ RPL_RANGES *Ranges, _Out_ RPL_RANGE *Range, _In_ UINT64 Start,
-                       _In_ UINT64 End);
-
 /*
- * The same, and waits for it. Timeout: as for KeWaitForSingleObject, NULL: as long as it takes.
- * FALSE: it passed. Range->Waited tells whether it had to wait.
+ * Takes [Start, End), and waits until nobody who came before has or wants any of it. Timeout: as
+ * for KeWaitForSingleObject, NULL: as long as it takes. FALSE: it passed. Release, if TRUE.
+ * Range->Waited tells whether it had to wait.
  */
 _IRQL_requires_max_(APC_LEVEL) _Success_(return) BOOLEAN
     RplRangeAcquire(_Inout_ RPL_RANGES *Ranges, _Out_ RPL_RANGE *Range, _In_ UINT64 Start,

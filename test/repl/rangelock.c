@@ -19,6 +19,14 @@
 #define WRITERS 6
 #define ROUNDS  20
 
+/* Without waiting. */
+static BOOLEAN try_acquire(RPL_RANGES *of, RPL_RANGE *range, UINT64 start, UINT64 end)
+{
+    const LARGE_INTEGER now = {.QuadPart = 0};
+
+    return RplRangeAcquire(of, range, start, end, &now);
+}
+
 static RPL_RANGES ranges;
 static uint64_t seed; /* of the run */
 
@@ -106,7 +114,7 @@ static void write_often(void *context)
             to = BLOCKS;
         switch (any(&writer->word, 3)) {
         case 0:
-            held = RplRangeTryAcquire(&ranges, &writer->range, from, end);
+            held = try_acquire(&ranges, &writer->range, from, end);
             InterlockedAdd(&shared.refused, !held);
             break;
         case 1:
@@ -185,7 +193,7 @@ static void first_come(void)
 
     nt_enter();
     line.next = 0;
-    ok(RplRangeTryAcquire(&ranges, &first, 10, 20));
+    ok(try_acquire(&ranges, &first, 10, 20));
     for (unsigned i = 0; i < 3; i++) {
         nt_leave();
         threads[i] = nt_spawn("waiter", stand_in_line, (void *)(uintptr_t)i);
@@ -194,8 +202,8 @@ static void first_come(void)
         is_int(waiting(), i + 1);
     }
     /* 5..15 waits for us; 0..8 for that; 0..3, free, for 0..8: none may overtake. */
-    ok(!RplRangeTryAcquire(&ranges, &free_range, 0, 1), "somebody wants it");
-    ok(RplRangeTryAcquire(&ranges, &free_range, 20, RPL_RANGE_INFINITY), "nobody wants it");
+    ok(!try_acquire(&ranges, &free_range, 0, 1), "somebody wants it");
+    ok(try_acquire(&ranges, &free_range, 20, RPL_RANGE_INFINITY), "nobody wants it");
     RplRangeRelease(&ranges, &free_range);
     RplRangeRelease(&ranges, &first);
     nt_leave();
@@ -229,17 +237,17 @@ static void waits_no_longer(void)
     struct nt_thread *thread;
 
     nt_enter();
-    ok(RplRangeTryAcquire(&ranges, &first, 0, 10));
+    ok(try_acquire(&ranges, &first, 0, 10));
     nt_leave();
     thread = nt_spawn("patience", give_up, NULL);
     sched_run_for(0);
     nt_enter();
     is_int(waiting(), 1);
-    ok(!RplRangeTryAcquire(&ranges, &second, 10, 20));
+    ok(!try_acquire(&ranges, &second, 10, 20));
     nt_leave();
     nt_join(thread);
     nt_enter();
-    ok(RplRangeTryAcquire(&ranges, &second, 10, 20));
+    ok(try_acquire(&ranges, &second, 10, 20));
     RplRangeRelease(&ranges, &second);
     RplRangeRelease(&ranges, &first);
     nt_leave();
@@ -267,8 +275,8 @@ NT_TEST(rangelock_touch)
         for (unsigned i = 0; i < COUNT; i++) {
             UINT64 start = any(&word, BYTES), end = start + any(&word, 10);
 
-            held[i] = RplRangeTryAcquire(&ranges, &range[i], start,
-                                         any(&word, 4) ? end : RPL_RANGE_INFINITY);
+            held[i] =
+                try_acquire(&ranges, &range[i], start, any(&word, 4) ? end : RPL_RANGE_INFINITY);
         }
         RplRangesTouch(&ranges, from, to);
         for (unsigned i = 0; i < COUNT; i++) {
@@ -296,7 +304,7 @@ NT_TEST(rangelock_cost)
     for (unsigned writers = 0; writers <= 64; writers += 16) {
         RplRangesInitialize(&ranges);
         for (unsigned i = 0; i < writers; i++)
-            ok(RplRangeTryAcquire(&ranges, &others[i], 4096ull * i, 4096ull * i + 4096));
+            ok(try_acquire(&ranges, &others[i], 4096ull * i, 4096ull * i + 4096));
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
         for (unsigned i = 0; i < LOOPS; i++) {
             RplRangeAcquire(&ranges, &range, 1 << 30, (1 << 30) + 4096, NULL);
