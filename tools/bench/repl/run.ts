@@ -33,7 +33,10 @@ export interface ReplBenchOptions {
   readonly json: boolean;
 }
 
-type Part = { readonly samples: readonly object[]; readonly figures: readonly Figure[] };
+interface Part {
+  readonly samples: readonly object[];
+  readonly figures: readonly Figure[];
+}
 
 function part(name: PartName, folder: string, options: ReplBenchOptions): Promise<Part> {
   const { rounds } = options;
