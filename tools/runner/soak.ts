@@ -7,6 +7,7 @@
 //   npm run soak -- --only=storm,change,schedules --steps=1000 --changes=10000 --schedules=100000
 //   npm run soak -- --only=repl-cut,repl-prefix --workloads=10000
 //   npm run soak -- --only=repl-kill --kills=100
+//   npm run soak -- --only=repl-burst,repl-outage --files=60000 --rounds=50
 
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
@@ -27,6 +28,7 @@ import { equal, runLong } from './long.js';
 import { closingLine } from './outcome.js';
 import { runReplCut } from './repl-cut.js';
 import { runReplKill } from './repl-kill.js';
+import { runReplBurst, runReplOutages } from './repl-outage.js';
 import { runReplPrefix } from './repl-prefix.js';
 
 const parts = [
@@ -42,6 +44,8 @@ const parts = [
   'repl-cut',
   'repl-prefix',
   'repl-kill',
+  'repl-burst',
+  'repl-outage',
 ] as const;
 type Part = (typeof parts)[number];
 
@@ -63,6 +67,8 @@ const argv = yargs(hideBin(process.argv))
   })
   .option('kills', { type: 'number', default: 100, describe: 'of machines with a database' })
   .option('database', { choices: databases, array: true, default: [...databases] })
+  .option('files', { type: 'number', default: 60_000, describe: 'of the burst of REPL' })
+  .option('rounds', { type: 'number', default: 50, describe: 'of outages of REPL' })
   .option('seed', { type: 'number', default: 100_000, describe: 'the first, of what is of REPL' })
   .option('image', { choices: ['elf', 'pe'] as const, default: 'elf' as const })
   .strict()
@@ -223,6 +229,10 @@ const runs: Record<Part, () => Promise<void>> = {
   'repl-prefix': () => runReplPrefix(argv.workloads, argv.seed, check),
 
   'repl-kill': () => runReplKill(argv.database, argv.kills, argv.seed, check),
+
+  'repl-burst': () => runReplBurst(argv.files, check),
+
+  'repl-outage': () => runReplOutages(argv.rounds, check),
 };
 
 for (const part of parts) {
