@@ -42,7 +42,10 @@ export function runReplBurst(files: number, check: Check): Promise<void> {
 
 /** What happens, at random. */
 const events: ((replica: Replica) => Promise<void>)[] = [
-  (replica) => Promise.resolve(replica.on('beta').reset()),
+  (replica) => {
+    replica.on('beta').reset();
+    return Promise.resolve();
+  },
   (replica) => again(replica, 'beta'),
   (replica) => again(replica, 'alpha'),
   (replica) => {
