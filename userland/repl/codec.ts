@@ -71,7 +71,7 @@ export const REPL_FLAG_REPLACE = 2;
 /** overwrite: streams and extended attributes, too */
 export const REPL_FLAG_SUPERSEDE = 4;
 
-/** write: a store through a mapping */
+/** write: a mapping's store; it makes no file longer */
 export const REPL_FLAG_PAGING = 8;
 
 /** the name is that of a named stream, ":a" */

@@ -276,12 +276,10 @@ typedef enum REPL_RECORD_TYPE
 
 #define REPL_RECORD_MAGIC 0x524C5052 /* "RPLR" */
 
-#define REPL_FLAG_DIRECTORY 0x0001
-#define REPL_FLAG_REPLACE   0x0002 /* rename, link: what had the new name is gone */
-#define REPL_FLAG_SUPERSEDE 0x0004 /* overwrite: streams and extended attributes, too */
-#define REPL_FLAG_PAGING                                                                           \
-    0x0008 /* write: a store through a mapping; it makes no file longer, so what is beyond the end \
-              is left out, unless a bracket of the set is open */
+#define REPL_FLAG_DIRECTORY     0x0001
+#define REPL_FLAG_REPLACE       0x0002 /* rename, link: what had the new name is gone */
+#define REPL_FLAG_SUPERSEDE     0x0004 /* overwrite: streams and extended attributes, too */
+#define REPL_FLAG_PAGING        0x0008 /* write: a mapping's store; it makes no file longer */
 #define REPL_FLAG_STREAM        0x0010 /* the name is that of a named stream, ":a" */
 #define REPL_FLAG_OPEN          0x0020 /* of Bracket */
 #define REPL_FLAG_CLOSE         0x0040
