@@ -26,7 +26,7 @@ void t.test('two backups', missing, async (t) => {
   repl('set', '--to', `gamma:${replica.backupOf('gamma')}`);
   await replica.synchronised();
   await writer.stand();
-  await replica.caughtUp();
+  await replica.level();
   t.equal(differences(replica, 'beta'), '', 'beta, while gamma joined');
   t.equal(differences(replica, 'gamma'), '', 'gamma, which joined');
 
@@ -48,11 +48,11 @@ void t.test('two backups', missing, async (t) => {
 
   repl('set', '--limit', 'gamma:1M');
   repl('resume');
-  await replica.caughtUp();
+  await replica.level();
   const before = backup('gamma').sentBytes;
   const began = performance.now();
   machine.sh(replica.primary, 'dd if=/dev/urandom of=large bs=1M count=6 status=none');
-  await replica.caughtUp();
+  await replica.level();
   const seconds = (performance.now() - began) / 1000;
   const bytes = backup('gamma').sentBytes - before;
   t.ok(bytes >= 6 * MIB, `${bytes} bytes`);
@@ -66,7 +66,7 @@ void t.test('two backups', missing, async (t) => {
   await writer.more(50);
   repl('set', '--without', 'gamma');
   await writer.end();
-  const view = await replica.caughtUp();
+  const view = await replica.level();
   t.same(
     view.backups.map(({ node }) => node),
     ['beta'],

@@ -51,7 +51,7 @@ void t.test('outages', missing, async (t) => {
     await work();
     await writer.more(20);
     await writer.end();
-    const view = await replica.caughtUp(PATIENCE);
+    const view = await replica.level('alpha', PATIENCE);
     t.equal(differences(replica), '', `the same after ${writer.count} operations`);
     // What follows is about what fails, not about how much there is.
     replica.machine.sh(replica.primary, 'rm -rf ./*');
@@ -60,7 +60,7 @@ void t.test('outages', missing, async (t) => {
 
   await t.test(`${FILES} files created and renamed in one burst`, async (t) => {
     t.match(replica.machine.run(process.execPath, storm, replica.primary, `${FILES}`), /done/);
-    const { driver } = await replica.caughtUp();
+    const { driver } = await replica.level();
     t.ok(driver!.last >= 4 * FILES, `${driver!.last} records`);
     t.equal(differences(replica), '');
     replica.machine.sh(replica.primary, 'rm -rf ./*');
@@ -119,7 +119,7 @@ void t.test('outages', missing, async (t) => {
   for (const node of ['alpha', 'beta'] as const) {
     await t.test(`the service of ${node} is killed: streaming, and in a resync`, async (t) => {
       await meanwhile(async () => {
-        await replica.killService(node);
+        await replica.stopService(node);
         if (node === 'beta') {
           const { backups } = await status('gone', (view) => view.backups[0]?.state === 'waiting');
           t.match(backups[0]?.error, /cannot be reached/);
@@ -127,7 +127,7 @@ void t.test('outages', missing, async (t) => {
         await replica.startService(node);
         await replica.synchronised(PATIENCE);
         replica.ntswift('alpha', 'repl', 'resync', '--background');
-        await replica.killService(node);
+        await replica.stopService(node);
         await replica.startService(node);
         beta.reset();
         await replica.synchronised(PATIENCE);

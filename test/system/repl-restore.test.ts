@@ -30,7 +30,7 @@ void t.test('every bookmark can be gone back to', missing, async (t) => {
     writer.go();
   }
   await writer.end();
-  await replica.caughtUp();
+  await replica.level();
   const log = JSON.parse(replica.ntswift('beta', 'repl', 'log', '--json')) as {
     bookmarks: { label: string }[];
   };
@@ -48,7 +48,7 @@ void t.test('every bookmark can be gone back to', missing, async (t) => {
   }
   t.equal(replica.status('beta').hosted[0]?.applied, replica.status('beta').hosted[0]?.held);
   restore('--resume');
-  await replica.caughtUp();
+  await replica.level();
   t.equal(differences(replica), '', 'back to the present');
 
   const refused = (...args: string[]): string => {

@@ -189,16 +189,6 @@ export class Replica {
     );
   }
 
-  /** SIGKILL. */
-  async killService(node: ReplicaNode): Promise<void> {
-    const service = this.services.get(node);
-    if (!service) return;
-    this.services.delete(node);
-    // It may have ended with its machine.
-    if (isAlive(service.pid)) process.kill(service.pid, 'SIGKILL');
-    await ended(service.child);
-  }
-
   /** A program on the primary; `line` hears what it prints. */
   async program(line: (text: string) => void, script: string, ...args: string[]): Promise<Running> {
     const running = await this.machine.spawn(process.execPath, script, ...args);
@@ -222,12 +212,13 @@ export class Replica {
   }
 
   /** Ends a service: by SIGTERM in order, by SIGKILL not. */
-  async stopService(node: ReplicaNode, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  async stopService(node: ReplicaNode, signal: 'SIGTERM' | 'SIGKILL' = 'SIGKILL'): Promise<void> {
     const service = this.services.get(node);
     if (!service) return;
-    process.kill(service.pid, signal);
-    await ended(service.child);
     this.services.delete(node);
+    // It may have ended with its machine.
+    if (isAlive(service.pid)) process.kill(service.pid, signal);
+    await ended(service.child);
   }
 
   /** Bytes that a service has read so far, of files and of connections. */
@@ -251,25 +242,6 @@ export class Replica {
     await this.startService('alpha');
   }
 
-  /** Every backup has applied all that the driver has recorded; for when nobody writes. */
-  async caughtUp(timeoutMs = 60_000): Promise<NodeReplView> {
-    const view = await this.synchronised(timeoutMs);
-    const last = view.driver!.last;
-    for (const { node } of view.backups) {
-      await until(
-        `${node} to have applied ${last}`,
-        () => {
-          const [hosted] = this.status(node as BackupNode).hosted;
-          if (hosted?.fault) throw new LabError(`replay stopped: ${hosted.fault}`);
-          return (hosted?.applied ?? 0) >= last ? true : undefined;
-        },
-        timeoutMs,
-        100,
-      );
-    }
-    return this.status('alpha');
-  }
-
   /** The backup has applied all that it can; throws where a record contradicts its tree. */
   async settled(): Promise<Hosted> {
     return until(
@@ -284,17 +256,20 @@ export class Replica {
     );
   }
 
-  /** The backup has everything, and has applied it; no synchronisation is due. */
-  async level(primary: ReplicaNode = 'alpha', timeoutMs = 60_000): Promise<void> {
-    let seen: NodeReplView[] = [];
-    const isLevel = (): true | undefined => {
-      seen = [this.status(primary), this.status(primary === 'alpha' ? 'beta' : 'alpha')];
-      const [{ driver, backups, synchronising }, { hosted }] = seen as [NodeReplView, NodeReplView];
-      const done = backups[0]?.durable === driver?.last && driver?.openBrackets === 0;
-      return done && !synchronising && hosted[0]?.applied === driver.last ? true : undefined;
+  /** Every backup of a primary has applied all that its driver has recorded, and no synchronisation is due; for when nobody writes. */
+  async level(primary: ReplicaNode = 'alpha', timeoutMs = 60_000): Promise<NodeReplView> {
+    let seen: unknown;
+    const isLevel = (): NodeReplView | undefined => {
+      const view = this.status(primary);
+      const hosted = view.backups.map(({ node }) => this.status(node as ReplicaNode).hosted[0]);
+      seen = { view, hosted };
+      const { driver, backups, synchronising } = view;
+      if (driver?.openBrackets !== 0 || synchronising) return undefined;
+      const all = backups.every(({ durable }) => durable === driver.last);
+      return all && hosted.every((one) => one?.applied === driver.last) ? view : undefined;
     };
     try {
-      await until('all is on the backup', isLevel, timeoutMs, 100);
+      return await until('all is on the backup', isLevel, timeoutMs, 100);
     } catch (error) {
       throw new LabError(JSON.stringify(seen, null, 1), { cause: error });
     }
@@ -316,7 +291,7 @@ export class Replica {
   }
 
   async close(): Promise<void> {
-    for (const node of [...this.services.keys()]) await this.killService(node);
+    for (const node of [...this.services.keys()]) await this.stopService(node);
     for (const [node, machine] of this.backups)
       if (node !== 'beta' || !this.other) await machine.close();
     await this.machine.close();

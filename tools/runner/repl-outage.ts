@@ -31,7 +31,7 @@ export function runReplBurst(files: number, check: Check): Promise<void> {
   return withReplica(async (replica) => {
     const storm = path.join(root, 'dist/tools/lab/storm.js');
     replica.machine.run(process.execPath, storm, replica.primary, String(files));
-    const { driver } = await replica.caughtUp(PATIENCE);
+    const { driver } = await replica.level('alpha', PATIENCE);
     const different = differences(replica);
     check(
       different === '',
@@ -62,7 +62,7 @@ const events: ((replica: Replica) => Promise<void>)[] = [
 ];
 
 async function again(replica: Replica, node: 'alpha' | 'beta'): Promise<void> {
-  await replica.killService(node);
+  await replica.stopService(node);
   await sleep(Math.random() * 1000);
   await replica.startService(node);
 }
@@ -80,7 +80,7 @@ export function runReplOutages(rounds: number, check: Check): Promise<void> {
       }
       await replica.synchronised(PATIENCE);
       await writer.end();
-      await replica.caughtUp(PATIENCE);
+      await replica.level('alpha', PATIENCE);
       const different = differences(replica);
       if (different === '') same += 1;
       console.log(`       ${round}: ${writer.count} operations ${different}`);
