@@ -22,6 +22,7 @@
 #include "drainstate.h"
 
 #include "lost.h"
+#include "room.h"
 #include "ring.h"
 #include "role.h"
 #include "wait.h"
@@ -144,7 +145,7 @@ static VOID RplDrainFree(VOID)
     KeAcquireSpinLock(&Stream.Lock, &irql);
     Stream.Staging.Tail = tail;
     KeReleaseSpinLock(&Stream.Lock, irql);
-    KeSetEvent(&Stream.Room, IO_NO_INCREMENT, FALSE);
+    RplRoomMade();
 }
 
 /* A journal that could not be made (its volume may not be there yet when the driver starts). */
@@ -206,7 +207,7 @@ static BOOLEAN RplDrainBatch(_In_ UINT64 End)
     KeAcquireSpinLock(&Stream.Lock, &irql);
     Stream.Staging.Tail = tail;
     KeReleaseSpinLock(&Stream.Lock, irql);
-    KeSetEvent(&Stream.Room, IO_NO_INCREMENT, FALSE);
+    RplRoomMade();
     return TRUE;
 }
 

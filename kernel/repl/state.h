@@ -69,6 +69,14 @@ typedef struct RPL_OPEN_BRACKET
     UINT8 FileId[16];
 } RPL_OPEN_BRACKET;
 
+/* See room.h. */
+typedef struct RPL_ROOM
+{
+    KEVENT More;     /* notification event: staging has more room than there was */
+    UINT64 Patience; /* how long writers may still wait, in 100 ns */
+    UINT64 Since;    /* as of then */
+} RPL_ROOM;
+
 typedef struct RPL_STREAM
 {
     KSPIN_LOCK Lock;
@@ -107,7 +115,7 @@ typedef struct RPL_STREAM
     ULONG Reading;    /* READ_JOURNAL requests in theirs */
     BOOLEAN ReadHeld; /* the drain thread is looking for an answer to one */
     KEVENT DrainWork; /* synchronisation event */
-    KEVENT Room;      /* notification event: staging has more room than there was */
+    RPL_ROOM Room;
     KDPC WaitDpc;
 } RPL_STREAM;
 

@@ -14,11 +14,10 @@
 #include "state.h"
 
 #include "brackets.h"
-#include "config.h"
-#include "counters.h"
 #include "crc32c.h"
 #include "drain.h"
 #include "lost.h"
+#include "room.h"
 #include "ring.h"
 #include "role.h"
 #include "wait.h"
@@ -261,52 +260,6 @@ _Use_decl_annotations_ RPL_SLOT *RplReserve(const RPL_INTENT *Intent)
     }
     RplFill(slot, Intent, epoch);
     return slot;
-}
-
-/* With the lock: do records go to staging, which the journal's thread is emptying (it leaves a
- * share), but has not emptied enough? */
-static BOOLEAN RplIsCrowded(VOID)
-{
-    const RPL_AREA *staging = &Stream.Staging;
-
-    return Stream.Capturing && !Stream.Lost && !Stream.Ring.Open && Stream.JournalBytes != 0 &&
-           NT_SUCCESS(Stream.JournalStatus) &&
-           Stream.JournalUsed + staging->Bytes * 2 < Stream.JournalBytes &&
-           staging->End - staging->Tail > staging->Bytes / 2;
-}
-
-_Use_decl_annotations_ VOID RplAwaitRoom(VOID)
-{
-    const UINT64 bound = (UINT64)RplConfigurationBlockMs() * RPL_MS / 2;
-    const UINT64 since = RplNow();
-    UINT64 elapsed = 0;
-    BOOLEAN waited = FALSE;
-
-    while (elapsed < bound && !Stream.Ring.Open) /* a hint: most writes take no lock here */
-    {
-        LARGE_INTEGER timeout = {.QuadPart = -(LONGLONG)(bound - elapsed)};
-        BOOLEAN crowded;
-        KIRQL irql;
-
-        KeAcquireSpinLock(&Stream.Lock, &irql);
-        crowded = RplIsCrowded();
-        if (crowded)
-        {
-            (VOID) KeResetEvent(&Stream.Room);
-        }
-        KeReleaseSpinLock(&Stream.Lock, irql);
-        if (!crowded)
-        {
-            break;
-        }
-        waited = TRUE;
-        (VOID) KeWaitForSingleObject(&Stream.Room, Executive, KernelMode, FALSE, &timeout);
-        elapsed = RplNow() - since;
-    }
-    if (waited)
-    {
-        RplCountBlock(since);
-    }
 }
 
 _Use_decl_annotations_ PMDL RplSlotMdl(RPL_SLOT *Slot)
@@ -561,7 +514,7 @@ NTSTATUS RplStreamCreate(VOID)
     InitializeListHead(&Stream.InFlight);
     InitializeListHead(&Stream.Free);
     KeInitializeEvent(&Stream.DrainWork, SynchronizationEvent, FALSE);
-    KeInitializeEvent(&Stream.Room, NotificationEvent, FALSE);
+    RplRoomInitialize();
     RplCrc32cInitialize();
     Stream.Brackets =
         ExAllocatePool2(POOL_FLAG_NON_PAGED, REPL_MAX_BRACKETS * sizeof(*Stream.Brackets), RPL_TAG);

@@ -84,15 +84,6 @@ _IRQL_requires_max_(DISPATCH_LEVEL) RPL_SLOT *RplReserveNothing(UINT32 SetId,
 /* Ends one of those, whose slot was not kept: they are all the same. */
 _IRQL_requires_max_(DISPATCH_LEVEL) VOID RplEndUnrecorded(VOID);
 
-/*
- * Before a write: while the ring is full and the journal takes what comes more slowly than it
- * comes, the writer waits for room in staging, at most half of BlockMs, rather than that its
- * records are lost and its blocks have to be sent anew. Returns at once where waiting would be of
- * no use: no journal, one that is full or has failed, or state Dirty. The caller holds no lock of
- * REPL's.
- */
-_IRQL_requires_max_(APC_LEVEL) VOID RplAwaitRoom(VOID);
-
 /* An MDL for the slot's data, for FltMgr's lower drivers; NULL: no memory. It lives as long as the
  * slot. */
 _IRQL_requires_max_(DISPATCH_LEVEL) PMDL RplSlotMdl(_Inout_ RPL_SLOT *Slot);

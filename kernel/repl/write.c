@@ -25,6 +25,7 @@
 #include "bracket.h"
 #include "counters.h"
 #include "regions.h"
+#include "room.h"
 #include "role.h"
 #include "volume.h"
 
@@ -255,7 +256,7 @@ static FLT_PREOP_CALLBACK_STATUS RplPreUserWrite(_Inout_ PFLT_CALLBACK_DATA Data
     operation->Durable =
         File->Mode == ReplModeDurable && (FltObjects->FileObject->Flags & FO_WRITE_THROUGH) != 0;
     operation->ReadBack = length > REPL_MAX_DATA;
-    RplAwaitRoom(); /* before it has a lock that others wait for */
+    RplRoomAwait(); /* before it has a lock that others wait for */
     RplLockWrite(Data, FltObjects, operation);
     RplRegionsActivate(File->FileId, operation->Offset, length);
     if (!operation->ReadBack)
