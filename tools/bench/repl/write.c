@@ -127,10 +127,10 @@ int main(int argc, char **argv)
         return 1;
 
     uint64_t places = set.span / set.bytes, place = 0, state = 88172645463325252u;
-    uint64_t begin = now(), due = begin;
+    uint64_t begin = now();
     for (uint64_t i = 0; i < set.count; i++) {
         if (set.rate != 0) {
-            due = begin + i * 1000000000u / set.rate;
+            uint64_t due = begin + i * 1000000000u / set.rate;
             if (now() < due)
                 wait_until(due);
         }
