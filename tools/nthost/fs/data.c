@@ -211,21 +211,6 @@ static NTSTATUS make_durable(struct stream *stream)
     return fs_status_of(error);
 }
 
-/*
- * The cache manager's paging write carries a copy of the pages, where Windows' MDL is of the pages
- * themselves: what was changed since the copy was made is dirty again.
- */
-static void check_copy(struct stream *stream, PFILE_OBJECT file, const UCHAR *data, ULONG bytes,
-                       LONGLONG offset)
-{
-    UCHAR now[FS_PAGE];
-    for (ULONG at = 0; data && at < bytes; at += FS_PAGE) {
-        ssize_t got = pread(stream->fd, now, FS_PAGE, offset + at);
-        if (got > 0 && memcmp(now, data + at, (size_t)got) != 0)
-            cache_mark(stream, file, offset + at, got, false);
-    }
-}
-
 /* Paging writes never make a file longer. Those of the cache manager have nothing to write. */
 static NTSTATUS paging_write(struct fs_volume *volume, struct stream *stream, PIRP irp,
                              const IO_STACK_LOCATION *stack)
@@ -237,10 +222,8 @@ static NTSTATUS paging_write(struct fs_volume *volume, struct stream *stream, PI
     irp->IoStatus.Information = bytes;
     if (offset < 0)
         return STATUS_INVALID_PARAMETER;
-    if (cache_owns(irp)) {
-        check_copy(stream, stack->FileObject, fs_irp_data(irp), bytes, offset);
+    if (cache_owns(irp))
         return STATUS_SUCCESS;
-    }
     atomic_fetch_add_explicit(&volume->counters.others_paging, 1, memory_order_relaxed);
     const void *data = fs_irp_data(irp);
     if (data == NULL)

@@ -15,6 +15,21 @@ bool cache_owns(const IRP *irp)
     return irp->Tail.Overlay.AuxiliaryBuffer == &owner;
 }
 
+/*
+ * A paging write carries a copy of the pages, where Windows' MDL is of the pages themselves: what
+ * was changed since the copy was made is dirty again.
+ */
+static void check_copy(struct stream *stream, PFILE_OBJECT file, const UCHAR *data, ULONG bytes,
+                       LONGLONG offset)
+{
+    UCHAR now[FS_PAGE];
+    for (ULONG at = 0; at < bytes; at += FS_PAGE) {
+        ssize_t got = pread(stream->fd, now, FS_PAGE, offset + at);
+        if (got > 0 && memcmp(now, data + at, (size_t)got) != 0)
+            cache_mark(stream, file, offset + at, got, false);
+    }
+}
+
 /* A paging write with the pages as they are now. What was cut off meanwhile is not sent. */
 static NTSTATUS send_pages(struct stream *stream, const struct cache_run *run, bool synchronous)
 {
@@ -32,6 +47,8 @@ static NTSTATUS send_pages(struct stream *stream, const struct cache_run *run, b
     bool after = (run->file->Flags & FO_CLEANUP_COMPLETE) != 0;
     NTSTATUS status = nt_paging(run->file, IRP_MJ_WRITE, data, bytes, offset,
                                 synchronous ? IRP_SYNCHRONOUS_PAGING_IO : 0, &owner, NULL);
+    if (NT_SUCCESS(status))
+        check_copy(stream, run->file, data, bytes, offset);
     free(data);
     struct counters *c = &stream->volume->counters;
     if (NT_SUCCESS(status)) {
