@@ -153,15 +153,18 @@ void t.test('bookmarks, rewinding, and back to the present', async (t) => {
   t.match(await askRepl(pair.a.local, 'b', 'log', { primary: null }), {
     bookmarks: [{ label: 'before' }],
   });
-  await askRepl(pair.a.local, 'b', 'restore', { primary: null, at: 'before' });
+  await askRepl(pair.a.local, 'b', 'restore', { primary: null, at: 'before', into: null });
   t.same(dump(tree), then);
   driver.write('books', 3, Buffer.from('three'));
   await linkOf(pair).reached('durable', driver.last, new AbortController().signal);
   t.same(dump(tree), then, 'held while records come');
-  await askRepl(pair.a.local, 'b', 'restore', { primary: null, at: null });
+  await askRepl(pair.a.local, 'b', 'restore', { primary: null, at: null, into: null });
   await settled(pair);
   t.same(dump(tree), dump(driver.folder));
-  await t.rejects(askRepl(pair.a.local, 'b', 'restore', { primary: null, at: 'never' }), {
-    code: 'NTS_ERR_USAGE',
-  });
+  await t.rejects(
+    askRepl(pair.a.local, 'b', 'restore', { primary: null, at: 'never', into: null }),
+    {
+      code: 'NTS_ERR_USAGE',
+    },
+  );
 });
