@@ -98,7 +98,7 @@ export const forcedTakeOver: ControlCommand = controlCommand(
       await backup.replay.checkpoint();
       progress({ step: 'promote' });
       const sets = backup.sets.map(({ mode = 'async', rules = [], ...set }) => {
-        return { ...set, mode, rules, paused: false };
+        return { ...set, mode, rules };
       });
       await becomePrimary(node, backup, {
         stream: backup.stream,
