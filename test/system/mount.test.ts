@@ -8,8 +8,8 @@ import { builtFile, root } from '../../tools/lab/built.js';
 import { MountMachine } from '../../tools/lab/mount.js';
 import { ended, until } from '../../tools/lab/process.js';
 import { points } from './points.js';
+import { missing } from './fuse.js';
 
-const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
 const users = process.env.NTS_UNPRIVILEGED
   ? { skip: 'posix-suite is root, and several users' }
   : missing;

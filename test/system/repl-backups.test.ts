@@ -1,13 +1,12 @@
 // Several backups: one paused, one slow, one taken away.
-import { existsSync } from 'node:fs';
 import t from 'tap';
 import { until } from '../../tools/lab/process.js';
 import { Replica } from '../../tools/lab/replica.js';
 import { Writer } from '../../tools/lab/replica-writer.js';
 import { differences } from '../../tools/lab/same-tree.js';
 import type { BackupView } from '../../userland/repl/view.js';
+import { missing } from './fuse.js';
 
-const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
 const MIB = 1 << 20;
 
 t.setTimeout(0);

@@ -1,14 +1,14 @@
 // REPL changes nothing for programs: what they see of a folder that is being replicated is what they see of the folder below the mount,
 // and what they do there arrives at the backup.
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { builtFile } from '../../tools/lab/built.js';
 import { until } from '../../tools/lab/process.js';
 import { Replica } from '../../tools/lab/replica.js';
 import { points } from './points.js';
+import { missing } from './fuse.js';
 
-const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
 const users = process.env.NTS_UNPRIVILEGED
   ? { skip: 'posix-suite is root, and several users' }
   : missing;
@@ -36,16 +36,7 @@ async function replicated(t: Test, replica: Replica, least: number): Promise<voi
   t.equal(driver?.state, 'ring');
   t.ok(driver && driver.last > least, `${driver?.last} records`);
   await replica.settled();
-  t.equal(
-    replica.machine.output(
-      'diff',
-      '-r',
-      '--no-dereference',
-      path.join(replica.machine.paths.backing, 'shop'),
-      path.join(replica.backup, 'shop'),
-    ),
-    '',
-  );
+  t.equal(replica.difference(), '');
 }
 
 t.test('posix-suite: the same in a replicated folder', users, async (t) => {

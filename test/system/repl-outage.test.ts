@@ -1,5 +1,4 @@
 // Whatever fails, programs notice nothing, status says what is going on, and afterwards the backup is the primary again.
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { root } from '../../tools/lab/built.js';
@@ -8,8 +7,8 @@ import { Replica } from '../../tools/lab/replica.js';
 import { Writer } from '../../tools/lab/replica-writer.js';
 import { differences } from '../../tools/lab/same-tree.js';
 import type { NodeReplView } from '../../userland/repl/view.js';
+import { missing } from './fuse.js';
 
-const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
 const storm = path.join(root, 'dist/tools/lab/storm.js');
 const FILES = 2000;
 const MIB = 1 << 20;

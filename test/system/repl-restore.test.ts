@@ -1,13 +1,12 @@
 // Going back: to twenty bookmarks of a history, in place or into a folder, and what is refused.
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { LabError } from '../../tools/lab/process.js';
 import { Replica } from '../../tools/lab/replica.js';
 import { Writer } from '../../tools/lab/replica-writer.js';
 import { differences } from '../../tools/lab/same-tree.js';
+import { missing } from './fuse.js';
 
-const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
 const BOOKMARKS = 20;
 
 t.setTimeout(0);

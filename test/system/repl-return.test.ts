@@ -1,13 +1,12 @@
 // The primary's machine dies and comes back: only what was being written is compared, and the backup is the same again.
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { root } from '../../tools/lab/built.js';
 import type { Running } from '../../tools/lab/namespace.js';
 import { until } from '../../tools/lab/process.js';
 import { Replica } from '../../tools/lab/replica.js';
+import { missing } from './fuse.js';
 
-const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
 const scribble = path.join(root, 'dist/tools/lab/scribble.js');
 const MIB = 1 << 20;
 

@@ -1,13 +1,12 @@
 // Roles change: in order, and because the primary died. Two machines, each with a driver host, a mount, the driver and the service.
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { root } from '../../tools/lab/built.js';
 import { LabError, until } from '../../tools/lab/process.js';
 import { Replica, type ReplicaNode } from '../../tools/lab/replica.js';
+import { missing } from './fuse.js';
 
 const scribble = path.join(root, 'dist/tools/lab/scribble.js');
-const missing = existsSync('/dev/fuse') ? {} : { skip: 'there is no /dev/fuse' };
 
 t.setTimeout(0);
 

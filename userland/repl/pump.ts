@@ -7,6 +7,7 @@
  * there on, and the driver begins with ReplRecordLost, whose bracket the synchronisation closes.
  */
 import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isNtsError, messageOf } from '../common/errors.js';
 import type { Log } from '../node/log.js';
 import type { Bracket } from './brackets.js';
@@ -279,22 +280,12 @@ export class Pump extends EventEmitter<Events> implements Places {
       }
       this.acknowledged = to;
       this.emit('change');
-      if (this.options.isDurable?.() === false) await this.rest();
+      if (this.options.isDurable?.() === false) {
+        const { signal } = this.stopping;
+        // A stop ends it early.
+        await sleep(ACKNOWLEDGE_MILLISECONDS, undefined, { signal }).catch(() => undefined);
+      }
     }
-  }
-
-  private rest(): Promise<void> {
-    const { signal } = this.stopping;
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, ACKNOWLEDGE_MILLISECONDS);
-      signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted) done();
-    });
   }
 
   /** While somebody waits for records of SYNC IOCTLs, they are kept. */
