@@ -220,7 +220,7 @@ static NTSTATUS RplNameGone(_In_ PFLT_INSTANCE Instance, _In_ const RPL_OPERATIO
 }
 
 /* The handle has ended: records a deletion if the name has gone with it. */
-static VOID RplRecordDeletion(_In_ PFLT_INSTANCE Instance, _In_ const RPL_OPERATION *Operation)
+static VOID RplRecordDeletion(_In_ PFLT_INSTANCE Instance, _Inout_ RPL_OPERATION *Operation)
 {
     RPL_INTENT intent = RplIntent(Operation->File, ReplRecordDelete);
     BOOLEAN gone;
@@ -245,6 +245,7 @@ static VOID RplRecordDeletion(_In_ PFLT_INSTANCE Instance, _In_ const RPL_OPERAT
     }
     intent.SetId = Operation->Before.SetId;
     RplRecord(&intent, NULL, 0);
+    Operation->Durable = Operation->File->Mode == ReplModeDurable;
 }
 
 _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCleanup(PFLT_CALLBACK_DATA Data,
@@ -270,7 +271,7 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCleanup(PFLT_CALLBACK_D
             RplRecordDeletion(FltObjects->Instance, operation);
         }
     }
-    RplOperationEnd(operation);
+    RplOperationEndDurably(operation);
     return FLT_POSTOP_FINISHED_PROCESSING;
 }
 

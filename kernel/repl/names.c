@@ -316,6 +316,9 @@ static VOID RplRenamed(_In_ PFLT_CALLBACK_DATA Data, _In_ PCFLT_RELATED_OBJECTS 
         RplRecordName(Operation, ReplRecordRename, (UINT16)(flags | (opens ? REPL_FLAG_OPEN : 0)),
                       before->SetId, &before->Path, &after->Path);
         RplFileMoved(Operation->File, after);
+        /* Not where it opens a bracket, which may take as long as all that is in the folder. */
+        Operation->Durable = before->SetId != 0 && !Operation->File->Directory &&
+                             Operation->File->Mode == ReplModeDurable;
         return;
     }
     if (before->SetId != 0)
@@ -409,6 +412,6 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostRename(PFLT_CALLBACK_DA
     {
         RplRenamed(Data, FltObjects, operation);
     }
-    RplOperationEnd(operation);
+    RplOperationEndDurably(operation);
     return FLT_POSTOP_FINISHED_PROCESSING;
 }

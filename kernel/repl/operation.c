@@ -73,6 +73,17 @@ _Use_decl_annotations_ VOID RplOperationEnd(RPL_OPERATION *Operation)
     ExFreeToNPagedLookasideList(&RplOperations, Operation);
 }
 
+_Use_decl_annotations_ VOID RplOperationEndDurably(RPL_OPERATION *Operation)
+{
+    const BOOLEAN durable = Operation->Durable;
+
+    RplOperationEnd(Operation);
+    if (durable)
+    {
+        (VOID) RplWaitAcknowledged(RplLastSequence());
+    }
+}
+
 _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplGoUnrecorded(UINT32 SetId, const UINT8 *FileId,
                                                                  UINT64 Offset, UINT64 Length,
                                                                  BOOLEAN NamesOnly,

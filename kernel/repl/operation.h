@@ -48,6 +48,13 @@ RPL_OPERATION *RplOperationNew(VOID);
 VOID RplOperationEnd(_In_opt_ RPL_OPERATION *Operation);
 
 /*
+ * The same, and if it is Durable waits for the backup, when it holds nothing any more. Programs
+ * with a rollback journal commit by deleting it, others by renaming a file over the old one, and
+ * flush nothing afterwards. What waits in vain has taken effect all the same. PASSIVE_LEVEL.
+ */
+VOID RplOperationEndDurably(_In_ RPL_OPERATION *Operation);
+
+/*
  * Locks bytes of the file for the operation, waiting for others, BlockMs at most. FALSE: the bound
  * has passed; the bytes are marked dirty, and it goes on unlocked. PASSIVE_LEVEL.
  */

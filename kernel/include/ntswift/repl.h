@@ -87,9 +87,11 @@ typedef struct REPL_VERSION
 /* How a set is replicated. */
 typedef enum REPL_MODE
 {
-    ReplModeAsync = 1,   /* each operation, as soon as may be */
-    ReplModeDurable = 2, /* a flush or write-through returns when the backup has all before it */
-    ReplModeCopy = 3     /* whole files, once idle: only ReplRecordTouched is recorded */
+    ReplModeAsync = 1, /* each operation, as soon as may be */
+    /* A flush, a write-through, a file's deletion or rename returns when the backup has all up to
+     * it. */
+    ReplModeDurable = 2,
+    ReplModeCopy = 3 /* whole files, once idle: only ReplRecordTouched is recorded */
 } REPL_MODE;
 
 /* What a rule is about. */

@@ -1,0 +1,113 @@
+/*
+ * What waits for the backup in a durable set: a flush, and what programs commit by who flush
+ * nothing afterwards. In an async set nothing waits.
+ */
+#include "node.h"
+#include "resync.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STEPS 3
+
+static NTSTATUS flushes(PFILE_OBJECT file, struct node *node)
+{
+    (void)node;
+    return nt_flush(file, 0);
+}
+
+static NTSTATUS deletes(PFILE_OBJECT file, struct node *node)
+{
+    (void)node;
+    return nt_dispose(file, FILE_DISPOSITION_DELETE | FILE_DISPOSITION_POSIX_SEMANTICS);
+}
+
+static NTSTATUS replaces(PFILE_OBJECT file, struct node *node)
+{
+    UNICODE_STRING name = node_name(node, "replaced");
+    NTSTATUS status = nt_rename(file, NULL, &name, FILE_RENAME_REPLACE_IF_EXISTS);
+
+    free(name.Buffer);
+    return status;
+}
+
+static const struct step {
+    const char *name;
+    NTSTATUS (*run)(PFILE_OBJECT file, struct node *node);
+} steps[STEPS] = {{"flush", flushes}, {"deletion", deletes}, {"rename", replaces}};
+
+struct program {
+    struct node node;
+    const struct step *step;
+    NTSTATUS status;
+    bool done;
+};
+
+static void run(void *context)
+{
+    struct program *program = context;
+    PFILE_OBJECT file;
+
+    nt_enter();
+    program->status = node_open(&program->node, program->step->name, DELETE | FILE_WRITE_DATA,
+                                FILE_CREATE, 0, &file);
+    if (NT_SUCCESS(program->status)) {
+        program->status = program->step->run(file, &program->node);
+        nt_close(file);
+    }
+    nt_leave();
+    __atomic_store_n(&program->done, true, __ATOMIC_RELEASE);
+}
+
+/* All threads do what they can, for so long that one who does not wait is done. */
+static bool rest(struct node *node)
+{
+    for (unsigned i = 0; i < 200; i++) {
+        sched_run_for(10000);
+        if (!node_follow(node))
+            return false;
+    }
+    return true;
+}
+
+static void acknowledge(struct node *node)
+{
+    const REPL_ACKNOWLEDGE all = {.Sequence = model_sequence(node->model)};
+
+    is_status(io_ioctl(node->client, node->device, REPL_IOCTL_ACKNOWLEDGE, &all, sizeof all, NULL,
+                       0, NULL),
+              STATUS_SUCCESS);
+}
+
+static void each_step(UINT32 mode)
+{
+    struct program program = {0};
+    struct node *node = &program.node;
+    struct node_options options = {.scheduler = NT_DETERMINISTIC, .seed = tap_seed(), .mode = mode};
+    bool held = node_start(node, &options);
+
+    for (unsigned i = 0; held && i < STEPS; i++) {
+        const char *name = steps[i].name;
+
+        program.step = &steps[i];
+        program.done = false;
+        struct nt_thread *thread = nt_spawn(name, run, &program);
+        held = rest(node) && is_int(program.done, mode != ReplModeDurable, "%s waits", name);
+        acknowledge(node);
+        held = rest(node) && ok(program.done, "%s ends once the backup has it", name) && held;
+        nt_join(thread);
+        held = is_status(program.status, STATUS_SUCCESS, "%s", name) && held;
+    }
+    ok(held && node_check(node, "at the end"));
+    node_stop(node);
+}
+
+NT_TEST(what_commits_waits_for_the_backup)
+{
+    each_step(ReplModeDurable);
+}
+
+NT_TEST(and_nothing_does_in_async_mode)
+{
+    each_step(ReplModeAsync);
+}
