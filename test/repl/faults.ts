@@ -7,7 +7,7 @@
  * What ends is the object under test: the call throws Ended, and everything after it, too.
  */
 import fs from 'node:fs';
-import { Files, type Name } from '../../userland/repl/files.js';
+import { Files, type Mark, type Name } from '../../userland/repl/files.js';
 import type { Random } from './random.js';
 
 export class Ended extends Error {}
@@ -210,10 +210,6 @@ export class Faults extends Files {
     super.write(fd, bytes, position);
   }
 
-  override writeAll(fd: number, buffers: readonly Uint8Array[], position: number): void {
-    this.write(fd, Buffer.concat(buffers), position);
-  }
-
   override truncate(fd: number, size: number): void {
     this.before(fd, size, Infinity);
     this.change();
@@ -252,13 +248,17 @@ export class Faults extends Files {
     super.syncAll(fd);
   }
 
-  override writeLater(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void> {
-    const bytes = Buffer.concat(buffers);
-    return Promise.resolve().then(() => this.write(fd, bytes, position));
-  }
-
-  override datasyncLater(fd: number): Promise<void> {
-    return Promise.resolve().then(() => this.datasync(fd));
+  override async append(
+    fd: number,
+    pieces: readonly Uint8Array[],
+    position: number,
+    mark: Mark,
+  ): Promise<void> {
+    const bytes = Buffer.concat(pieces);
+    await Promise.resolve();
+    this.write(fd, bytes, position);
+    this.write(fd, mark.bytes, mark.at);
+    this.datasync(fd);
   }
 
   /** After the end: what was not synced is lost, by chance. */

@@ -2,7 +2,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import t from 'tap';
 import type { Log } from '../../userland/repl/log.js';
-import { answerLog } from '../../userland/repl/log-view.js';
+import { LogAnswers, newLogShare } from '../../userland/repl/log-view.js';
 
 const viewModule = new URL('../../userland/repl/log-view.js', import.meta.url).href;
 
@@ -10,7 +10,7 @@ const viewModule = new URL('../../userland/repl/log-view.js', import.meta.url).h
 const asker = `
   const { parentPort, workerData } = require('node:worker_threads');
   import(${JSON.stringify(viewModule)}).then(({ RemoteLog }) => {
-    const log = new RemoteLog(workerData.port, workerData.flag);
+    const log = new RemoteLog(workerData.port, workerData.share);
     const told = [];
     try {
       for (let at = 0; at >= 0; ) told.push((at = log.consistent()));
@@ -22,14 +22,14 @@ const asker = `
   });`;
 
 t.test('a notification that comes late is not taken for an answer', async (t) => {
-  const flag = new Int32Array(new SharedArrayBuffer(4));
+  const share = newLogShare();
   const ended = new Int32Array(new SharedArrayBuffer(4));
   const { port1, port2 } = new MessageChannel();
   let questions = 0;
   // Wakes the asker, which waits, until it has gone to sleep again.
   const wakeTwice = (): void => {
     for (let woken = 0; woken < 2 && Atomics.load(ended, 0) === 0;)
-      woken += Atomics.notify(flag, 0);
+      woken += Atomics.notify(share.flag, 0);
   };
   const log: Pick<Log, 'consistent'> = {
     consistent: () => {
@@ -38,10 +38,10 @@ t.test('a notification that comes late is not taken for an answer', async (t) =>
       return questions < 5 ? questions : -1;
     },
   };
-  answerLog(log as Log, port1, flag);
+  new LogAnswers(log as Log, port1, share);
   const worker = new Worker(asker, {
     eval: true,
-    workerData: { port: port2, flag, ended },
+    workerData: { port: port2, share, ended },
     transferList: [port2],
   });
   const told = await new Promise((resolve, reject) => {

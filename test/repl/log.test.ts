@@ -4,7 +4,7 @@ import path from 'node:path';
 import t from 'tap';
 import { isNtsError } from '../../userland/common/errors.js';
 import { REPL_FLAG_OPEN, ReplRecordType, ReplStart } from '../../userland/repl/codec.js';
-import { Files, systemError } from '../../userland/repl/files.js';
+import { Files, type Mark, systemError } from '../../userland/repl/files.js';
 import { Log, type LogOptions } from '../../userland/repl/log.js';
 import { buildRecord } from '../../userland/repl/record.js';
 import { HEADER_BYTES } from '../../userland/repl/segment.js';
@@ -233,18 +233,22 @@ class Failing extends Files {
   failSync = false;
   gate: Promise<void> | null = null;
 
-  override async writeLater(fd: number, buffers: readonly Uint8Array[], at: number): Promise<void> {
-    if (this.error === null) return super.writeLater(fd, buffers, at);
-    const bytes = Buffer.concat(buffers);
-    this.write(fd, bytes.subarray(0, bytes.length / 2), at);
-    throw systemError(this.error, 'write');
-  }
-
-  override async datasyncLater(fd: number): Promise<void> {
+  override async append(
+    fd: number,
+    pieces: readonly Uint8Array[],
+    at: number,
+    mark: Mark,
+  ): Promise<void> {
+    if (this.error !== null) {
+      const bytes = Buffer.concat(pieces);
+      this.write(fd, bytes.subarray(0, bytes.length / 2), at);
+      throw systemError(this.error, 'write');
+    }
     this.syncs += 1;
     await this.gate;
-    if (this.failSync) throw systemError(EIO, 'fdatasync');
-    return super.datasyncLater(fd);
+    if (!this.failSync) return super.append(fd, pieces, at, mark);
+    this.write(fd, Buffer.concat(pieces), at);
+    throw systemError(EIO, 'fdatasync');
   }
 }
 

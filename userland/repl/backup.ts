@@ -9,17 +9,19 @@ import type { Channel } from '../node/channel.js';
 import type { Log as NodeLog } from '../node/log.js';
 import { writeMessage } from '../node/message.js';
 import { Aside, type AsideView } from './aside.js';
+import { Buffers } from './buffers.js';
 import type { Hosted } from './config.js';
 import { Log } from './log.js';
 import {
   type BackupRequest,
+  type Frame,
   FrameKind,
   type Push,
   type Reply,
   decodeJson,
   encodeJson,
   plainWords,
-  readFrame,
+  readFrames,
   requestSchema,
   writeFrame,
 } from './protocol.js';
@@ -83,6 +85,7 @@ export class Backup {
     private hosted: Hosted,
     readonly log: Log,
     readonly replay: ReplayHost,
+    private readonly buffers: Buffers,
     private readonly nodeLog: NodeLog,
   ) {
     log.onChange(() => this.trim());
@@ -101,7 +104,8 @@ export class Backup {
       const what = `the folder for the backup, ${hosted.folder}`;
       throw ntsError('NTS_ERR_IO', { what, why: messageOf(error) }, { cause: error });
     }
-    const log = Log.open(paths.log, { streamId });
+    const buffers = new Buffers(2 * WINDOW);
+    const log = Log.open(paths.log, { streamId, release: (bytes) => buffers.give(bytes) });
     const replay = new ReplayHost({
       log,
       streamId,
@@ -109,7 +113,7 @@ export class Backup {
       state: paths.state,
       sets: hosted.sets.map(({ id, name }) => [id, name] as const),
     });
-    return new Backup(hosted, log, replay, nodeLog);
+    return new Backup(hosted, log, replay, buffers, nodeLog);
   }
 
   get sets(): Hosted['sets'] {
@@ -128,7 +132,6 @@ export class Backup {
   get status(): BackupStatus {
     const { log, replay, hosted } = this;
     const state = replay.state;
-    const failure = replay.failure ? plainWords(messageOf(replay.failure)) : null;
     return {
       stream: hosted.stream,
       primary: hosted.primary,
@@ -144,8 +147,8 @@ export class Backup {
       restoring: replay.restoring,
       logBytes: log.bytes,
       openBrackets: log.bracketsAt(log.durable).list().length,
-      stalled: log.stalled ? plainWords(log.stalled.message) : (state?.full ?? null),
-      fault: state?.fault ?? failure,
+      stalled: this.stalled,
+      fault: this.fault,
       aside: this.aside.view,
     };
   }
@@ -182,8 +185,7 @@ export class Backup {
     const { log, replay } = this;
     for (;;) {
       signal.throwIfAborted();
-      const { fault, stalled } = this.status;
-      const why = fault ?? stalled;
+      const why = this.fault ?? this.stalled;
       if (why !== null) throw ntsError('NTS_ERR_REPL_APPLY', { what: why });
       const goal = log.consistent();
       if ((replay.state?.applied ?? 0) >= goal) return goal;
@@ -231,36 +233,56 @@ export class Backup {
     }
   }
 
+  /** What the primary is told after each group of records. */
   private reply(): Extract<Reply, { durable: number }> {
-    const { durable, applied, consistent, stalled, fault } = this.status;
-    return { durable, applied, consistent, stalled, fault };
+    const { log, replay } = this;
+    return {
+      durable: log.durable,
+      applied: replay.state?.applied ?? 0,
+      consistent: log.consistent(),
+      stalled: this.stalled,
+      fault: this.fault,
+    };
   }
 
-  private async read(channel: Channel, answers: Answers): Promise<void> {
-    const { stream } = channel;
+  private get stalled(): string | null {
+    const { stalled } = this.log;
+    return stalled ? plainWords(stalled.message) : (this.replay.state?.full ?? null);
+  }
+
+  private get fault(): string | null {
+    const { state, failure } = this.replay;
+    return state?.fault ?? (failure ? plainWords(messageOf(failure)) : null);
+  }
+
+  private async read({ stream }: Channel, answers: Answers): Promise<never> {
     let waiting = 0;
-    let failed: unknown = null;
-    let wake: (() => void) | null = null;
-    const settled = (bytes: number, error: unknown = null): void => {
-      waiting -= bytes;
-      failed ??= error;
-      wake?.();
-    };
-    for (;;) {
-      const { kind, bytes } = await readFrame(stream);
-      if (failed) throw failed as Error;
+    let isOver = false;
+    const take = ({ kind, bytes }: Frame): void => {
+      if (isOver) {
+        this.buffers.give(bytes);
+        return;
+      }
       if (kind === FrameKind.json) {
-        void this.answer(decodeJson(bytes, requestSchema)).then((reply) => answers.say(reply));
-        continue;
+        const request = decodeJson(bytes, requestSchema);
+        this.buffers.give(bytes);
+        void this.answer(request).then((reply) => answers.say(reply));
+        return;
       }
-      waiting += bytes.length;
-      this.log.append(bytes).then(
-        () => settled(bytes.length),
-        (error: unknown) => settled(bytes.length, error),
-      );
-      while (waiting > WINDOW && !failed && !stream.destroyed) {
-        await Promise.race([new Promise<void>((resolve) => (wake = resolve)), channel.closed]);
-      }
+      const { length } = bytes;
+      waiting += length;
+      this.log.append(bytes).then(() => {
+        waiting -= length;
+        if (waiting <= WINDOW && stream.isPaused()) stream.resume();
+      }, fail);
+      if (waiting > WINDOW) stream.pause();
+    };
+    let fail: (error: unknown) => void = () => undefined;
+    const failure = new Promise<never>((_, reject) => (fail = reject));
+    try {
+      return await Promise.race([readFrames(stream, take, this.buffers), failure]);
+    } finally {
+      isOver = true;
     }
   }
 

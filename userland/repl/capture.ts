@@ -43,8 +43,6 @@ interface Kept {
   from: number;
 }
 
-const ZEROS = Buffer.alloc(READ_BYTES);
-
 export class Capture {
   private readonly kept = new Map<number, Kept>();
   /** Nodes whose inode was exchanged since the checkpoint: the old one is kept as a whole. */
@@ -137,11 +135,11 @@ export class Capture {
         }
       }
       const length = Math.min(READ_BYTES, to - at);
-      const bytes = Buffer.allocUnsafe(length);
-      const there = this.files.read(fd, bytes, 0, length, at);
-      if (there < length) bytes.fill(0, there);
-      if (bytes.equals(ZEROS.subarray(0, length))) this.undo.zeros(node.id, at, length);
-      else this.undo.data(node.id, at, bytes);
+      const from = at;
+      this.undo.data(node.id, at, length, (bytes) => {
+        const there = this.files.read(fd, bytes, 0, length, from);
+        if (there < length) bytes.fill(0, there);
+      });
       at += length;
     }
   }

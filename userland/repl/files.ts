@@ -29,6 +29,12 @@ export interface Stat {
   readonly blocks: number;
 }
 
+/** Bytes with a place of their own in a file that grows. */
+export interface Mark {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+}
+
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 
@@ -197,19 +203,6 @@ export class Files {
     }
   }
 
-  /** Many pieces, one after another. */
-  writeAll(fd: number, buffers: readonly Uint8Array[], position: number): void {
-    let at = position;
-    for (let i = 0; i < buffers.length; i += 1024) {
-      const part = buffers.slice(i, i + 1024);
-      const bytes = part.reduce((sum, { length }) => sum + length, 0);
-      const done = fs.writevSync(fd, part, at);
-      // Short, as before an error: the rest in one piece tells which.
-      if (done < bytes) this.write(fd, Buffer.concat(part).subarray(done), at + done);
-      at += bytes;
-    }
-  }
-
   truncate(fd: number, size: number): void {
     fs.ftruncateSync(fd, size);
   }
@@ -255,26 +248,14 @@ export class Files {
     this.done(this.native.syncfs(fd), 'syncfs', '');
   }
 
-  async writeLater(fd: number, buffers: readonly Uint8Array[], position: number): Promise<void> {
-    let at = position;
-    let rest = [...buffers];
-    while (rest.length > 0) {
-      const part = rest.slice(0, 1024);
-      const bytes = await new Promise<number>((resolve, reject) => {
-        fs.writev(fd, part, at, (error, done) => (error ? reject(error) : resolve(done)));
-      });
-      at += bytes;
-      let left = bytes;
-      let whole = 0;
-      while (whole < rest.length && left >= rest[whole]!.length) left -= rest[whole++]!.length;
-      rest = rest.slice(whole);
-      if (left > 0) rest[0] = rest[0]!.subarray(left);
-    }
-  }
-
-  datasyncLater(fd: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      fs.fdatasync(fd, (error) => (error ? reject(error) : resolve()));
-    });
+  /** Pieces one behind the other, and `mark` in its place; all is on disk when it resolves. */
+  async append(
+    fd: number,
+    pieces: readonly Uint8Array[],
+    position: number,
+    mark: Mark,
+  ): Promise<void> {
+    const { bytes, at } = mark;
+    this.done(await this.native.append(fd, pieces, position, bytes, at), 'append', '');
   }
 }

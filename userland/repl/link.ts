@@ -27,7 +27,7 @@ import {
   encodeJson,
   gone,
   pushAnswerSchema,
-  readFrame,
+  readFrames,
   replySchema,
   writeFrame,
 } from './protocol.js';
@@ -280,9 +280,8 @@ export class Link extends EventEmitter<Events> {
     });
   }
 
-  private async read({ stream }: Channel, source: Source, cursor: Cursor): Promise<void> {
-    for (;;) {
-      const { kind, bytes } = await readFrame(stream);
+  private read({ stream }: Channel, source: Source, cursor: Cursor): Promise<never> {
+    return readFrames(stream, ({ kind, bytes }) => {
       if (kind !== FrameKind.json) throw gone(new Error('records came from a backup'));
       const reply = decodeJson(bytes, replySchema);
       if ('refused' in reply) throw this.refusal(reply);
@@ -295,7 +294,7 @@ export class Link extends EventEmitter<Events> {
         this.emit('change');
       } else if ('difference' in reply) this.emit('difference', reply.difference);
       else this.answered(reply);
-    }
+    });
   }
 
   private answered(reply: { readonly id: number }): void {

@@ -17,7 +17,8 @@ type Question =
   | { readonly ask: 'brackets'; readonly sequence: number };
 
 type Answer =
-  | { readonly bytes: Uint8Array | null }
+  /** null: there are none, a number: so many are in the window. */
+  | { readonly bytes: Uint8Array | number | null }
   | { readonly sequence: number }
   | { readonly brackets: Bracket[] }
   | { readonly failed: string };
@@ -25,35 +26,82 @@ type Answer =
 /** Set by the answering side when the answer is in the port. */
 const ANSWERED = 1;
 
+/** What both threads share. */
+export interface LogShare {
+  readonly flag: Int32Array;
+  /** Where records are handed over, if they fit. */
+  readonly window: Uint8Array;
+}
+
+const WINDOW_BYTES = 8 << 20;
+
+export function newLogShare(): LogShare {
+  return {
+    flag: new Int32Array(new SharedArrayBuffer(4)),
+    window: new Uint8Array(new SharedArrayBuffer(WINDOW_BYTES)),
+  };
+}
+
 /** In the thread of the log. */
-export function answerLog(log: Log, port: MessagePort, flag: Int32Array): void {
-  const answer = (question: Question): Answer => {
+export class LogAnswers {
+  /** The other side will look for more by itself. */
+  private told = false;
+
+  constructor(
+    private readonly log: Log,
+    private readonly port: MessagePort,
+    private readonly share: LogShare,
+  ) {
+    port.on('message', (question: Question) => this.answer(question));
+  }
+
+  /** True: the other side does not know yet that there is more. */
+  isNews(): boolean {
+    const isNews = !this.told;
+    this.told = true;
+    return isNews;
+  }
+
+  private answer(question: Question): void {
+    const { port } = this;
+    const { flag } = this.share;
+    this.told = false;
+    let answer: Answer;
+    try {
+      answer = this.find(question);
+    } catch (error) {
+      answer = { failed: messageOf(error) };
+    }
+    // Given away, not copied once more.
+    const bytes = 'bytes' in answer ? answer.bytes : null;
+    port.postMessage(answer, bytes instanceof Uint8Array ? [bytes.buffer as ArrayBuffer] : []);
+    Atomics.store(flag, 0, ANSWERED);
+    Atomics.notify(flag, 0);
+  }
+
+  private find(question: Question): Answer {
+    const { log } = this;
     switch (question.ask) {
       case 'read': {
         // Who has nothing begins with what there is: the log of a backup that joined later.
         const after = question.after === 0 ? log.first - 1 : question.after;
-        return { bytes: log.readCopy(after, question.most) };
+        return { bytes: this.handOver(log.readPieces(after, question.most)) };
       }
       case 'consistent':
         return { sequence: log.consistent(question.sequence) };
       case 'brackets':
         return { brackets: log.bracketsAt(question.sequence).list() };
     }
-  };
-  port.on('message', (question: Question) => {
-    let answered: Answer;
-    try {
-      answered = answer(question);
-    } catch (error) {
-      answered = { failed: messageOf(error) };
-    }
-    // Given away, not copied once more.
-    const given =
-      'bytes' in answered && answered.bytes ? [answered.bytes.buffer as ArrayBuffer] : [];
-    port.postMessage(answered, given);
-    Atomics.store(flag, 0, ANSWERED);
-    Atomics.notify(flag, 0);
-  });
+  }
+
+  private handOver(pieces: readonly Buffer[]): Uint8Array | number | null {
+    const { window } = this.share;
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    if (bytes === 0) return null;
+    const to = bytes <= window.length ? window : new Uint8Array(bytes);
+    pieces.reduce((at, piece) => (to.set(piece, at), at + piece.length), 0);
+    return to === window ? bytes : to;
+  }
 }
 
 /** In the thread of replay. */
@@ -62,14 +110,15 @@ export class RemoteLog implements LogView {
 
   constructor(
     private readonly port: MessagePort,
-    private readonly flag: Int32Array,
+    private readonly share: LogShare,
   ) {}
 
   private ask(question: Question): Answer {
-    Atomics.store(this.flag, 0, 0);
+    const { flag } = this.share;
+    Atomics.store(flag, 0, 0);
     this.port.postMessage(question);
     // The notification of the answer before this one may come only now: it is no answer.
-    while (Atomics.load(this.flag, 0) !== ANSWERED) Atomics.wait(this.flag, 0, 0);
+    while (Atomics.load(flag, 0) !== ANSWERED) Atomics.wait(flag, 0, 0);
     const received = receiveMessageOnPort(this.port) as { message: Answer } | undefined;
     if (!received) throw ntsError('NTS_ERR_INTERNAL', { what: 'the log gave no answer' });
     const { message } = received;
@@ -77,9 +126,14 @@ export class RemoteLog implements LogView {
     return message;
   }
 
+  /** Good until the next one. */
   read(after: number, most?: number): Batch | null {
-    const { bytes } = this.ask({ ask: 'read', after, most }) as { bytes: Uint8Array | null };
-    if (!bytes) return null;
+    const answer = this.ask({ ask: 'read', after, most }) as { bytes: Uint8Array | number | null };
+    const { bytes } = answer;
+    if (bytes === null) return null;
+    if (typeof bytes === 'number') {
+      return parseRecords(Buffer.from(this.share.window.buffer, 0, bytes));
+    }
     return parseRecords(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   }
 

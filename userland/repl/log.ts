@@ -27,6 +27,8 @@ export interface LogOptions {
   /** Between attempts while the disk is full. */
   readonly retryMilliseconds?: number;
   readonly files?: Files;
+  /** Takes back what append() was given, when the log needs it no more. */
+  readonly release?: (bytes: Buffer) => void;
 }
 
 interface Waiting {
@@ -73,6 +75,7 @@ export class Log {
     const log = new Log(files, folderPath, files.openFolder(folderPath), {
       segmentBytes: 64 << 20,
       retryMilliseconds: 1000,
+      release: () => undefined,
       ...options,
     });
     try {
@@ -139,7 +142,8 @@ export class Log {
 
   /**
    * Resolves to the last durable sequence, when all of these records are. Throws at once, and takes none
-   * of them, where one is malformed, leaves a gap, or is of an epoch that is over.
+   * of them, where one is malformed, leaves a gap, or is of an epoch that is over. The bytes are the log's
+   * until it releases them.
    */
   append(bytes: Buffer): Promise<number> {
     if (this.closed) throw ntsError('NTS_ERR_CLOSED', { what: this.folderPath });
@@ -154,7 +158,10 @@ export class Log {
       this.highestEpoch = batch.epoch(batch.count - 1);
       const own = firstRow === 0 ? bytes : bytes.subarray(batch.at(firstRow));
       this.queue.push({ batch, firstRow, bytes: own, done: [] });
-    } else if (batch.last <= this.written) return Promise.resolve(this.written);
+    } else {
+      this.options.release(bytes);
+      if (batch.last <= this.written) return Promise.resolve(this.written);
+    }
     const last = this.queue.at(-1)!;
     const done = new Promise<number>((resolve, reject) => last.done.push({ resolve, reject }));
     this.working ??= this.work();
@@ -190,9 +197,7 @@ export class Log {
     const { index } = segment;
     try {
       const buffers = group.map(({ bytes }) => bytes);
-      await this.files.writeLater(segment.fd, buffers, HEADER_BYTES + index.bytes);
-      segment.mark(index.bytes, index.last, false);
-      await this.files.datasyncLater(segment.fd);
+      await segment.append(buffers);
     } catch (error) {
       this.abandon(segment, error as Error);
       throw error;
@@ -208,13 +213,20 @@ export class Log {
       index.bytes = base + batch.at(firstRow) + bytes.length;
     }
     this.written = index.last;
-    for (const { batch, firstRow } of group) if (firstRow === 0) this.keepRecent(batch);
+    for (const { batch, firstRow } of group) {
+      if (firstRow === 0) this.keepRecent(batch);
+      else this.options.release(batch.bytes);
+    }
   }
 
   private keepRecent(batch: Batch): void {
     this.recent.push(batch);
     this.recentBytes += batch.bytes.length;
-    while (this.recentBytes > RECENT_BYTES) this.recentBytes -= this.recent.shift()!.bytes.length;
+    while (this.recentBytes > RECENT_BYTES) {
+      const { bytes } = this.recent.shift()!;
+      this.recentBytes -= bytes.length;
+      this.options.release(bytes);
+    }
   }
 
   private segmentFor({ batch, firstRow }: Waiting): Segment {
@@ -286,34 +298,32 @@ export class Log {
     return () => this.listeners.delete(listener);
   }
 
-  /** Durable records after `sequence`, about `most` bytes; null: there are no more. */
+  /** Durable records after `sequence`, about `most` bytes; null: there are no more. Good until the log is written again. */
   read(sequence: number, most?: number): Batch | null {
     if (sequence >= this.written) return null;
     const recent = this.recent.find((batch) => batch.sequence(0) === sequence + 1);
     return recent ?? this.reader.read(sequence, most);
   }
 
-  /** The same in a buffer of its own. What was written last comes in one piece, however it went down. */
-  readCopy(sequence: number, most = RECENT_BYTES): Uint8Array | null {
+  /** The same in pieces, one behind the other: of what was written last there are many small ones. */
+  readPieces(sequence: number, most = RECENT_BYTES): Buffer[] {
     const { recent } = this;
     const from = recent.findIndex((batch) => batch.sequence(0) === sequence + 1);
     if (sequence >= this.written || from < 0) {
       const batch = this.read(sequence, most);
-      return batch && batch.count > 0 ? Uint8Array.from(recordsOf(batch)) : null;
+      return batch && batch.count > 0 ? [recordsOf(batch)] : [];
     }
+    const pieces: Buffer[] = [];
     let bytes = 0;
-    let to = from;
-    for (let after = sequence; to < recent.length; to++) {
+    for (let to = from, after = sequence; to < recent.length; to++) {
       const batch = recent[to]!;
       if (batch.sequence(0) !== after + 1 || (to > from && bytes + batch.bytes.length > most))
         break;
+      pieces.push(recordsOf(batch));
       bytes += batch.bytes.length;
       after = batch.last;
     }
-    const parts = recent.slice(from, to).map(recordsOf);
-    const copy = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-    parts.reduce((at, part) => (copy.set(part, at), at + part.length), 0);
-    return copy;
+    return pieces;
   }
 
   /** The last record of that time or before it; null: the log begins later. */
@@ -456,6 +466,7 @@ export class Log {
       );
     }
     this.reader.reset();
+    for (const { bytes } of this.recent) this.options.release(bytes);
     this.recent = [];
     this.recentBytes = 0;
     this.timeline = this.timeline.truncate(sequence);

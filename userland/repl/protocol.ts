@@ -11,8 +11,8 @@
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { isNtsError, messageOf, ntsError } from '../common/errors.js';
+import type { Buffers } from './buffers.js';
 import { ReplBracketReason } from './codec.js';
-import { readExactly } from '../node/message.js';
 import { sharedSetSchema } from './set-schema.js';
 
 export const REPL_SERVICE = 'ntswift-repl/1';
@@ -32,15 +32,92 @@ export interface Frame {
   readonly bytes: Buffer;
 }
 
-export async function readFrame(stream: Duplex): Promise<Frame> {
-  const header = await readExactly(stream, HEADER);
-  const length = header.readUInt32LE(0);
-  const kind = header.readUInt32LE(4);
-  if (length > FRAME_LIMIT || (kind !== FrameKind.records && kind !== FrameKind.json)) {
-    const what = `a frame of kind ${kind} and ${length} bytes came`;
-    throw ntsError('NTS_ERR_PEER_PROTOCOL', { what });
+/** Where payloads are; who takes a frame, and does not throw, gives its payload back. */
+export type Memory = Pick<Buffers, 'take' | 'give'>;
+
+const ordinary: Memory = { take: (length) => Buffer.allocUnsafe(length), give: () => undefined };
+
+/**
+ * Gives each frame that comes to `take`. Rejects when the stream ends, or with what `take` throws. Where
+ * the stream is paused, frames of which all has come may still be given.
+ */
+export function readFrames(
+  stream: Duplex,
+  take: (frame: Frame) => void,
+  memory: Memory = ordinary,
+): Promise<never> {
+  const parser = new FrameParser(take, memory);
+  return new Promise((_, reject) => {
+    const failed = (error: Error): void => {
+      stream.off('data', data).off('end', over).off('close', over).off('error', over);
+      stream.pause();
+      parser.end();
+      reject(error);
+    };
+    const over = (): void => failed(gone(stream.errored));
+    const data = (chunk: Buffer): void => {
+      try {
+        parser.feed(chunk);
+      } catch (error) {
+        failed(error as Error);
+      }
+    };
+    stream.on('data', data).on('end', over).on('close', over).on('error', over);
+    if (stream.destroyed || stream.readableEnded) over();
+    else stream.resume();
+  });
+}
+
+/** Payloads are put together as they come: to collect pieces first would be one more copy, and garbage. */
+class FrameParser {
+  private readonly header = Buffer.alloc(HEADER);
+  private headerBytes = 0;
+  private kind: FrameKind = FrameKind.json;
+  private payload: Buffer | null = null;
+  private payloadBytes = 0;
+
+  constructor(
+    private readonly take: (frame: Frame) => void,
+    private readonly memory: Memory,
+  ) {}
+
+  feed(chunk: Buffer): void {
+    for (let at = 0; ;) {
+      if (!this.payload) {
+        const part = chunk.copy(this.header, this.headerBytes, at);
+        this.headerBytes += part;
+        at += part;
+        if (this.headerBytes < HEADER) return;
+        this.begin();
+      }
+      const { payload } = this;
+      const part = chunk.copy(payload!, this.payloadBytes, at);
+      this.payloadBytes += part;
+      at += part;
+      if (this.payloadBytes < payload!.length) return;
+      this.take({ kind: this.kind, bytes: payload! });
+      this.payload = null;
+      this.payloadBytes = 0;
+    }
   }
-  return { kind, bytes: await readExactly(stream, length) };
+
+  end(): void {
+    if (this.payload) this.memory.give(this.payload);
+    this.payload = null;
+  }
+
+  private begin(): void {
+    const length = this.header.readUInt32LE(0);
+    const kind = this.header.readUInt32LE(4);
+    if (length > FRAME_LIMIT || (kind !== FrameKind.records && kind !== FrameKind.json)) {
+      const what = `a frame of kind ${kind} and ${length} bytes came`;
+      throw ntsError('NTS_ERR_PEER_PROTOCOL', { what });
+    }
+    this.kind = kind;
+    this.headerBytes = 0;
+    this.payload = this.memory.take(length);
+    this.payloadBytes = 0;
+  }
 }
 
 /** Resolves when the stream takes more. The bytes must stay as they are until the other side has them. */

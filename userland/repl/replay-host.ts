@@ -2,7 +2,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { ntsError } from '../common/errors.js';
 import type { Log } from './log.js';
-import { answerLog } from './log-view.js';
+import { LogAnswers, newLogShare } from './log-view.js';
 import type { BlockDifference, FileName, Known } from './protocol.js';
 import type { RestoreProgress } from './restore.js';
 import type { ReplayData, ReplayMessage, ReplayRequest, ReplayState } from './replay-worker.js';
@@ -41,10 +41,10 @@ export class ReplayHost {
 
   constructor(options: ReplayHostOptions) {
     const { port1, port2 } = new MessageChannel();
-    const flag = new Int32Array(new SharedArrayBuffer(4));
-    answerLog(options.log, port1, flag);
+    const share = newLogShare();
+    const answers = new LogAnswers(options.log, port1, share);
     const { streamId, tree, state, sets } = options;
-    const data: ReplayData = { streamId, tree, state, sets, port: port2, flag };
+    const data: ReplayData = { streamId, tree, state, sets, port: port2, share };
     this.worker = new Worker(new URL('./replay-worker.js', import.meta.url), {
       workerData: data,
       transferList: [port2],
@@ -62,7 +62,9 @@ export class ReplayHost {
         resolve();
       });
     });
-    this.unsubscribe = options.log.onChange(() => this.post({ ask: 'changed' }));
+    this.unsubscribe = options.log.onChange(() => {
+      if (answers.isNews()) this.post({ ask: 'changed' });
+    });
   }
 
   private post(request: ReplayRequest): void {

@@ -3,7 +3,7 @@ import { setPriority } from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { messageOf, ntsError } from '../common/errors.js';
 import { hashBlocks } from './block-hash.js';
-import { RemoteLog } from './log-view.js';
+import { type LogShare, RemoteLog } from './log-view.js';
 import { splitPath } from './names.js';
 import { type Node, TOP } from './node.js';
 import { HASH_BYTES, type FileName, type Known, plainWords } from './protocol.js';
@@ -17,7 +17,7 @@ export interface ReplayData {
   readonly state: string;
   readonly sets: readonly (readonly [id: number, name: string])[];
   readonly port: MessagePort;
-  readonly flag: Int32Array;
+  readonly share: LogShare;
 }
 
 export type ReplayRequest =
@@ -74,13 +74,13 @@ export type ReplayMessage =
 /** Nobody waits for what is applied; each batch costs the thread of the log a question. */
 const GATHER_MILLISECONDS = 10;
 /** The log comes first: what it has is safe. On Linux a thread has a priority of its own. */
-const NICE = 5;
+const NICE = 15;
 
 const data = workerData as ReplayData;
 if (process.platform === 'linux') setPriority(NICE);
 const port = parentPort!;
 const say = (message: ReplayMessage): void => port.postMessage(message);
-const log = new RemoteLog(data.port, data.flag);
+const log = new RemoteLog(data.port, data.share);
 const names = new Map(data.sets);
 const stopping = new AbortController();
 

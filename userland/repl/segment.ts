@@ -17,7 +17,7 @@ import { constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isNtsError, ntsError } from '../common/errors.js';
 import { ReplRecordType } from './codec.js';
 import { type StreamEvent, eventOf } from './brackets.js';
-import { type Files, isCode } from './files.js';
+import { type Files, type Mark, isCode } from './files.js';
 import { type Batch, Stop, crc32c, describeStop, scanRecords } from './record.js';
 
 export const HEADER_BYTES = 4096;
@@ -53,7 +53,7 @@ export interface SegmentHeader {
   readonly previous: number;
 }
 
-interface Mark {
+interface MarkFields {
   readonly bytes: number;
   readonly last: number;
   readonly count: number;
@@ -92,7 +92,7 @@ function decodeHeader(bytes: Buffer): SegmentHeader | string {
   };
 }
 
-function encodeMark(mark: Mark): Buffer {
+function encodeMark(mark: MarkFields): Buffer {
   const bytes = Buffer.alloc(32);
   bytes.writeBigUInt64LE(BigInt(mark.bytes), 0);
   bytes.writeBigUInt64LE(BigInt(mark.last), 8);
@@ -102,8 +102,8 @@ function encodeMark(mark: Mark): Buffer {
   return bytes;
 }
 
-function decodeMarks(header: Buffer): Mark {
-  let best: Mark = { bytes: 0, last: 0, count: 0, complete: false };
+function decodeMarks(header: Buffer): MarkFields {
+  let best: MarkFields = { bytes: 0, last: 0, count: 0, complete: false };
   for (const at of MARKS) {
     const bytes = header.subarray(at, at + 32);
     if (bytes.readUInt32LE(MARK_CRC_AT) !== crc32c(bytes.subarray(0, MARK_CRC_AT))) continue;
@@ -200,7 +200,11 @@ export class Segment {
     }
   }
 
-  private recover(mark: Mark, mayCut: boolean, cut: (bytes: number, why: string) => void): void {
+  private recover(
+    mark: MarkFields,
+    mayCut: boolean,
+    cut: (bytes: number, why: string) => void,
+  ): void {
     const size = this.files.stat(this.fd, null)!.size;
     let at = 0;
     for (;;) {
@@ -284,17 +288,29 @@ export class Segment {
     return at;
   }
 
-  /** Goes along with the next datasync. */
-  mark(bytes: number, last: number, complete: boolean): void {
+  /** More records, on disk when it resolves; the index does not know them yet. */
+  async append(pieces: readonly Uint8Array[]): Promise<void> {
+    const { bytes, last } = this.index;
+    // What is durable so far goes along.
+    await this.files.append(this.fd, pieces, HEADER_BYTES + bytes, this.nextMark(bytes, last));
     this.marks += 1;
-    const place = MARKS[this.marks % 2]!;
-    this.files.write(this.fd, encodeMark({ bytes, last, count: this.marks, complete }), place);
+  }
+
+  private nextMark(bytes: number, last: number, complete = false): Mark {
+    const count = this.marks + 1;
+    return { bytes: encodeMark({ bytes, last, count, complete }), at: MARKS[count % 2]! };
+  }
+
+  private mark(bytes: number, last: number, complete: boolean): void {
+    const mark = this.nextMark(bytes, last, complete);
+    this.files.write(this.fd, mark.bytes, mark.at);
+    this.files.datasync(this.fd);
+    this.marks += 1;
   }
 
   /** No more records come. */
   seal(): void {
     this.mark(this.index.bytes, this.index.last, true);
-    this.files.datasync(this.fd);
     this.complete = true;
     this.storeIndex();
   }
@@ -312,7 +328,6 @@ export class Segment {
     }
     rmSync(`${this.path}.idx`, { force: true });
     this.mark(end, Math.min(sequence, this.index.last), false);
-    this.files.datasync(this.fd);
     this.files.truncate(this.fd, HEADER_BYTES + end);
     this.files.datasync(this.fd);
   }
@@ -352,7 +367,7 @@ function emptyIndex(first: number): SegmentIndex {
 }
 
 /** null: there is none that fits, make it again. */
-function loadIndex(path: string, first: number, mark: Mark): SegmentIndex | null {
+function loadIndex(path: string, first: number, mark: MarkFields): SegmentIndex | null {
   try {
     const index = JSON.parse(readFileSync(`${path}.idx`, 'utf8')) as SegmentIndex;
     return index.first === first && index.last === mark.last && index.bytes === mark.bytes

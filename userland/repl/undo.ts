@@ -30,34 +30,20 @@ const FRAME_BYTES = 12;
 const VERSION = 1;
 const FLAG_ZEROS = 1;
 const FLUSH_BYTES = 4 << 20;
+/** Numbers before the bytes of a data frame. */
+const DATA_HEAD = 24;
+const ZEROS = Buffer.alloc(1 << 20);
 
 export function undoName(checkpoint: number): string {
   return `${checkpoint.toString(16).padStart(16, '0')}.undo`;
 }
 
-function encodeFrame(type: Frame, flags: number, parts: readonly Uint8Array[]): Buffer[] {
-  const head = Buffer.alloc(FRAME_BYTES);
-  head.writeUInt16LE(type, 0);
-  head.writeUInt16LE(flags, 2);
-  head.writeUInt32LE(
-    parts.reduce((sum, { length }) => sum + length, 0),
-    4,
-  );
-  let crc = crc32c(head.subarray(0, 8));
-  for (const part of parts) crc = crc32c(part, crc);
-  head.writeUInt32LE(crc, 8);
-  return [head, ...(parts as Buffer[])];
-}
-
-function u64s(...values: number[]): Buffer {
-  const bytes = Buffer.alloc(8 * values.length);
-  values.forEach((value, i) => bytes.writeBigUInt64LE(BigInt(value), 8 * i));
-  return bytes;
-}
+const widthOf = (part: number | Uint8Array): number => (typeof part === 'number' ? 8 : part.length);
 
 export class UndoWriter {
-  private pending: Buffer[] = [];
-  private pendingBytes = 0;
+  /** Frames that wait for the next flush. */
+  private readonly arena = Buffer.allocUnsafeSlow(FLUSH_BYTES);
+  private filled = 0;
   private at = 0;
 
   private constructor(
@@ -76,48 +62,81 @@ export class UndoWriter {
     const fd = files.open(folder, undoName(checkpoint), O_RDWR | O_CREAT | O_TRUNC, 0o600);
     files.sync(folder);
     const writer = new UndoWriter(files, fd);
-    const version = Buffer.alloc(8);
-    version.writeUInt32LE(VERSION, 0);
-    writer.add(Frame.header, 0, [version, streamId, u64s(checkpoint, firstNew)]);
+    writer.add(Frame.header, 0, VERSION, streamId, checkpoint, firstNew);
     return writer;
   }
 
   get bytes(): number {
-    return this.at + this.pendingBytes;
+    return this.at + this.filled;
   }
 
-  private add(type: Frame, flags: number, parts: readonly Uint8Array[]): void {
-    for (const part of encodeFrame(type, flags, parts)) {
-      this.pending.push(part);
-      this.pendingBytes += part.length;
+  /** Where the payload of a frame begins, which seal() ends. */
+  private begin(payloadBytes: number): number {
+    if (this.filled + FRAME_BYTES + payloadBytes > this.arena.length) this.flush();
+    return this.filled + FRAME_BYTES;
+  }
+
+  private seal(type: Frame, flags: number, payloadBytes: number): void {
+    const { arena, filled: at } = this;
+    const payload = at + FRAME_BYTES;
+    arena.writeUInt16LE(type, at);
+    arena.writeUInt16LE(flags, at + 2);
+    arena.writeUInt32LE(payloadBytes, at + 4);
+    const seed = crc32c(arena.subarray(at, at + 8));
+    arena.writeUInt32LE(crc32c(arena.subarray(payload, payload + payloadBytes), seed), at + 8);
+    this.filled = payload + payloadBytes;
+  }
+
+  /** Numbers take eight bytes. */
+  private add(type: Frame, flags: number, ...parts: readonly (number | Uint8Array)[]): void {
+    const bytes = parts.reduce<number>((sum, one) => sum + widthOf(one), 0);
+    let at = this.begin(bytes);
+    for (const one of parts) {
+      if (typeof one === 'number') this.number(at, one);
+      else this.arena.set(one, at);
+      at += widthOf(one);
     }
-    if (this.pendingBytes >= FLUSH_BYTES) this.flush();
+    this.seal(type, flags, bytes);
+  }
+
+  private number(at: number, value: number): void {
+    this.arena.writeUInt32LE(value % 2 ** 32, at);
+    this.arena.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4);
   }
 
   private flush(): void {
-    const { pending, pendingBytes } = this;
-    this.pending = [];
-    this.pendingBytes = 0;
-    this.files.writeAll(this.fd, pending, this.at);
-    this.at += pendingBytes;
+    const { filled } = this;
+    this.filled = 0;
+    this.files.write(this.fd, this.arena.subarray(0, filled), this.at);
+    this.at += filled;
   }
 
   size(node: number, size: number): void {
-    this.add(Frame.size, 0, [u64s(node, size)]);
+    this.add(Frame.size, 0, node, size);
   }
 
-  /** The bytes must stay as they are until batch(). */
-  data(node: number, offset: number, bytes: Buffer): void {
-    this.add(Frame.data, 0, [u64s(node, offset, bytes.length), bytes]);
+  /** What was there, `length` bytes, 1 MiB at most, which `read` puts into the buffer it is given. */
+  data(node: number, offset: number, length: number, read: (to: Buffer) => void): void {
+    const at = this.begin(DATA_HEAD + length);
+    const bytes = this.arena.subarray(at + DATA_HEAD, at + DATA_HEAD + length);
+    read(bytes);
+    if (bytes.equals(length === ZEROS.length ? ZEROS : ZEROS.subarray(0, length))) {
+      this.zeros(node, offset, length);
+      return;
+    }
+    this.number(at, node);
+    this.number(at + 8, offset);
+    this.number(at + 16, length);
+    this.seal(Frame.data, 0, DATA_HEAD + length);
   }
 
   zeros(node: number, offset: number, length: number): void {
-    this.add(Frame.data, FLAG_ZEROS, [u64s(node, offset, length)]);
+    this.add(Frame.data, FLAG_ZEROS, node, offset, length);
   }
 
   /** Durable when it returns: these records may change the tree. */
   batch(first: number, last: number): void {
-    this.add(Frame.batch, 0, [u64s(first, last)]);
+    this.add(Frame.batch, 0, first, last);
     this.flush();
     this.files.datasync(this.fd);
   }
@@ -125,12 +144,12 @@ export class UndoWriter {
   /** The interval is complete; durable when it returns. */
   end(journal: Journal, checkpoint: number): void {
     for (const { parent, name, node } of journal.names.values()) {
-      this.add(Frame.name, 0, [u64s(parent, node), Buffer.from(name, 'utf8')]);
+      this.add(Frame.name, 0, parent, node, Buffer.from(name, 'utf8'));
     }
     for (const [id, row] of journal.nodes) {
-      this.add(Frame.node, 0, row ? [u64s(id), row] : [u64s(id)]);
+      this.add(Frame.node, 0, id, ...(row ? [row] : []));
     }
-    this.add(Frame.end, 0, [u64s(checkpoint)]);
+    this.add(Frame.end, 0, checkpoint);
     this.flush();
     this.files.datasync(this.fd);
   }

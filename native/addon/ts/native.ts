@@ -177,6 +177,14 @@ export interface NativeFiles {
   seekData(fd: number, offset: number): number;
   seekHole(fd: number, offset: number): number;
   syncfs(fd: number): number;
+  /** In another thread: the pieces at `at`, the mark at its place, and then all on disk. 0 or -errno. */
+  append(
+    fd: number,
+    pieces: readonly Uint8Array[],
+    at: number,
+    mark: Uint8Array,
+    markAt: number,
+  ): Promise<number>;
   /** By reference where the file system can. */
   copy(from: number, to: number, size: number): number;
 }
