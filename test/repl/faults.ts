@@ -216,6 +216,12 @@ export class Faults extends Files {
     super.truncate(fd, size);
   }
 
+  override extend(fd: number, from: number, to: number): boolean {
+    this.before(fd, from, from);
+    this.change();
+    return super.extend(fd, from, to);
+  }
+
   override zero(fd: number, offset: number, length: number): void {
     this.before(fd, offset, offset + length);
     this.change();

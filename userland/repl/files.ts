@@ -212,12 +212,15 @@ export class Files {
     this.done(this.native.zero(fd, offset, length), 'fallocate', '');
   }
 
-  /** Room for a file that will grow; ENOSPC where there is none. Other file systems just do not. */
-  reserve(fd: number, bytes: number): void {
-    const result = this.native.reserve(fd, bytes);
-    if (result < 0 && getSystemErrorName(result) === 'ENOSPC') {
-      throw systemError(result, 'fallocate');
-    }
+  /**
+   * Makes a file of `from` bytes longer, with room for what will be written there: to sync that later changes no
+   * size. False, and as it was: there is no room, or the file system does not know how.
+   */
+  extend(fd: number, from: number, to: number): boolean {
+    if (this.native.extend(fd, from, to) === 0) return true;
+    // A part of the room may have been taken.
+    fs.ftruncateSync(fd, from);
+    return false;
   }
 
   /** The next run of data from `offset` on; null: only a hole up to the end. */

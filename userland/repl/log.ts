@@ -15,7 +15,7 @@ import { type OpenBrackets, Timeline, eventOf } from './brackets.js';
 import { Files, isCode } from './files.js';
 import { LogReader, type Moment } from './log-reader.js';
 import { type Batch, parseRecords } from './record.js';
-import { HEADER_BYTES, Segment, damaged } from './segment.js';
+import { Segment, damaged } from './segment.js';
 
 const { O_CREAT, O_TRUNC, O_WRONLY } = constants;
 
@@ -255,7 +255,7 @@ export class Log {
   /** Back to what is durable. After a failed fdatasync nobody knows what the disk has: a new segment. */
   private abandon(segment: Segment, error: Error): void {
     try {
-      this.files.truncate(segment.fd, HEADER_BYTES + segment.index.bytes);
+      segment.abandon();
       if (isCode(error, 'ENOSPC', 'EDQUOT')) return;
       if (segment.index.count > 0) segment.seal();
     } catch {

@@ -30,6 +30,9 @@ const MARK_CRC_AT = 28;
 /** A place to begin to read from, each so many bytes. */
 const STOP_BYTES = 1 << 20;
 const SCAN_BYTES = 8 << 20;
+/** The file grows by so much at once. */
+const EXTENT_BYTES = 256 << 10;
+const ZEROS = Buffer.alloc(EXTENT_BYTES);
 
 export interface SegmentIndex {
   readonly first: number;
@@ -120,6 +123,8 @@ function decodeMarks(header: Buffer): MarkFields {
 
 export class Segment {
   private marks = 0;
+  /** Bytes of the file: behind the records come zeros. */
+  private size = HEADER_BYTES;
 
   private constructor(
     private readonly files: Files,
@@ -187,6 +192,7 @@ export class Segment {
         mark.complete,
       );
       segment.marks = mark.count;
+      segment.size = files.stat(fd, null)!.size;
       if (!known) {
         segment.recover(mark, isLast && !mark.complete, cut);
         if (mark.complete) segment.storeIndex();
@@ -205,20 +211,21 @@ export class Segment {
     mayCut: boolean,
     cut: (bytes: number, why: string) => void,
   ): void {
-    const size = this.files.stat(this.fd, null)!.size;
     let at = 0;
     for (;;) {
-      const { batch, bytes, stop } = this.scanAt(at, size - HEADER_BYTES);
+      const { batch, bytes, stop } = this.scanAt(at, this.size - HEADER_BYTES);
       const wrong = this.follow(batch, at);
       at = wrong ? wrong.at : at + bytes;
       if (stop === Stop.end && !wrong) {
         if (bytes === 0) break;
         continue;
       }
+      const unknown = this.unknownBytes(at);
+      if (unknown === 0) break;
       const why = wrong?.why ?? describeStop(stop, batch, at);
       if (at < mark.bytes || !mayCut) throw damaged(this.path, why);
-      cut(size - HEADER_BYTES - at, why);
-      this.files.truncate(this.fd, HEADER_BYTES + at);
+      cut(unknown, why);
+      this.endAt(at);
       this.files.datasync(this.fd);
       break;
     }
@@ -227,6 +234,25 @@ export class Segment {
     if (this.index.bytes < mark.bytes || this.index.last < mark.last) {
       throw damaged(this.path, `it ends at ${this.index.last}, ${mark.last} was durable`);
     }
+  }
+
+  /** Bytes behind `at`, but the zeros at the file's end; 0: there is nothing but room. */
+  private unknownBytes(at: number): number {
+    const bytes = Buffer.allocUnsafe(EXTENT_BYTES);
+    let last = 0;
+    for (let from = HEADER_BYTES + at; from < this.size; from += bytes.length) {
+      const there = this.files.read(this.fd, bytes, 0, bytes.length, from);
+      const piece = bytes.subarray(0, there);
+      if (piece.equals(ZEROS.subarray(0, there))) continue;
+      last = from - HEADER_BYTES - at + piece.findLastIndex((byte) => byte !== 0) + 1;
+    }
+    return last;
+  }
+
+  /** The file ends behind so many bytes of records. */
+  private endAt(bytes: number): void {
+    this.files.truncate(this.fd, HEADER_BYTES + bytes);
+    this.size = HEADER_BYTES + bytes;
   }
 
   /** Adds what the records say to the index; stops where their numbers do not follow each other. */
@@ -291,9 +317,20 @@ export class Segment {
   /** More records, on disk when it resolves; the index does not know them yet. */
   async append(pieces: readonly Uint8Array[]): Promise<void> {
     const { bytes, last } = this.index;
+    const from = HEADER_BYTES + bytes;
+    const to = pieces.reduce((end, { length }) => end + length, from);
+    if (to > this.size && this.files.extend(this.fd, from, to + EXTENT_BYTES)) {
+      this.size = to + EXTENT_BYTES;
+    }
     // What is durable so far goes along.
-    await this.files.append(this.fd, pieces, HEADER_BYTES + bytes, this.nextMark(bytes, last));
+    await this.files.append(this.fd, pieces, from, this.nextMark(bytes, last));
+    this.size = Math.max(this.size, to);
     this.marks += 1;
+  }
+
+  /** Back to what the index knows, after an append that failed. */
+  abandon(): void {
+    this.endAt(this.index.bytes);
   }
 
   private nextMark(bytes: number, last: number, complete = false): Mark {
@@ -310,6 +347,7 @@ export class Segment {
 
   /** No more records come. */
   seal(): void {
+    this.endAt(this.index.bytes);
     this.mark(this.index.bytes, this.index.last, true);
     this.complete = true;
     this.storeIndex();
@@ -328,7 +366,7 @@ export class Segment {
     }
     rmSync(`${this.path}.idx`, { force: true });
     this.mark(end, Math.min(sequence, this.index.last), false);
-    this.files.truncate(this.fd, HEADER_BYTES + end);
+    this.endAt(end);
     this.files.datasync(this.fd);
   }
 

@@ -30,6 +30,8 @@ const FRAME_BYTES = 12;
 const VERSION = 1;
 const FLAG_ZEROS = 1;
 const FLUSH_BYTES = 4 << 20;
+/** The file grows by so much at once. */
+const EXTENT_BYTES = 256 << 10;
 /** Numbers before the bytes of a data frame. */
 const DATA_HEAD = 24;
 const ZEROS = Buffer.alloc(1 << 20);
@@ -45,6 +47,8 @@ export class UndoWriter {
   private readonly arena = Buffer.allocUnsafeSlow(FLUSH_BYTES);
   private filled = 0;
   private at = 0;
+  /** Of the file: behind the frames come zeros, until the interval is complete. */
+  private fileBytes = 0;
 
   private constructor(
     private readonly files: Files,
@@ -107,6 +111,10 @@ export class UndoWriter {
   private flush(): void {
     const { filled } = this;
     this.filled = 0;
+    const end = this.at + filled;
+    if (end > this.fileBytes && this.files.extend(this.fd, this.at, end + EXTENT_BYTES)) {
+      this.fileBytes = end + EXTENT_BYTES;
+    }
     this.files.write(this.fd, this.arena.subarray(0, filled), this.at);
     this.at += filled;
   }
@@ -151,6 +159,7 @@ export class UndoWriter {
     }
     this.add(Frame.end, 0, checkpoint);
     this.flush();
+    this.files.truncate(this.fd, this.at);
     this.files.datasync(this.fd);
   }
 

@@ -310,10 +310,11 @@ Napi::Value zero_range(const Info &info)
     return answer(info, 0);
 }
 
-/* reserve(fd, bytes): room on the disk, the size stays */
-Napi::Value reserve(const Info &info)
+/* extend(fd, from, to): zeros with room on the disk */
+Napi::Value extend(const Info &info)
 {
-    return answer(info, fallocate(number(info, 0), FALLOC_FL_KEEP_SIZE, 0, wide(info, 1)));
+    off_t from = wide(info, 1);
+    return answer(info, fallocate(number(info, 0), 0, from, wide(info, 2) - from));
 }
 
 /* seekData(fd, offset) -> the next byte that is no hole | -ENXIO: none */
@@ -470,17 +471,28 @@ Napi::Object files_module(Napi::Env env)
         const char *name;
         Napi::Value (*function)(const Info &);
     } functions[] = {
-        {"openBeneath", open_beneath}, {"makeFolder", make_folder},
-        {"unlink", unlink_name},       {"rename", rename_name},
-        {"link", link_name},           {"symlink", make_symlink},
-        {"mknod", make_node},          {"stat", stat_name},
-        {"readlink", read_link},       {"chown", change_owner},
-        {"chmod", change_mode},        {"utimes", set_times},
-        {"setXattr", set_xattr},       {"getXattr", get_xattr},
-        {"listXattr", list_xattr},     {"zero", zero_range},
-        {"reserve", reserve},          {"seekData", seek_data},
-        {"seekHole", seek_hole},       {"syncfs", sync_file_system},
-        {"copy", copy_data},           {"append", append},
+        {"openBeneath", open_beneath},
+        {"makeFolder", make_folder},
+        {"unlink", unlink_name},
+        {"rename", rename_name},
+        {"link", link_name},
+        {"symlink", make_symlink},
+        {"mknod", make_node},
+        {"stat", stat_name},
+        {"readlink", read_link},
+        {"chown", change_owner},
+        {"chmod", change_mode},
+        {"utimes", set_times},
+        {"setXattr", set_xattr},
+        {"getXattr", get_xattr},
+        {"listXattr", list_xattr},
+        {"zero", zero_range},
+        {"extend", extend},
+        {"seekData", seek_data},
+        {"seekHole", seek_hole},
+        {"syncfs", sync_file_system},
+        {"copy", copy_data},
+        {"append", append},
     };
     for (const auto &[name, function] : functions)
         module.Set(name, Napi::Function::New(env, function, name));

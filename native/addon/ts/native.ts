@@ -172,8 +172,8 @@ export interface NativeFiles {
   listXattr(folder: number, name: Uint8Array | string): Buffer | number;
   /** A hole where the file system can make one; the size stays. */
   zero(fd: number, offset: number, length: number): number;
-  /** Room on the disk; the size stays. */
-  reserve(fd: number, bytes: number): number;
+  /** Zeros between, with room on the disk. */
+  extend(fd: number, from: number, to: number): number;
   seekData(fd: number, offset: number): number;
   seekHole(fd: number, offset: number): number;
   syncfs(fd: number): number;

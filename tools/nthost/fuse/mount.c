@@ -10,8 +10,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define WAKE_SIGNAL     SIGURG
-#define DEFAULT_WORKERS 4
+#define WAKE_SIGNAL      SIGURG
+#define DEFAULT_WORKERS  4
+#define MOST_DESCRIPTORS (1 << 20) /* fs.nr_open, unless somebody has changed it */
 
 static void on_wake(int signal)
 {
@@ -170,8 +171,9 @@ struct mount_edge *mount_open(const struct mount_options *options, char *error, 
         snprintf(error, error_size, "no memory");
         return NULL;
     }
-    /* A descriptor a node. */
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    /* A descriptor a node: as many as may be, or, without the right to that, as were allowed. */
+    files.rlim_cur = files.rlim_max = MOST_DESCRIPTORS;
+    if (setrlimit(RLIMIT_NOFILE, &files) && getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
