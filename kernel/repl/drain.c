@@ -47,6 +47,15 @@ _Use_decl_annotations_ VOID RplDrainTell(NTSTATUS Status)
     KeReleaseSpinLock(&Stream.Lock, irql);
 }
 
+VOID RplDrainWorks(VOID)
+{
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    Stream.JournalStatus = STATUS_SUCCESS;
+    KeReleaseSpinLock(&Stream.Lock, irql);
+}
+
 VOID RplDrainLoseHistory(VOID)
 {
     ULONG wake;
@@ -156,6 +165,10 @@ static VOID RplDrainMake(VOID)
         NTSTATUS status = RplSpoolCreate(&Drain.Spool, Drain.Wanted);
 
         RplDrainTell(status);
+        if (NT_SUCCESS(status))
+        {
+            RplDrainWorks();
+        }
         Drain.Retry |= !NT_SUCCESS(status);
     }
 }
@@ -196,13 +209,16 @@ static BOOLEAN RplDrainBatch(_In_ UINT64 End)
     }
     if (bytes != 0)
     {
+        BOOLEAN full = !RplSpoolHasRoom(&Drain.Spool, bytes);
+
         status = RplSpoolWrite(&Drain.Spool, bytes, first, last);
-        RplDrainTell(status == STATUS_DISK_FULL ? STATUS_SUCCESS : status);
+        RplDrainTell(full ? STATUS_SUCCESS : status);
         if (!NT_SUCCESS(status))
         {
             Drain.Retry = TRUE;
             return FALSE;
         }
+        RplDrainWorks();
     }
     KeAcquireSpinLock(&Stream.Lock, &irql);
     Stream.Staging.Tail = tail;

@@ -41,7 +41,7 @@ _Use_decl_annotations_ NTSTATUS RplDrainResize(ULONG StagingBytes, UINT64 Journa
             if (!NT_SUCCESS(status) && oldSpool.Bytes != 0 &&
                 !NT_SUCCESS(RplSpoolCreate(&spool, oldSpool.Bytes)))
             {
-                RtlZeroMemory(&spool, sizeof(spool)); /* none, then; SET_CONFIG tries again */
+                RtlZeroMemory(&spool, sizeof(spool)); /* none, until it can be made again */
             }
             Drain.Spool = spool;
         }
@@ -70,8 +70,14 @@ _Use_decl_annotations_ NTSTATUS RplDrainResize(ULONG StagingBytes, UINT64 Journa
     {
         Drain.Wanted = JournalBytes;
     }
-    RplDrainTell(status);
+    /* One that goes on as it was does not fail because its size was refused. */
+    RplDrainTell(Drain.Spool.Bytes == 0 ? status : STATUS_SUCCESS);
+    if (spool.Bytes != 0)
+    {
+        RplDrainWorks();
+    }
     (VOID) KeReleaseMutex(&Drain.Lock, FALSE);
+    RplWake(Drain.Spool.Bytes == 0 ? RPL_WAKE_DRAIN : 0);
     if (!NT_SUCCESS(status))
     {
         old = staging;

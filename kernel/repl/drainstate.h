@@ -23,8 +23,10 @@ extern RPL_DRAIN Drain;
 
 KSTART_ROUTINE RplDrainThread;
 
-/* What the others know of the journal. */
+/* What the others know of the journal. Status: why it cannot be made, read or written. */
 VOID RplDrainTell(_In_ NTSTATUS Status);
+/* It was made, or written to: what failed before does not any more. */
+VOID RplDrainWorks(VOID);
 
 /* Nobody can have what is older than now. */
 VOID RplDrainLoseHistory(VOID);

@@ -46,6 +46,13 @@ FORCEINLINE BOOLEAN RplSpoolIsEmpty(_In_ const RPL_SPOOL *Spool)
     return Spool->Bytes == 0 || Spool->Journal.First > Spool->Journal.Last;
 }
 
+/* For a batch of so many bytes of records. */
+FORCEINLINE BOOLEAN RplSpoolHasRoom(_In_ const RPL_SPOOL *Spool, _In_ ULONG Bytes)
+{
+    return RplJournalBatchBytes(Bytes) <=
+           Spool->Journal.DataBytes - RplJournalUsed(&Spool->Journal);
+}
+
 /* Of Bytes of records, First to Last. STATUS_DISK_FULL: no room, nothing was written. */
 NTSTATUS RplSpoolWrite(_Inout_ RPL_SPOOL *Spool, _In_ ULONG Bytes, _In_ UINT64 First,
                        _In_ UINT64 Last);

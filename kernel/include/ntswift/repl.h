@@ -225,7 +225,7 @@ typedef struct REPL_STATUS
     UINT32 DirtyFiles;
     UINT32 OpenBrackets;
     UINT32 ActiveRegions; /* bits set in the dirty-region log */
-    UINT32 JournalStatus; /* NTSTATUS of its last failure */
+    UINT32 JournalStatus; /* NTSTATUS: why it fails; 0: it does not */
     UINT32 RegionStatus;  /* of the dirty-region log */
     UINT32 UncleanStart;  /* 1: the last shutdown was a crash, and a resync is due */
     UINT64 Operations;    /* captured since the driver started */

@@ -39,6 +39,28 @@ NT_TEST(a_full_ring_is_followed_by_the_journal_and_opened_again)
     rig_end(&rig);
 }
 
+/* While something is in it its size is refused; that is no failure of the journal, for which nobody
+ * would wait then. */
+NT_TEST(a_size_that_is_refused_is_no_failure_of_the_journal)
+{
+    struct rig rig = {0};
+    struct rig_config config;
+
+    need(rig_boot(&rig, tap_seed()));
+    need(rig_primary(&rig, true));
+    for (unsigned i = 0; i < 3000; i++)
+        rig_bookmark(&rig, 500);
+    sched_run_for(50 * RIG_MS);
+    ok(rig_status(&rig).JournalUsed > 0);
+    rig_standard(&config, 1);
+    config.header.JournalBytes = REPL_MIN_JOURNAL * 2;
+    is_status(rig_set_config(&rig, &config), STATUS_DEVICE_BUSY);
+    is_int(rig_refusal(&rig).Reason, ReplRefusalJournal);
+    is_int(rig_status(&rig).JournalBytes, REPL_MIN_JOURNAL);
+    is_int(rig_status(&rig).JournalStatus, STATUS_SUCCESS);
+    rig_end(&rig);
+}
+
 NT_TEST(a_reader_that_comes_late_gets_all_from_the_beginning)
 {
     struct rig rig = {0};
