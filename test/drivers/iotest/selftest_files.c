@@ -21,7 +21,9 @@ static NTSTATUS OpenPath(_Out_ PHANDLE Handle, _In_ PCWSTR Path, ACCESS_MASK Acc
 #define PATH    L"\\??\\C:\\IoTest\\state.bin"
 #define UPCASED L"\\??\\c:\\iotest\\STATE.BIN"
 #define SYNC    (FILE_SYNCHRONOUS_IO_NONALERT | FILE_NON_DIRECTORY_FILE)
-#define RW      (GENERIC_READ | GENERIC_WRITE | SYNCHRONIZE)
+/* Less than the longest file of NTFS and ext4, 16 TiB. */
+#define MORE_THAN_THERE_IS (15LL << 40)
+#define RW                 (GENERIC_READ | GENERIC_WRITE | SYNCHRONIZE)
 
 static VOID ReadAndWrite(_In_ HANDLE File, _Inout_ IOTEST_RESULT *Result)
 {
@@ -61,6 +63,14 @@ static VOID ReadAndWrite(_In_ HANDLE File, _Inout_ IOTEST_RESULT *Result)
     CHECK(RtlEqualMemory(buffer, "12", 2));
     CHECK_STATUS(ZwSetInformationFile(File, &iosb, &end, sizeof(end), FileEndOfFileInformation),
                  STATUS_SUCCESS);
+    CHECK_STATUS(
+        ZwQueryInformationFile(File, &iosb, &standard, sizeof(standard), FileStandardInformation),
+        STATUS_SUCCESS);
+    CHECK(standard.EndOfFile.QuadPart == 4);
+    /* Whoever is told that his file has a size has the room, too. */
+    end.EndOfFile.QuadPart = MORE_THAN_THERE_IS;
+    CHECK_STATUS(ZwSetInformationFile(File, &iosb, &end, sizeof(end), FileEndOfFileInformation),
+                 STATUS_DISK_FULL);
     CHECK_STATUS(
         ZwQueryInformationFile(File, &iosb, &standard, sizeof(standard), FileStandardInformation),
         STATUS_SUCCESS);

@@ -538,6 +538,22 @@ static NTSTATUS rename_file(struct volume_file *file, const FILE_RENAME_INFORMAT
     return STATUS_SUCCESS;
 }
 
+/* As NTFS does it: a file that is no sparse one has the room for what it is made longer by, or
+ * stays as it was. */
+static NTSTATUS set_size(int fd, off_t old, off_t size)
+{
+    if (size > old) {
+        if (fallocate(fd, 0, old, size - old) == 0)
+            return STATUS_SUCCESS;
+        if (errno != EOPNOTSUPP) {
+            NTSTATUS status = fs_status_of(errno);
+            (void)!ftruncate(fd, old); /* what it may have got of it */
+            return status;
+        }
+    }
+    return ftruncate(fd, size) == 0 ? STATUS_SUCCESS : fs_status_of(errno);
+}
+
 static NTSTATUS volume_set(PIRP irp, const IO_STACK_LOCATION *stack, struct volume_file *file)
 {
     const void *in = irp->AssociatedIrp.SystemBuffer;
@@ -556,7 +572,7 @@ static NTSTATUS volume_set(PIRP irp, const IO_STACK_LOCATION *stack, struct volu
         if (stack->Parameters.SetFile.FileInformationClass == FileAllocationInformation &&
             size.QuadPart >= st.st_size)
             return STATUS_SUCCESS;
-        return ftruncate(file->fd, size.QuadPart) == 0 ? STATUS_SUCCESS : fs_status_of(errno);
+        return set_size(file->fd, st.st_size, size.QuadPart);
     }
     case FileDispositionInformation:
         if (length < sizeof(BOOLEAN))
