@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { root } from './built.js';
 import type { Running } from './namespace.js';
-import { childrenOf, LabError, sleep, until } from './process.js';
+import { childrenOf, eachLine, LabError, sleep, until } from './process.js';
 import { Random } from './random.js';
 import { Replica } from './replica.js';
 import { auditPostgres, ownedByServer } from './shop/postgres.js';
@@ -127,12 +127,7 @@ export class KillLab {
       process.execPath,
       ...words,
     );
-    let rest = '';
-    shell.child.stdout?.on('data', (data: Buffer) => {
-      const lines = (rest + data.toString()).split('\n');
-      rest = lines.pop() ?? '';
-      lines.forEach(line);
-    });
+    eachLine(shell.child, line);
     const pid = await until('the program', () => childrenOf(shell.pid)[0] ?? alive(shell));
     return { pid, child: shell.child };
   }

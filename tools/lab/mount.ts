@@ -42,18 +42,21 @@ export class MountMachine {
     return path.join(this.sockets, 'host.sock');
   }
 
+  /** The host's folder of its own, where drivers have their files. */
+  get state(): string {
+    return path.join(this.folder, 'state');
+  }
+
+  /** Before the host is started: that folder holds so much, and is seen by this machine alone. */
+  limitState(megabytes: number): void {
+    mkdirSync(this.state);
+    this.run('mount', '-t', 'tmpfs', '-o', `size=${megabytes}m`, 'state', this.state);
+  }
+
   private hostArguments(mount: string): string[] {
     // A host that was killed leaves it behind.
     rmSync(this.endpoint, { force: true });
-    return [
-      '--socket',
-      this.endpoint,
-      '--state',
-      path.join(this.folder, 'state'),
-      '--mount',
-      mount,
-      ...this.options,
-    ];
+    return ['--socket', this.endpoint, '--state', this.state, '--mount', mount, ...this.options];
   }
 
   /** Starts the host; its mount works when this returns. The drive letter is the volume's, "F". */
@@ -116,11 +119,13 @@ export class MountMachine {
     return host.child.exitCode;
   }
 
-  async kill(): Promise<void> {
-    if (!this.host) return;
-    process.kill(this.host.pid, 'SIGKILL');
-    await ended(this.host.child);
+  /** Ends it and these programs at one moment. */
+  async kill(...programs: Running[]): Promise<void> {
+    const all = [...(this.host ? [this.host] : []), ...programs];
     this.host = undefined;
+    // What has ended by itself is not killed.
+    for (const { pid } of all) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    await Promise.all(all.map(({ child }) => ended(child)));
   }
 
   /** Runs a program on the machine to its end. */

@@ -80,6 +80,28 @@ export function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once('exit', () => resolve()));
 }
 
+/** `line` hears what a program prints. */
+export function eachLine(child: ChildProcess, line: (text: string) => void): void {
+  let rest = '';
+  child.stdout?.on('data', (data: Buffer) => {
+    const lines = (rest + data.toString()).split('\n');
+    rest = lines.pop() ?? '';
+    lines.forEach(line);
+  });
+}
+
+/** Stops a process by SIGSTOP. When this resolves none of its threads is in a system call any more. */
+export async function suspend(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  const stands = (task: string): boolean =>
+    /^\d+ \(.*\) T /s.test(readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8'));
+  await until(
+    `process ${pid} stands still`,
+    () => (readdirSync(`/proc/${pid}/task`).every(stands) ? true : undefined),
+    60_000,
+  );
+}
+
 /** A process that the kernel ends when this one ends, however that happens. */
 export function spawnBound(command: string, args: string[]): ChildProcess {
   return spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], {

@@ -26,11 +26,22 @@ export class Writer {
     return writer;
   }
 
+  /** The process. */
+  get program(): Running {
+    if (!this.running) throw new LabError('the writer does not run');
+    return this.running;
+  }
+
+  /** What it could not do; null: it could do everything. */
+  get fault(): string | null {
+    return this.word.startsWith('error') ? this.word : null;
+  }
+
   private say(order: string): void {
     this.running?.child.stdin?.write(`${order}\n`);
   }
 
-  private async heard(word: string): Promise<void> {
+  private async heard(word: string, timeoutMs = 60_000): Promise<void> {
     await until(
       `the writer to be ${word}`,
       () => {
@@ -38,7 +49,7 @@ export class Writer {
         if (this.word.startsWith('error')) throw new LabError(this.word);
         return this.word === word ? true : undefined;
       },
-      60_000,
+      timeoutMs,
     );
   }
 
@@ -55,9 +66,9 @@ export class Writer {
     );
   }
 
-  async stand(): Promise<void> {
+  async stand(timeoutMs?: number): Promise<void> {
     this.say('stand');
-    await this.heard('standing');
+    await this.heard('standing', timeoutMs);
   }
 
   go(): void {

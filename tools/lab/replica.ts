@@ -7,7 +7,7 @@ import { BackupMachine, PRIMARY_ADDRESS } from './backup-machine.js';
 import { buildFolder, root } from './built.js';
 import { MountMachine } from './mount.js';
 import type { Running } from './namespace.js';
-import { ended, isAlive, LabError, until } from './process.js';
+import { eachLine, ended, isAlive, LabError, until } from './process.js';
 
 const cli = path.join(root, 'dist/userland/cli/main.js');
 
@@ -26,6 +26,12 @@ export interface ReplicaOptions {
   readonly two?: boolean;
   /** Further options of the driver host. */
   readonly host?: readonly string[];
+  /** The folder of the primary's driver host, which has the journal, holds so many megabytes. */
+  readonly stateMegabytes?: number;
+  /** Size of the journal. */
+  readonly journal?: string;
+  /** The services write their logs to NODE.log in the folder, and not to our stderr. */
+  readonly logs?: boolean;
 }
 
 export class Replica {
@@ -36,13 +42,15 @@ export class Replica {
     /** Of the primary. */
     readonly machine: MountMachine,
     private readonly other: MountMachine | null,
+    private readonly logs: boolean,
   ) {}
 
   /** Alpha is the primary of the set "shop", the folder of that name on the mount; beta its backup. */
   static async start(folder: string, options: ReplicaOptions = {}): Promise<Replica> {
     const machine = await MountMachine.create(folder, options.host);
+    if (options.stateMegabytes !== undefined) machine.limitState(options.stateMegabytes);
     const other = options.two ? await MountMachine.create(path.join(folder, 'other')) : null;
-    const replica = new Replica(machine, other);
+    const replica = new Replica(machine, other, options.logs ?? false);
     try {
       await replica.begin(options);
     } catch (error) {
@@ -52,7 +60,8 @@ export class Replica {
     return replica;
   }
 
-  private async begin({ mode = 'async', diskMegabytes }: ReplicaOptions): Promise<void> {
+  private async begin(options: ReplicaOptions): Promise<void> {
+    const { mode = 'async', diskMegabytes, journal } = options;
     const { machine } = this;
     mkdirSync(path.join(machine.paths.backing, 'shop'));
     machine.run('ip', 'link', 'set', 'lo', 'up');
@@ -63,6 +72,7 @@ export class Replica {
     this.ntswift('alpha', 'cluster', 'init', ...names);
     await this.startService('alpha');
     await this.join('beta', diskMegabytes);
+    if (journal !== undefined) this.ntswift('alpha', 'repl', 'set', '--journal', journal);
     const to = `beta:${this.backup}`;
     this.ntswift('alpha', 'repl', 'add', 'shop', this.primary, '--to', to, '--mode', mode);
     await this.synchronised();
@@ -174,6 +184,7 @@ export class Replica {
       process.execPath,
       cli,
       'service',
+      ...(this.logs ? ['--log', path.join(this.machine.folder, `${node}.log`)] : []),
     );
     this.services.set(node, service);
     let told = '';
@@ -192,22 +203,14 @@ export class Replica {
   /** A program on the primary; `line` hears what it prints. */
   async program(line: (text: string) => void, script: string, ...args: string[]): Promise<Running> {
     const running = await this.machine.spawn(process.execPath, script, ...args);
-    let rest = '';
-    running.child.stdout?.on('data', (data: Buffer) => {
-      const lines = (rest + data.toString()).split('\n');
-      rest = lines.pop() ?? '';
-      lines.forEach(line);
-    });
+    eachLine(running.child, line);
     return running;
   }
 
   /** The machine of the primary ends: its host, its service and the given programs at one moment. */
   async killPrimary(...programs: Running[]): Promise<void> {
     const service = this.services.get('alpha');
-    const all = [...(service ? [service] : []), ...programs];
-    const host = this.machine.kill();
-    for (const { pid } of all) process.kill(pid, 'SIGKILL');
-    await Promise.all([host, ...all.map(({ child }) => ended(child))]);
+    await this.machine.kill(...(service ? [service] : []), ...programs);
     this.services.delete('alpha');
   }
 

@@ -8,6 +8,7 @@
 //   npm run soak -- --only=repl-cut,repl-prefix --workloads=10000
 //   npm run soak -- --only=repl-kill --kills=100
 //   npm run soak -- --only=repl-burst,repl-outage --files=60000 --rounds=50
+//   npm run soak -- --only=repl-chaos --minutes=60
 
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
@@ -26,6 +27,7 @@ import { fuzzers } from './ctests.js';
 import { runFuzzer } from './fuzz.js';
 import { equal, runLong } from './long.js';
 import { closingLine } from './outcome.js';
+import { runReplChaos } from './repl-chaos.js';
 import { runReplCut } from './repl-cut.js';
 import { runReplKill } from './repl-kill.js';
 import { runReplBurst, runReplOutages } from './repl-outage.js';
@@ -46,6 +48,7 @@ const parts = [
   'repl-kill',
   'repl-burst',
   'repl-outage',
+  'repl-chaos',
 ] as const;
 type Part = (typeof parts)[number];
 
@@ -53,7 +56,11 @@ const argv = yargs(hideBin(process.argv))
   .scriptName('npm run soak --')
   .option('only', { type: 'string', describe: `some of ${parts.join(',')}` })
   .option('runs', { type: 'number', default: 20 })
-  .option('minutes', { type: 'number', default: 10 })
+  .option('minutes', {
+    type: 'number',
+    default: 10,
+    describe: 'of the healthy cluster; of the chaos of REPL',
+  })
   .option('fuzz', { type: 'number', default: 60, describe: 'seconds for each fuzzer' })
   .option('inputs', { type: 'number', default: 10_000_000, describe: 'fuzzed frames and IOCTLs' })
   .option('syns', { type: 'number', default: 1_000_000, describe: 'of the flood' })
@@ -233,6 +240,8 @@ const runs: Record<Part, () => Promise<void>> = {
   'repl-burst': () => runReplBurst(argv.files, check),
 
   'repl-outage': () => runReplOutages(argv.rounds, check),
+
+  'repl-chaos': () => runReplChaos(argv.minutes, argv.seed, check),
 };
 
 for (const part of parts) {

@@ -42,17 +42,18 @@ export function auditSqlite(folder: string): Audit {
   }
 }
 
-/** FOLDER wal|delete: prints the number of each transaction when it is committed. */
-function main([folder, mode]: string[]): void {
+/** FOLDER wal|delete [PER_SECOND]: prints the number of each transaction when it is committed. */
+function main([folder, mode, perSecond]: string[]): void {
   if (folder === undefined || (mode !== 'wal' && mode !== 'delete')) {
-    console.error('usage: sqlite.js FOLDER wal|delete');
+    console.error('usage: sqlite.js FOLDER wal|delete [PER_SECOND]');
     process.exitCode = 2;
     return;
   }
   const db = openBooks(folder, mode);
   const step = (): void => {
     process.stdout.write(`${enterTransaction(db)}\n`);
-    setImmediate(step);
+    if (perSecond === undefined) setImmediate(step);
+    else setTimeout(step, 1000 / Number(perSecond));
   };
   process.stdout.write('ready\n');
   step();
