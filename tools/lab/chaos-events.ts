@@ -166,12 +166,18 @@ export const chaosEvents: readonly ChaosEvent[] = [
       const beta = chaos.replica.on('beta');
       const disk = path.dirname(chaos.replica.backup);
       const room = chaos.random.below(4) * 65_536;
-      const fill = `fallocate -l $(($(df --output=avail -B1 '${disk}' | tail -1) - ${room})) '${disk}/full'`;
-      beta.run('sh', '-c', fill);
+      // Of what is free the file system takes some for itself.
+      const fill = [
+        `head -c ${room} /dev/zero > room`,
+        'fallocate -l $(($(df --output=avail -B1 . | tail -1) - 1048576)) full',
+        'cat /dev/zero > rest 2> /dev/null || :',
+        'rm room',
+      ];
+      beta.run('sh', '-ec', [`cd '${disk}'`, ...fill].join('\n'));
       chaos.isFull = true;
       chaos.flood(4);
       const heal = later(() => {
-        beta.run('rm', `${disk}/full`);
+        beta.run('rm', `${disk}/full`, `${disk}/rest`);
         chaos.isFull = false;
       });
       return Promise.resolve({ text: `but for ${room} bytes`, heal });

@@ -1,5 +1,6 @@
 /** REPL for people. */
 import { ntsError } from '../common/errors.js';
+import { describeStatus } from '../common/ntstatus.js';
 import type { BackupStatus } from '../repl/backup.js';
 import type { VerifyReport } from '../repl/verify-run.js';
 import type { BackupView, Lag, NodeReplView } from '../repl/view.js';
@@ -66,6 +67,10 @@ function headText(view: NodeReplView, style: Style): string {
   ];
   if (driver) {
     entries.push(['records', placeText(driver, style)], ['lag', lagText(view.lag)]);
+    if (driver.journalStatus !== 0) {
+      const { name, meaning } = describeStatus(driver.journalStatus);
+      entries.push(['journal', style.red(`cannot be used: ${meaning} (${name})`)]);
+    }
     if (driver.dirtyFiles > 0) {
       const { dirtyFiles, dirtyBytes } = driver;
       const what = dirtyBytes === null ? '' : `, ${bytesText(dirtyBytes)}`;
