@@ -154,4 +154,27 @@ void t.test('outages', missing, async (t) => {
       beta.run('rm', `${disk}/full`);
     });
   });
+
+  await t.test('its disk is full, and its service is started', async (t) => {
+    const disk = path.dirname(replica.backup);
+    const file = path.join(replica.backup, 'shop/large');
+    grow('large', 16);
+    await replica.level();
+    // A checkpoint: what is there now has to be put back where the next one does not come.
+    const { hosted } = replica.status('beta');
+    replica.ntswift('beta', 'repl', 'restore', String(hosted[0]!.applied), '-y');
+    replica.ntswift('beta', 'repl', 'restore', '--resume');
+    replica.machine.sh(replica.primary, 'truncate -s 0 large');
+    const size = (): string => beta.run('stat', '-c', '%s', file).trim();
+    await until('it is empty', () => (size() === '0' ? true : undefined), PATIENCE);
+    await replica.stopService('beta');
+    const room = 'fallocate -l $(($(df --output=avail -B1 . | tail -1) - 1048576)) full';
+    beta.run('sh', '-ec', `cd '${disk}'; ${room}; cat /dev/zero > rest 2> /dev/null || :`);
+    await replica.startService('beta');
+    const { backups } = await status('standstill', (view) => view.backups[0]?.error !== null);
+    t.match(backups[0]?.error, /ENOSPC/);
+    beta.run('rm', path.join(disk, 'full'), path.join(disk, 'rest'));
+    await replica.level();
+    t.equal(differences(replica), '');
+  });
 });

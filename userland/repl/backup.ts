@@ -222,6 +222,8 @@ export class Backup {
         answers.say({ difference });
       }),
     ];
+    // Also why it stands still, where that began before.
+    tell();
     try {
       await this.read(channel, answers);
     } catch (error) {

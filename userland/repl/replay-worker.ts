@@ -1,5 +1,6 @@
 /** Replay in a thread of its own: what replay-host.ts starts. */
 import { setPriority } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { messageOf, ntsError } from '../common/errors.js';
 import { hashBlocks } from './block-hash.js';
@@ -8,7 +9,7 @@ import { splitPath } from './names.js';
 import { type Node, TOP } from './node.js';
 import { HASH_BYTES, type FileName, type Known, plainWords } from './protocol.js';
 import { Files } from './files.js';
-import { Replay, type ReplayOptions } from './replay.js';
+import { Replay, type ReplayOptions, isFull } from './replay.js';
 import { type RestoreProgress, restore } from './restore.js';
 
 export interface ReplayData {
@@ -94,18 +95,25 @@ const options: ReplayOptions = {
   onDifference: ({ sequence, setId, path, blocks }) =>
     say({ say: 'difference', difference: { sequence, setId, path, blocks: [...blocks] } }),
 };
-const replay = Replay.open(options);
+/** Not there while `closed` says why: there is no room to put in order what the last run has left. */
+let replay!: Replay;
+let closed: string | null = 'replay is being opened';
 
 let told = '';
 
-function tell(): void {
-  const state: ReplayState = {
+function present(): ReplayState {
+  if (closed !== null) return { applied: 0, durable: 0, held: null, full: closed, fault: null };
+  return {
     applied: replay.applied,
     durable: replay.checkpointSequence,
     held: replay.held,
     full: replay.full,
     fault: replay.fault ? plainWords(messageOf(replay.fault.error)) : null,
   };
+}
+
+function tell(): void {
+  const state = present();
   const text = JSON.stringify(state);
   if (text === told) return;
   told = text;
@@ -213,6 +221,7 @@ port.on('message', (request: ReplayRequest) => {
   }
   const { id } = request;
   try {
+    if (closed !== null && request.ask !== 'stop') throw new Error(closed);
     const answered = answer(request);
     // First how things are now: who asked looks at that.
     tell();
@@ -226,16 +235,32 @@ port.on('message', (request: ReplayRequest) => {
 /** Often enough for people, and for who waits that something is applied. */
 const TELL_MILLISECONDS = 20;
 
+/** Between attempts while the disk is full. */
+const RETRY_MILLISECONDS = 1000;
+
+while (closed !== null && !stopping.signal.aborted) {
+  try {
+    replay = Replay.open(options);
+    closed = null;
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    closed = messageOf(error);
+    tell();
+    const { signal } = stopping;
+    await sleep(RETRY_MILLISECONDS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
 const timer = setInterval(tell, TELL_MILLISECONDS);
 tell();
 try {
-  await replay.run(stopping.signal);
+  if (closed === null) await replay.run(stopping.signal);
 } catch (error) {
   throw ntsError('NTS_ERR_REPL_APPLY', { what: messageOf(error) }, { cause: error });
 } finally {
   clearInterval(timer);
   tell();
-  replay.close();
+  if (closed === null) replay.close();
   port.close();
   data.port.close();
 }

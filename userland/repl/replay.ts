@@ -411,7 +411,7 @@ export class Replay {
         }
         if (wait > 0 && this.isCheckpointDue()) this.checkpoint();
       } catch (error) {
-        if (!isCode(error, 'ENOSPC', 'EDQUOT', 'SQLITE_FULL')) throw error;
+        if (!isFull(error)) throw error;
         this.full = messageOf(error);
         wait = 1000;
       }
@@ -454,6 +454,11 @@ export class Replay {
     this.map.rollback();
     this.map.close();
   }
+}
+
+/** It may go on when there is room again. */
+export function isFull(error: unknown): boolean {
+  return isCode(error, 'ENOSPC', 'EDQUOT', 'SQLITE_FULL');
 }
 
 /** Names and nodes of a complete interval. */
