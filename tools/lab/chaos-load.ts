@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { root } from './built.js';
 import type { Running } from './namespace.js';
-import { eachLine, LabError, suspend, until } from './process.js';
+import { eachLine, ended, LabError, suspend, until } from './process.js';
 import type { Replica } from './replica.js';
 import { Writer } from './replica-writer.js';
 
@@ -138,7 +138,10 @@ export class Load {
   async renew(): Promise<void> {
     const writers = this.writers;
     this.writers = [];
-    for (const writer of writers) await writer.end();
+    for (const writer of writers) {
+      await writer.end();
+      await ended(writer.program.child);
+    }
     this.replica.machine.sh(this.replica.primary, 'rm -rf writer* big* storm*');
     await this.startWriters();
   }

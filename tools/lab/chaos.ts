@@ -20,7 +20,6 @@ export type Hosted = NodeReplView['hosted'][number];
 interface Copy {
   readonly transactions: number;
   readonly steps: number;
-  readonly problems: readonly string[];
 }
 
 export class Chaos {
@@ -186,7 +185,7 @@ export class Chaos {
     const hosted = await this.standing();
     const { committed, steps } = this.told;
     const tree = this.replica.backup;
-    const copy = await this.audited(this.copyOf(tree), committed, steps);
+    const copy = this.audited(this.copyOf(tree), committed, steps);
     const after = await this.standing();
     if (after.applied !== hosted.applied) throw new LabError('something came while nothing could');
     const { seen, mode } = this;
@@ -212,7 +211,7 @@ export class Chaos {
   }
 
   /** Looks into a copy of both sets, and removes it. */
-  private async audited(copy: string, committed: number, steps: number): Promise<Copy> {
+  private audited(copy: string, committed: number, steps: number): Copy {
     const books = auditSqlite(path.join(copy, 'shop/books'));
     const walk = auditSteps(path.join(copy, 'shop/steps'), path.join(copy, 'more/steps'));
     const problems = [...books.problems, ...walk.problems];
@@ -221,8 +220,8 @@ export class Chaos {
     // The last may have been done without the program hearing of it.
     this.must(transactions <= committed + 1, `${transactions} transactions of ${committed}`);
     this.must(walk.steps <= steps + 1, `${walk.steps} steps of ${steps}`);
-    rmSync(copy, { recursive: true });
-    return Promise.resolve({ transactions, steps: walk.steps, problems });
+    for (const one of [copy, `${copy}.state`]) rmSync(one, { recursive: true, force: true });
+    return { transactions, steps: walk.steps };
   }
 
   /** A moment is given a name while programs write; a copy as of it is made, and is one. */
@@ -237,7 +236,7 @@ export class Chaos {
     // What was printed until then has been heard.
     await this.load?.works();
     const after = { ...this.told };
-    const copy = await this.audited(into, after.committed, after.steps);
+    const copy = this.audited(into, after.committed, after.steps);
     this.must(copy.transactions >= committed, 'transactions before the bookmark are missing');
     this.must(copy.steps >= steps, 'steps before the bookmark are missing');
     return `${label} at ${sequence}`;

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { builtFile } from './built.js';
 import { Namespace, type Running } from './namespace.js';
-import { ended, isAlive, LabError, run, until } from './process.js';
+import { ended, isAlive, killNow, LabError, run, until } from './process.js';
 
 export interface MountPaths {
   /** What the volume lies on. */
@@ -123,8 +123,7 @@ export class MountMachine {
   async kill(...programs: Running[]): Promise<void> {
     const all = [...(this.host ? [this.host] : []), ...programs];
     this.host = undefined;
-    // What has ended by itself is not killed.
-    for (const { pid } of all) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    for (const { pid } of all) killNow(pid);
     await Promise.all(all.map(({ child }) => ended(child)));
   }
 

@@ -90,6 +90,15 @@ export function eachLine(child: ChildProcess, line: (text: string) => void): voi
   });
 }
 
+/** SIGKILL, also of what may just have ended by itself. */
+export function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** Stops a process by SIGSTOP. When this resolves none of its threads is in a system call any more. */
 export async function suspend(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP');
