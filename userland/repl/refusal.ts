@@ -28,6 +28,9 @@ export interface RefusalSubject {
 const mismatch =
   'the driver and this program do not fit together; install the driver of this release';
 
+/** There is no place for a record. Whatever else the driver has refused since then. */
+export const STATUS_DEVICE_NOT_READY = 0xc00000a3;
+
 type Explain = (index: number, subject: RefusalSubject) => string;
 
 function root(index: number, { roots }: RefusalSubject): string {
@@ -77,7 +80,10 @@ export function replRefusal(
   subject: RefusalSubject = {},
 ): NtsError {
   const below = refusal.status === 0 ? null : describeStatus(refusal.status);
-  const words = explanations[refusal.reason](refusal.index, subject);
+  const words =
+    cause.ntstatus === STATUS_DEVICE_NOT_READY
+      ? 'ring and journal are full, so nothing can be recorded now; try again when "ntswift repl status" no longer says that records are not kept'
+      : explanations[refusal.reason](refusal.index, subject);
   const what = `the REPL driver refuses: ${words}${below ? ` (${below.name}: ${below.meaning})` : ''}`;
   return ntsError(
     'NTS_ERR_REFUSED',

@@ -9,8 +9,7 @@
  * A run keeps nothing: if this program dies the driver still has the brackets and what is dirty.
  */
 import { EventEmitter } from 'node:events';
-import { type NtsError, isNtsError, messageOf, ntsError } from '../common/errors.js';
-import { describeStatus } from '../common/ntstatus.js';
+import { isNtsError, messageOf, ntsError } from '../common/errors.js';
 import type { Log } from '../node/log.js';
 import type { BracketStatus, DirtyFile, ReplDriver, SyncTarget } from './client.js';
 import {
@@ -70,29 +69,28 @@ interface FileItem {
 }
 
 /** What the driver says of a file that was deleted. Anything else is no reason to leave a file out. */
-const GONE = new Set(
-  [
-    0xc000000d, // STATUS_INVALID_PARAMETER: of an open by identity
-    0xc000000e, // STATUS_NO_SUCH_DEVICE
-    0xc000000f, // STATUS_NO_SUCH_FILE
-    0xc0000033, // STATUS_OBJECT_NAME_INVALID
-    0xc0000034, // STATUS_OBJECT_NAME_NOT_FOUND
-    0xc0000039, // STATUS_OBJECT_PATH_INVALID
-    0xc000003a, // STATUS_OBJECT_PATH_NOT_FOUND
-    0xc0000056, // STATUS_DELETE_PENDING
-    0xc00000ba, // STATUS_FILE_IS_A_DIRECTORY
-    0xc0000103, // STATUS_NOT_A_DIRECTORY
-    0xc0000123, // STATUS_FILE_DELETED
-  ].map((status) => describeStatus(status).name),
-);
+const GONE: ReadonlySet<number> = new Set([
+  0xc000000d, // STATUS_INVALID_PARAMETER: of an open by identity
+  0xc000000e, // STATUS_NO_SUCH_DEVICE
+  0xc000000f, // STATUS_NO_SUCH_FILE
+  0xc0000033, // STATUS_OBJECT_NAME_INVALID
+  0xc0000034, // STATUS_OBJECT_NAME_NOT_FOUND
+  0xc0000039, // STATUS_OBJECT_PATH_INVALID
+  0xc000003a, // STATUS_OBJECT_PATH_NOT_FOUND
+  0xc0000056, // STATUS_DELETE_PENDING
+  0xc00000ba, // STATUS_FILE_IS_A_DIRECTORY
+  0xc0000103, // STATUS_NOT_A_DIRECTORY
+  0xc0000123, // STATUS_FILE_DELETED
+]);
 
-/** What a run found in the way that is gone by now: a file that was deleted. */
-function isGone(error: unknown): boolean {
-  if (isRefusal(error, 'file')) {
-    const { below } = (error as NtsError).facts;
-    return typeof below !== 'string' || GONE.has(below);
-  }
-  return isNtsError(error, 'NTS_ERR_NO_DEVICE');
+/**
+ * What a run found in the way that is gone by now: a file that was deleted. The status is that of this very
+ * request. Why the driver refuses is asked for afterwards, and may be the reason of another one that it
+ * refused meanwhile.
+ */
+export function isGone(error: unknown): boolean {
+  if (!isNtsError(error)) return false;
+  return error.ntstatus !== null && GONE.has(error.ntstatus);
 }
 
 export class Synchroniser extends EventEmitter<Events> {

@@ -68,11 +68,15 @@ interface Ring extends LentRing {
   end(): void;
 }
 
+/** STATUS_INVALID_PARAMETER; STATUS_DEVICE_NOT_READY: there is no place for a record. */
+const INVALID = 0xc000000d;
+const NOT_READY = 0xc00000a3;
+
 function refused(reason: keyof typeof ReplRefusalReason, status = 0): Error {
   const cause = ntsError(
     'NTS_ERR_IO',
     { what: 'the driver', why: 'refused' },
-    { ntstatus: 0xc000000d },
+    { ntstatus: status === 0 ? (reason === 'ring' ? NOT_READY : INVALID) : status },
   );
   return replRefusal({ reason: ReplRefusalReason[reason], index: 0, status }, cause);
 }

@@ -3,13 +3,31 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
+import { ntsError } from '../../../userland/common/errors.js';
+import { STATUS_OBJECT_NAME_NOT_FOUND as NOT_FOUND } from '../../../userland/common/ntstatus.js';
+import { ReplRefusalReason } from '../../../userland/repl/codec.js';
 import { askRepl } from '../../../userland/repl/control-client.js';
+import { STATUS_DEVICE_NOT_READY, replRefusal } from '../../../userland/repl/refusal.js';
 import { ReplService } from '../../../userland/repl/service.js';
+import { isGone } from '../../../userland/repl/sync.js';
 import type { VerifyReport } from '../../../userland/repl/verify-run.js';
 import { agreed, startNode } from '../node/cluster.js';
 import { addSet, dump, linkOf, settled, startPair } from './pair.js';
 
 const BLOCK = 4096;
+
+t.test('what was refused is judged by its own status', (t) => {
+  // Of the reason, which is asked for afterwards, another request may be the cause.
+  const refused = (status: number, reason: 'file' | 'ring'): unknown =>
+    replRefusal(
+      { reason: ReplRefusalReason[reason], index: 0, status: NOT_FOUND },
+      ntsError('NTS_ERR_IO', { what: 'the driver', why: 'refused' }, { ntstatus: status }),
+    );
+  t.equal(isGone(refused(STATUS_DEVICE_NOT_READY, 'file')), false);
+  t.equal(isGone(refused(NOT_FOUND, 'ring')), true);
+  t.equal(isGone(new Error('refused')), false);
+  t.end();
+});
 
 void t.test('what the driver could not keep is sent, and no more', async (t) => {
   const pair = await startPair(t);
