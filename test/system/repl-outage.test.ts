@@ -93,6 +93,15 @@ void t.test('outages', missing, async (t) => {
       t.ok(view.driver!.dirtyFiles < 2000, `${view.driver!.dirtyFiles} files are dirty`);
       t.match(text(), /not kept, only which blocks change/);
       t.match(text(), /to resync +\d+ files/);
+      // What cannot begin is refused, and changes nothing.
+      const folder = path.join(replica.machine.paths.mountpoint, 'more');
+      replica.machine.run('mkdir', folder);
+      const add = ['repl', 'add', 'more', folder, '--to', `beta:${replica.backup}`];
+      t.throws(() => replica.ntswift('alpha', ...add), /nothing can be recorded now/);
+      t.same(
+        replica.status('alpha').sets.map(({ name }) => name),
+        ['shop'],
+      );
       replica.ntswift('alpha', 'repl', 'resume');
       await replica.synchronised(PATIENCE);
     });

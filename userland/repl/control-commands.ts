@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { ntsError } from '../common/errors.js';
-import { ReplBracketReason } from './codec.js';
+import { ReplBracketReason, ReplState } from './codec.js';
 import { type ReplNodeConfig, type SetConfig, setNamed } from './config.js';
 import { type ControlCall, type ControlCommand, controlCommand } from './control.js';
 import { restore } from './control-restore.js';
@@ -42,6 +42,15 @@ async function session(node: ReplNode): Promise<Session> {
     throw ntsError('NTS_ERR_REFUSED', { what });
   }
   return (await node.startPrimary()).require();
+}
+
+/** What the rules begin to cover is synchronised, which begins with a record. */
+async function recordable(node: ReplNode): Promise<void> {
+  const { state } = await (await session(node)).driver.status();
+  if (state !== ReplState.dirty) return;
+  const what =
+    'records are not kept just now: try again when "ntswift repl status" says that they are';
+  throw ntsError('NTS_ERR_REFUSED', { what });
 }
 
 /** The driver first: what it refuses is not written down. */
@@ -108,7 +117,13 @@ const add = controlCommand(
       backups,
     });
     const { driver, sync, pump } = await session(node);
-    await driver.openBracket(set.id, ReplBracketReason.initial);
+    try {
+      await driver.openBracket(set.id, ReplBracketReason.initial);
+    } catch (error) {
+      // A set that nobody synchronises is none.
+      await dropSets(node, value.sets, value.backups);
+      throw error;
+    }
     // The backups learn of the set's name when they are greeted.
     for (const link of pump.all) link.restart();
     sync.wake();
@@ -163,6 +178,7 @@ const set = controlCommand(
     if (!named && (given.mode !== null || given.rules !== null)) {
       throw ntsError('NTS_ERR_USAGE', { what: 'name the set whose mode or rules are to change' });
     }
+    if (given.rules !== null && named) await recordable(node);
     const sets = value.sets.map((one) =>
       one.name === named?.name
         ? {
@@ -194,6 +210,16 @@ async function keep(node: ReplNode, keepBytes: number): Promise<void> {
   for (const hosted of node.config.value.hosted) await node.host({ ...hosted, keepBytes });
 }
 
+/** These are left. */
+async function dropSets(
+  node: ReplNode,
+  sets: readonly SetConfig[],
+  backups: ReplNodeConfig['backups'],
+): Promise<void> {
+  await change(node, { sets: [...sets], backups: sets.length === 0 ? [] : backups });
+  if (sets.length === 0) await node.stopPrimary();
+}
+
 const remove = controlCommand(z.strictObject({ name: z.string() }), async ({ node }, { name }) => {
   const { value } = node.config;
   const hosted = value.hosted.find((one) => one.sets.some((set) => set.name === name));
@@ -203,9 +229,11 @@ const remove = controlCommand(z.strictObject({ name: z.string() }), async ({ nod
     return nodeReplView(node);
   }
   setNamed(value, name);
-  const sets = value.sets.filter((one) => one.name !== name);
-  await change(node, { sets, ...(sets.length === 0 ? { backups: [] } : {}) });
-  if (sets.length === 0) await node.stopPrimary();
+  await dropSets(
+    node,
+    value.sets.filter((one) => one.name !== name),
+    value.backups,
+  );
   return nodeReplView(node);
 });
 
