@@ -38,6 +38,17 @@ const lagging = (chaos: Chaos): Promise<unknown> =>
     return beta!.state !== 'streaming' || (lag!.records > 0 && (lag!.milliseconds ?? 0) > 500);
   });
 
+/** What the driver may refuse, for that reason. */
+function tried(chaos: Chaos, reason: string, ...command: string[]): string {
+  try {
+    chaos.repl('alpha', ...command);
+    return '';
+  } catch (error) {
+    if (!messageOf(error).includes(reason)) throw error;
+    return 'is refused';
+  }
+}
+
 /** Beta is primary: something is done there, and then alpha is it again. */
 async function onBeta(chaos: Chaos): Promise<void> {
   const { replica } = chaos;
@@ -211,8 +222,10 @@ export const chaosEvents: readonly ChaosEvent[] = [
     weight: 2,
     begin(chaos) {
       chaos.calm = false;
-      chaos.repl('alpha', 'resync', '--background');
-      return Promise.resolve(done(''));
+      return Promise.resolve(
+        // While records are not kept.
+        done(tried(chaos, 'nothing can be recorded now', 'resync', '--background')),
+      );
     },
   },
   {
@@ -231,14 +244,9 @@ export const chaosEvents: readonly ChaosEvent[] = [
     weight: 1,
     begin(chaos) {
       const size = `${16 << chaos.random.below(4)}M`;
-      try {
-        chaos.repl('alpha', 'set', '--journal', size);
-        return Promise.resolve(done(size));
-      } catch (error) {
-        // While something is in it.
-        if (!messageOf(error).includes('keeps its size')) throw error;
-        return Promise.resolve(done(`${size}, is refused`));
-      }
+      // While something is in it.
+      const refused = tried(chaos, 'keeps its size', 'set', '--journal', size);
+      return Promise.resolve(done([size, refused].filter(Boolean).join(', ')));
     },
   },
   {

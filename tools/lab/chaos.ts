@@ -112,7 +112,7 @@ export class Chaos {
   /** A file of so many megabytes is written on the primary, if that is up. */
   flood(megabytes: number): void {
     if (!this.load || megabytes === 0) return;
-    const line = `dd if=/dev/urandom of=big${this.random.below(4)} bs=1M count=${megabytes} status=none`;
+    const line = `dd if=/dev/urandom of=big${this.random.below(2)} bs=1M count=${megabytes} status=none`;
     this.replica.machine.sh(this.replica.primary, line);
   }
 
@@ -265,7 +265,7 @@ export class Chaos {
     this.unnoticed();
     this.calm = true;
     if (load) {
-      if (this.is(0.3)) await load.renew();
+      if (this.is(0.4)) await load.renew();
       load.go();
     }
     return `the same after ${seconds} s`;
