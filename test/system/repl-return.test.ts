@@ -135,6 +135,35 @@ t.test(
   },
 );
 
+t.test('the same, and the journal is full before the backup can be reached', missing, async (t) => {
+  const replica = await Replica.start(t.testdir(), { journal: '16M' });
+  t.teardown(() => replica.close());
+  const { machine } = replica;
+  const { backing, mountpoint } = machine.paths;
+  machine.sh(mountpoint, 'mkdir more; dd if=/dev/urandom of=more/large bs=1M count=8 status=none');
+  replica.ntswift('alpha', 'repl', 'set', '--limit', 'beta:1M');
+  const before = replica.wireBytes;
+  const folder = path.join(mountpoint, 'more');
+  replica.ntswift('alpha', 'repl', 'add', 'more', folder, '--to', `beta:${replica.backup}`);
+  await until('a part', () => (replica.wireBytes - before > 2 * MIB ? true : undefined), 30_000);
+  replica.on('beta').pull();
+  replica.on('beta').reset();
+  await replica.killPrimary();
+  await replica.startPrimary();
+  const isFull = (): boolean => replica.status('alpha').driver?.state === 'dirty';
+  for (let i = 0; !isFull(); i++)
+    machine.sh(replica.primary, `dd if=/dev/urandom of=big${i} bs=1M count=16 status=none`);
+  replica.ntswift('alpha', 'repl', 'set', '--limit', 'beta:0');
+  replica.on('beta').plug();
+  await replica.level();
+  t.equal(replica.status('beta').hosted[0]?.openBrackets, 0);
+  t.equal(replica.difference(), '');
+  t.equal(
+    machine.output('diff', '-r', path.join(backing, 'more'), path.join(replica.backup, 'more')),
+    '',
+  );
+});
+
 t.test('stopped in order and started: nothing is compared', missing, async (t) => {
   const replica = await started(t, 4, 4);
   const last = (): number => replica.status('alpha').driver?.last ?? 0;

@@ -92,7 +92,7 @@ export class Primary extends EventEmitter<Events> {
       const pump = new Pump(driver, log, {
         ringBytes: this.options.config().ringBytes,
         begin: (after) => this.beginFresh(driver, after),
-        reopen: (open) => reopen(driver, open),
+        reopen: (open, place) => reopen(driver, open, place),
         isDurable: () => this.options.config().sets.some(({ mode }) => mode === 'durable'),
       });
       await pump.start();
@@ -249,7 +249,11 @@ async function configure(driver: ReplDriver, config: ReplNodeConfig): Promise<vo
 }
 
 /** After a crash: what was open then, and is not found again by looking at what was dirty. */
-async function reopen(driver: ReplDriver, open: readonly Bracket[]): Promise<void> {
+async function reopen(
+  driver: ReplDriver,
+  open: readonly Bracket[],
+  place: (open: () => Promise<number>) => Promise<number>,
+): Promise<void> {
   const present = await driver.brackets();
   const crash = Math.max(
     ...present
@@ -271,7 +275,7 @@ async function reopen(driver: ReplDriver, open: readonly Bracket[]): Promise<voi
       (one) => one.setId === setId && one.reason === ReplBracketReason.initial,
     );
     const { initial, resync } = ReplBracketReason;
-    await driver.openBracket(setId, isInitial ? initial : resync);
+    await place(() => driver.openBracket(setId, isInitial ? initial : resync));
   }
 }
 

@@ -23,7 +23,7 @@ import {
 import type { Greeting, Link, Places } from './link.js';
 import type { BlockDifference } from './protocol.js';
 import type { Batch } from './record.js';
-import { isRefusal } from './refusal.js';
+import { hasNoPlace, isRefusal } from './refusal.js';
 import { type Chunk, type Cursor, Source, type SourceOptions } from './source.js';
 
 /** A record that a SYNC IOCTL made, as the synchronisation wants to see it. */
@@ -71,8 +71,11 @@ export interface PumpOptions extends SourceOptions {
    * first's number, null: there is no set.
    */
   readonly begin?: (after: number) => Promise<number | null>;
-  /** Opens brackets again that a backup has open, and that a driver that crashed has forgotten. */
-  readonly reopen?: (open: readonly Bracket[]) => Promise<void>;
+  /** Opens brackets again that a backup has open, and that a driver that crashed has forgotten; each by `place`. */
+  readonly reopen?: (
+    open: readonly Bracket[],
+    place: (open: () => Promise<number>) => Promise<number>,
+  ) => Promise<void>;
   /** Flushes wait for acknowledgements, which then go at once, and else now and then. Default: they do. */
   readonly isDurable?: () => boolean;
 }
@@ -192,11 +195,11 @@ export class Pump extends EventEmitter<Events> implements Places {
     // Before anything is sent: what opens again is behind what the driver's start has opened.
     this.reopening = this.reopening
       .catch(() => undefined)
-      .then(() => this.options.reopen?.(greeting.open));
+      .then(() => this.options.reopen?.(greeting.open, (open) => withPlace(source, open)));
     await this.reopening;
     const old = this.links.get(link);
     // Who has nothing of the stream begins with a bracket, in which he is told the rest.
-    const after = fresh ? await this.beginFresh() : durable;
+    const after = fresh ? await withPlace(source, () => this.beginFresh()) : durable;
     const cursor = source.cursor(after);
     if (old && source.has(old)) {
       cursor.position = cursor.released = old.released;
@@ -410,6 +413,21 @@ export class Pump extends EventEmitter<Events> implements Places {
     await Promise.all(this.running.values());
     await this.source?.close();
     this.source = null;
+  }
+}
+
+/** Programs may fill the ring again at once. */
+const PLACE_TRIES = 3;
+
+/** Where ring and journal are full there is no place for a bracket; and nobody reads before it is open. */
+async function withPlace<T>(source: Source, open: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await open();
+    } catch (error) {
+      if (tries === PLACE_TRIES || !hasNoPlace(error)) throw error;
+    }
+    await source.openRing();
   }
 }
 

@@ -1,5 +1,5 @@
 /** Why the REPL driver refused, in words that say what to do. */
-import { type NtsError, ntsError } from '../common/errors.js';
+import { type NtsError, isNtsError, ntsError } from '../common/errors.js';
 import { describeStatus } from '../common/ntstatus.js';
 import {
   REPL_CONTRACT_VERSION,
@@ -28,8 +28,13 @@ export interface RefusalSubject {
 const mismatch =
   'the driver and this program do not fit together; install the driver of this release';
 
-/** There is no place for a record. Whatever else the driver has refused since then. */
+/** Of what would be a record. */
 export const STATUS_DEVICE_NOT_READY = 0xc00000a3;
+
+/** There is no place for a record. Whatever else the driver has refused since then. */
+export function hasNoPlace(error: unknown): boolean {
+  return isNtsError(error) && error.ntstatus === STATUS_DEVICE_NOT_READY;
+}
 
 type Explain = (index: number, subject: RefusalSubject) => string;
 
@@ -80,10 +85,9 @@ export function replRefusal(
   subject: RefusalSubject = {},
 ): NtsError {
   const below = refusal.status === 0 ? null : describeStatus(refusal.status);
-  const words =
-    cause.ntstatus === STATUS_DEVICE_NOT_READY
-      ? 'ring and journal are full, so nothing can be recorded now; try again when "ntswift repl status" no longer says that records are not kept'
-      : explanations[refusal.reason](refusal.index, subject);
+  const words = hasNoPlace(cause)
+    ? 'ring and journal are full, so nothing can be recorded now; try again when "ntswift repl status" no longer says that records are not kept'
+    : explanations[refusal.reason](refusal.index, subject);
   const what = `the REPL driver refuses: ${words}${below ? ` (${below.name}: ${below.meaning})` : ''}`;
   return ntsError(
     'NTS_ERR_REFUSED',

@@ -151,12 +151,14 @@ export class Source {
 
   /** The next records; waits until there are some. Rejects when the source has ended or `signal` aborts. */
   async next(cursor: Cursor, signal: AbortSignal): Promise<Chunk> {
+    // Of a jump of the numbers: the lowest behind it in either place.
+    const gap = { lowest: Infinity };
     for (let looks = 0; ;) {
       this.ending.signal.throwIfAborted();
       signal.throwIfAborted();
       const found = cursor.inJournal
-        ? await this.fromJournal(cursor, looks, signal)
-        : this.fromRing(cursor, looks);
+        ? await this.fromJournal(cursor, looks, gap, signal)
+        : this.fromRing(cursor, looks, gap);
       if (found === 'wait') {
         await this.wait(cursor, signal);
         looks = 0;
@@ -168,14 +170,20 @@ export class Source {
   }
 
   /** What of a batch comes next; null: nothing of it, 'elsewhere': what is before it. */
-  private choose(cursor: Cursor, batch: Batch, looks: number): [from: number, to: number] | null {
+  private choose(
+    cursor: Cursor,
+    batch: Batch,
+    looks: number,
+    gap: { lowest: number },
+  ): [from: number, to: number] | null {
     let from = 0;
     while (from < batch.count && batch.sequence(from) <= cursor.after) from += 1;
     if (from === batch.count) return [from, from];
     const first = batch.sequence(from);
     if (first !== cursor.after + 1) {
       // What was lost is in neither place; a record that says so begins anew.
-      if (looks < 2) return null;
+      gap.lowest = Math.min(gap.lowest, first);
+      if (looks < 2 || (first > gap.lowest && looks < LOOKS)) return null;
       if (!beginsAnew(batch, from)) {
         if (looks < LOOKS) return null;
         throw ntsError(
@@ -191,7 +199,11 @@ export class Source {
     return [from, to];
   }
 
-  private fromRing(cursor: Cursor, looks: number): Chunk | 'elsewhere' | 'wait' {
+  private fromRing(
+    cursor: Cursor,
+    looks: number,
+    gap: { lowest: number },
+  ): Chunk | 'elsewhere' | 'wait' {
     const { ring } = this;
     const { data } = ring;
     for (;;) {
@@ -202,7 +214,7 @@ export class Source {
       const at = cursor.position % data.length;
       const room = Math.min(head - cursor.position, data.length - at);
       const { batch, bytes } = this.scan(data.subarray(at, at + room));
-      const rows = this.choose(cursor, batch, looks);
+      const rows = this.choose(cursor, batch, looks, gap);
       if (rows === null) return 'elsewhere';
       const [from, to] = rows;
       const begin = cursor.position;
@@ -234,6 +246,7 @@ export class Source {
   private async fromJournal(
     cursor: Cursor,
     looks: number,
+    gap: { lowest: number },
     signal: AbortSignal,
   ): Promise<Chunk | 'elsewhere'> {
     const both = AbortSignal.any([signal, this.ending.signal]);
@@ -241,10 +254,19 @@ export class Source {
     if (bytes.length === 0) return 'elsewhere';
     const { batch, stop, bytes: good } = scanRecords(bytes);
     if (stop !== Stop.end) throw recordError(`the journal: ${describeStop(stop, batch, good)}`);
-    const rows = this.choose(cursor, batch, looks);
+    const rows = this.choose(cursor, batch, looks, gap);
     if (rows === null || rows[0] === rows[1]) return 'elsewhere';
     cursor.after = batch.sequence(rows[1] - 1);
     return chunk(batch, rows[0], rows[1]);
+  }
+
+  /**
+   * Opens the ring although there is more before it that nobody has read: where all is full, what comes next
+   * has a place then. Readers find the rest in the journal.
+   */
+  async openRing(): Promise<void> {
+    const { lastSequence } = await this.driver.status();
+    await this.driver.readJournal(Number(lastSequence), this.readBytes, this.ending.signal);
   }
 
   /** One request for all readers that are at the end. */
