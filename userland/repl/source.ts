@@ -53,6 +53,9 @@ export interface Cursor {
   inJournal: boolean;
 }
 
+/** A ring that can be opened is open by then. */
+const OPEN_MILLISECONDS = 1000;
+
 /** Looks at ring and journal in turn until it is certain that a record is in neither. */
 const LOOKS = 4;
 
@@ -266,7 +269,13 @@ export class Source {
    */
   async openRing(): Promise<void> {
     const { lastSequence } = await this.driver.status();
-    await this.driver.readJournal(Number(lastSequence), this.readBytes, this.ending.signal);
+    const signal = AbortSignal.any([this.ending.signal, AbortSignal.timeout(OPEN_MILLISECONDS)]);
+    try {
+      await this.driver.readJournal(Number(lastSequence), this.readBytes, signal);
+    } catch (error) {
+      // Half of the ring waits for a reader: it cannot be opened.
+      if (this.ending.signal.aborted || !isNtsError(error, 'NTS_ERR_CANCELLED')) throw error;
+    }
   }
 
   /** One request for all readers that are at the end. */
