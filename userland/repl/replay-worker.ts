@@ -75,7 +75,7 @@ export type ReplayMessage =
 /** Nobody waits for what is applied; each batch costs the thread of the log a question. */
 const GATHER_MILLISECONDS = 10;
 /** The log comes first: what it has is safe. On Linux a thread has a priority of its own. */
-const NICE = 15;
+const NICE = 10;
 
 const data = workerData as ReplayData;
 if (process.platform === 'linux') setPriority(NICE);
