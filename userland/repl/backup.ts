@@ -10,6 +10,7 @@ import type { Log as NodeLog } from '../node/log.js';
 import { writeMessage } from '../node/message.js';
 import { Aside, type AsideView } from './aside.js';
 import { Buffers } from './buffers.js';
+import { unpackRecords } from './compression.js';
 import type { Hosted } from './config.js';
 import { Log } from './log.js';
 import {
@@ -271,9 +272,10 @@ export class Backup {
         void this.answer(request).then((reply) => answers.say(reply));
         return;
       }
-      const { length } = bytes;
+      const records = this.recordsOf(kind, bytes);
+      const { length } = records;
       waiting += length;
-      this.log.append(bytes).then(() => {
+      this.log.append(records).then(() => {
         waiting -= length;
         if (waiting <= WINDOW && stream.isPaused()) stream.resume();
       }, fail);
@@ -286,6 +288,13 @@ export class Backup {
     } finally {
       isOver = true;
     }
+  }
+
+  private recordsOf(kind: FrameKind, bytes: Buffer): Buffer {
+    if (kind !== FrameKind.deflated) return bytes;
+    const records = unpackRecords(bytes);
+    this.buffers.give(bytes);
+    return records;
   }
 
   private async answer(request: BackupRequest): Promise<Reply> {

@@ -8,6 +8,10 @@ export class Limiter {
   /** null: no limit. */
   constructor(public bytesPerSecond: number | null) {}
 
+  get isLimited(): boolean {
+    return this.bytesPerSecond !== null;
+  }
+
   /** Waits until so many bytes may be sent. */
   async take(bytes: number, signal: AbortSignal): Promise<void> {
     const rate = this.bytesPerSecond;

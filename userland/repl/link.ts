@@ -14,6 +14,7 @@ import type { Channel } from '../node/channel.js';
 import type { Log } from '../node/log.js';
 import { readMessage, writeMessage } from '../node/message.js';
 import type { Bracket } from './brackets.js';
+import { packRecords } from './compression.js';
 import { Limiter } from './limiter.js';
 import {
   type BackupRequest,
@@ -254,10 +255,12 @@ export class Link extends EventEmitter<Events> {
     for (;;) {
       const chunk = await source.next(cursor, signal);
       this.emit('chunk', chunk);
-      await this.limiter.take(chunk.bytes.length, signal);
-      await writeFrame(stream, FrameKind.records, chunk.bytes);
+      const { isLimited } = this.limiter;
+      const { kind, bytes } = packRecords(chunk.bytes, chunk.to - chunk.from, isLimited);
+      await this.limiter.take(bytes.length, signal);
+      await writeFrame(stream, kind, bytes);
       this.sent = chunk.last;
-      this.sentBytes += chunk.bytes.length;
+      this.sentBytes += bytes.length;
       if (chunk.bytes.length < FULL_BYTES) await this.pace(signal);
     }
   }

@@ -3,7 +3,7 @@
  *
  * The first message of a channel (node/message.ts) says what it is for. "push" is answered by what the
  * backup has on disk; from there on both sides send frames: four bytes of length, little endian, four of
- * the kind, and the payload: records as they came from the driver, or JSON. Acknowledgements and answers
+ * the kind, and the payload: records as they came from the driver, deflated or not, or JSON. Acknowledgements and answers
  * come in between, in any order.
  *
  * "control" is one request and one answer, with progress messages before it.
@@ -19,13 +19,20 @@ export const REPL_SERVICE = 'ntswift-repl/1';
 
 export const REPL_MESSAGE_LIMIT = 1 << 20;
 
-export const FrameKind = { records: 1, json: 2 } as const;
+/** Deflated: compression.ts. */
+export const FrameKind = { records: 1, json: 2, deflated: 3 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 /** As long as a ring can be. */
 const FRAME_LIMIT = 1 << 30;
 
 const HEADER = 8;
+
+const kinds: ReadonlySet<number> = new Set(Object.values(FrameKind));
+
+function isKind(kind: number): kind is FrameKind {
+  return kinds.has(kind);
+}
 
 export interface Frame {
   readonly kind: FrameKind;
@@ -109,7 +116,7 @@ class FrameParser {
   private begin(): void {
     const length = this.header.readUInt32LE(0);
     const kind = this.header.readUInt32LE(4);
-    if (length > FRAME_LIMIT || (kind !== FrameKind.records && kind !== FrameKind.json)) {
+    if (length > FRAME_LIMIT || !isKind(kind)) {
       const what = `a frame of kind ${kind} and ${length} bytes came`;
       throw ntsError('NTS_ERR_PEER_PROTOCOL', { what });
     }
