@@ -16,7 +16,7 @@ export function run(command: string, args: string[], input?: string): string {
   if (result.error) throw new LabError(`${command}: ${result.error.message}`);
   if (result.status !== 0) {
     const how = result.signal ?? `exit code ${result.status}`;
-    const told = (result.stderr || result.stdout).trim();
+    const told = [result.stderr, result.stdout].join('\n').trim();
     throw new LabError(`${command} ${args.join(' ')}: ${how}: ${told}`);
   }
   return result.stdout;

@@ -193,6 +193,8 @@ export class Link extends EventEmitter<Events> {
     this.become('connecting');
     const channel = await this.options.connect(signal);
     this.channel = channel;
+    // Whoever asks waits for the same stream.
+    channel.stream.setMaxListeners(0);
     const over = new AbortController();
     const stop = (): void => {
       over.abort();

@@ -8,7 +8,7 @@
  *
  * A run keeps nothing: if this program dies the driver still has the brackets and what is dirty.
  */
-import { EventEmitter } from 'node:events';
+import { EventEmitter, setMaxListeners } from 'node:events';
 import { isNtsError, messageOf, ntsError } from '../common/errors.js';
 import type { Log } from '../node/log.js';
 import type { BracketStatus, DirtyFile, ReplDriver, SyncTarget } from './client.js';
@@ -166,6 +166,8 @@ export class Synchroniser extends EventEmitter<Events> {
     if (links.length === 0 || links.length < this.pump.all.length) return false;
     const over = new AbortController();
     const signal = AbortSignal.any([this.stopping.signal, over.signal]);
+    // Of each file that is under way.
+    setMaxListeners(0, signal);
     const gone = (): void => {
       if (links.every((link) => link.isStreaming)) return;
       over.abort(ntsError('NTS_ERR_PEER_UNREACHABLE', { what: 'a backup is gone' }));

@@ -3,6 +3,8 @@
  * is then read once more by the driver, between two operations, and compared by the backup at that very
  * record. What differs there differs.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { REPL_FLAG_VERIFY } from './codec.js';
 import { compareFile } from './compare.js';
 import type { SetConfig } from './config.js';
@@ -11,6 +13,11 @@ import { listFolder, localPath, withFile } from './local-file.js';
 import type { Session } from './primary.js';
 import type { BlockDifference } from './protocol.js';
 import { isRefusal } from './refusal.js';
+
+/** A program's temporary file is there half of the time, and its name found to differ a quarter of it. */
+const NAME_TRIES = 12;
+/** At most, between looks: not in step with the program. */
+const NAME_MILLISECONDS = 20;
 
 export interface NameDifference {
   readonly node: string;
@@ -75,7 +82,7 @@ export async function verifySet(
     });
     progress(report);
   };
-  const names = async (path: string, certain: boolean): Promise<NameDifference[]> => {
+  const namesOnce = async (path: string): Promise<NameDifference[]> => {
     const here = await listFolder(localPath(set.folder, path));
     const found: NameDifference[] = [];
     if (!here) return found;
@@ -90,17 +97,23 @@ export async function verifySet(
         if (!own.has(name)) found.push({ node: link.node, path: below(name), only: 'backup' });
       }
     }
-    if (found.length === 0 || certain) return found;
-    // Perhaps only under way: what differs before and after the backup has caught up.
-    await caughtUp();
-    const again = await names(path, true);
-    return found.filter((one) =>
-      again.some((other) => other.path === one.path && other.node === one.node),
-    );
+    return found;
+  };
+  /** What differs each time: a name may be under way, and one that comes and goes all the time is so often. */
+  const names = async (path: string): Promise<NameDifference[]> => {
+    let found = await namesOnce(path);
+    for (let tries = 0; tries < NAME_TRIES && found.length > 0; tries++) {
+      await sleep(Math.random() * NAME_MILLISECONDS, undefined, { signal }).catch(() => undefined);
+      signal.throwIfAborted();
+      await caughtUp();
+      const again = await namesOnce(path);
+      found = found.filter((one) => again.some((other) => isDeepStrictEqual(one, other)));
+    }
+    return found;
   };
   const folder = async (path: string): Promise<void> => {
     signal.throwIfAborted();
-    report.names.push(...(await names(path, false)));
+    report.names.push(...(await names(path)));
     for (const { name, kind } of (await listFolder(localPath(set.folder, path))) ?? []) {
       const below = path === '' ? name : `${path}\\${name}`;
       if (kind === 'folder') await folder(below);
