@@ -86,7 +86,7 @@ t.test('a stream that ends within a frame, and one that is refused, hold no memo
 
 t.test('a kind that nobody knows, and a length beyond the limit, are refused', async (t) => {
   for (const header of [
-    [16, 3],
+    [16, 4],
     [0xffff_ffff, 1],
   ] as const) {
     const bytes = Buffer.alloc(8);

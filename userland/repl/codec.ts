@@ -154,7 +154,6 @@ export const ReplIoctl = {
 export const ReplMode = {
   /** each operation, as soon as may be */
   async: 1,
-  /** a flush or write-through returns when the backup has all before it */
   durable: 2,
   /** whole files, once idle: only ReplRecordTouched is recorded */
   copy: 3,
@@ -438,7 +437,7 @@ export const ReplStatus = struct('REPL_STATUS', 232, {
   openBrackets: u32(148),
   /** bits set in the dirty-region log */
   activeRegions: u32(152),
-  /** NTSTATUS of its last failure */
+  /** NTSTATUS: why it fails; 0: it does not */
   journalStatus: u32(156),
   /** of the dirty-region log */
   regionStatus: u32(160),

@@ -5,7 +5,7 @@
  * Everything that changes a disk goes through here, so that a test can fail or end it at any call.
  */
 import fs from 'node:fs';
-import { getSystemErrorName } from 'node:util';
+import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 import { type NativeFiles, loadNative } from '../../native/addon/ts/index.js';
 import { ntsError } from '../common/errors.js';
 
@@ -41,8 +41,8 @@ export const RENAME_EXCHANGE = 2;
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants;
 
 export function systemError(result: number, what: string): NodeJS.ErrnoException {
-  const code = getSystemErrorName(result);
-  const error: NodeJS.ErrnoException = new Error(`${what}: ${code}`);
+  const [code, meaning] = getSystemErrorMap().get(result) ?? [`E${-result}`, 'unknown error'];
+  const error: NodeJS.ErrnoException = new Error(`${code}: ${meaning}, ${what.trim()}`);
   error.code = code;
   error.errno = result;
   return error;

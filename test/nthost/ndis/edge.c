@@ -454,12 +454,13 @@ NET_TEST(counters_count)
     echo(AF_INET, 100); /* addresses are known afterwards */
     usleep(20000);
     miniport_sum(adapter, &before);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 50; i++)
         echo(AF_INET, 100);
     miniport_sum(adapter, &after);
-    ok(after.in_frames - before.in_frames >= 10 && after.in_frames - before.in_frames < 20);
-    ok(after.out_frames - before.out_frames >= 10 && after.out_frames - before.out_frames < 20);
-    ok(after.in_bytes - before.in_bytes >= 1420);
+    /* The stack has a few of its own. */
+    ok(after.in_frames - before.in_frames >= 50 && after.in_frames - before.in_frames < 100);
+    ok(after.out_frames - before.out_frames >= 50 && after.out_frames - before.out_frames < 100);
+    ok(after.in_bytes - before.in_bytes >= 50 * 142);
     ok(json_has("\"receivedFrames\":"));
 }
 

@@ -520,6 +520,26 @@ static void apply_listing(struct model *model, UINT32 set_id, const char *folder
     }
 }
 
+/* A file that is known has the name, whatever other names its own record tells. */
+static void apply_entry(struct model *model, UINT32 set_id, const char *folder,
+                        const REPL_ENTRY *entry, const char *name)
+{
+    struct file *file = find_file(model, set_id, entry->FileId);
+    if (!file || file->directory)
+        return;
+    char *path = malloc(strlen(folder) + strlen(name) + 2);
+    sprintf(path, "%s%s%s", folder, *folder ? "/" : "", name);
+    struct name **there = find_name(model, set_id, path);
+    if (!*there || (*there)->file != file) {
+        file->names++; /* it must not go with the name that is replaced */
+        if (*there)
+            remove_path(model, set_id, path);
+        file->names--;
+        add_name(model, set_id, path, file);
+    }
+    free(path);
+}
+
 static bool apply_folder(struct model *model, const REPL_RECORD *record, const char *path,
                          char *why, size_t size)
 {
@@ -527,7 +547,9 @@ static bool apply_folder(struct model *model, const REPL_RECORD *record, const c
     while (at < end) {
         const REPL_ENTRY *entry = (const void *)at;
         model->listed = realloc(model->listed, (model->listed_count + 1) * sizeof *model->listed);
-        model->listed[model->listed_count++] = path_of(entry + 1, entry->NameLength);
+        char *name = path_of(entry + 1, entry->NameLength);
+        model->listed[model->listed_count++] = name;
+        apply_entry(model, record->SetId, path, entry, name);
         at += sizeof *entry + ((entry->NameLength + 7) & ~7u);
     }
     if (model->listed_count > record->Range)
