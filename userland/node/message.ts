@@ -54,7 +54,7 @@ export async function writeMessage(stream: Duplex, value: unknown): Promise<void
 }
 
 /** One listener for all the waiting: each new one would be told of the bytes that are too few, at once. */
-export function readExactly(stream: Duplex, length: number): Promise<Buffer> {
+function readExactly(stream: Duplex, length: number): Promise<Buffer> {
   if (length === 0) return Promise.resolve(Buffer.alloc(0));
   return new Promise((resolve, reject) => {
     const names = ['readable', 'end', 'close'] as const;

@@ -128,7 +128,7 @@ export class UndoWriter {
     const at = this.begin(DATA_HEAD + length);
     const bytes = this.arena.subarray(at + DATA_HEAD, at + DATA_HEAD + length);
     read(bytes);
-    if (bytes.equals(length === ZEROS.length ? ZEROS : ZEROS.subarray(0, length))) {
+    if (bytes.equals(ZEROS.subarray(0, length))) {
       this.zeros(node, offset, length);
       return;
     }

@@ -70,15 +70,6 @@ static bool rest(struct node *node)
     return true;
 }
 
-static void acknowledge(struct node *node)
-{
-    const REPL_ACKNOWLEDGE all = {.Sequence = model_sequence(node->model)};
-
-    is_status(io_ioctl(node->client, node->device, REPL_IOCTL_ACKNOWLEDGE, &all, sizeof all, NULL,
-                       0, NULL),
-              STATUS_SUCCESS);
-}
-
 static void each_step(UINT32 mode)
 {
     struct program program = {0};
@@ -93,7 +84,7 @@ static void each_step(UINT32 mode)
         program.done = false;
         struct nt_thread *thread = nt_spawn(name, run, &program);
         held = rest(node) && is_int(program.done, mode != ReplModeDurable, "%s waits", name);
-        acknowledge(node);
+        is_status(node_acknowledge(node), STATUS_SUCCESS);
         held = rest(node) && ok(program.done, "%s ends once the backup has it", name) && held;
         nt_join(thread);
         held = is_status(program.status, STATUS_SUCCESS, "%s", name) && held;

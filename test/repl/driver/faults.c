@@ -31,15 +31,6 @@ static void run_step(void *context)
     __atomic_store_n(&running->done, true, __ATOMIC_RELEASE);
 }
 
-static void acknowledge(struct node *node)
-{
-    const REPL_ACKNOWLEDGE all = {.Sequence = model_sequence(node->model)};
-    ULONG_PTR bytes;
-
-    (void)io_ioctl(node->client, node->device, REPL_IOCTL_ACKNOWLEDGE, &all, sizeof all, NULL, 0,
-                   &bytes);
-}
-
 static bool step_ends(struct running *running)
 {
     struct node *node = running->node;
@@ -52,7 +43,7 @@ static bool step_ends(struct running *running)
             return false;
         if (node_status(node).OpenBrackets)
             (void)node_resync(node, &status);
-        acknowledge(node);
+        (void)node_acknowledge(node);
     }
     REPL_STATUS state = node_status(node);
     return ok(running->done, "%s ends: state %u, %llu of %llu, %llu acknowledged, %u brackets",

@@ -466,6 +466,17 @@ static bool apply_rename(struct model *model, const REPL_RECORD *record, const c
     return done;
 }
 
+/* The file has the name from here on, whoever had it. */
+static void take_name(struct model *model, UINT32 set_id, const char *path, struct file *file)
+{
+    if (*find_name(model, set_id, path)) {
+        file->names++; /* it must not go with the name that is replaced */
+        remove_path(model, set_id, path);
+        file->names--;
+    }
+    add_name(model, set_id, path, file);
+}
+
 static bool apply_link(struct model *model, const REPL_RECORD *record, char *why, size_t size)
 {
     char *to = path_of(record_data(record), record->DataLength);
@@ -476,12 +487,7 @@ static bool apply_link(struct model *model, const REPL_RECORD *record, char *why
     if (!file) {
         done = wrong(why, size, "links an unknown file to %s", to);
     } else {
-        if (*find_name(model, record->SetId, to)) {
-            file->names++; /* it must not go with the name that is replaced */
-            remove_path(model, record->SetId, to);
-            file->names--;
-        }
-        add_name(model, record->SetId, to, file);
+        take_name(model, record->SetId, to, file);
     }
     free(to);
     return done;
@@ -529,14 +535,7 @@ static void apply_entry(struct model *model, UINT32 set_id, const char *folder,
         return;
     char *path = malloc(strlen(folder) + strlen(name) + 2);
     sprintf(path, "%s%s%s", folder, *folder ? "/" : "", name);
-    struct name **there = find_name(model, set_id, path);
-    if (!*there || (*there)->file != file) {
-        file->names++; /* it must not go with the name that is replaced */
-        if (*there)
-            remove_path(model, set_id, path);
-        file->names--;
-        add_name(model, set_id, path, file);
-    }
+    take_name(model, set_id, path, file);
     free(path);
 }
 

@@ -175,6 +175,14 @@ REPL_STATUS node_status(struct node *node)
     return status;
 }
 
+NTSTATUS node_acknowledge(struct node *node)
+{
+    const REPL_ACKNOWLEDGE all = {.Sequence = model_sequence(node->model)};
+
+    return io_ioctl(node->client, node->device, REPL_IOCTL_ACKNOWLEDGE, &all, sizeof all, NULL, 0,
+                    NULL);
+}
+
 bool node_lend(struct node *node, size_t bytes)
 {
     const REPL_LEND lend = {.Contract = REPL_CONTRACT_VERSION,

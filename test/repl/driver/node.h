@@ -64,6 +64,8 @@ NTSTATUS node_configure(struct node *node, const struct node_options *options);
 NTSTATUS node_role(struct node *node, UINT32 role, UINT64 epoch);
 bool node_lend(struct node *node, size_t bytes);
 REPL_STATUS node_status(struct node *node);
+/* A backup has all that the model has. */
+NTSTATUS node_acknowledge(struct node *node);
 
 /* Applies one record. False and a failed assertion if it means nothing. */
 bool node_apply(struct node *node, const REPL_RECORD *record);
