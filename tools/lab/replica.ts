@@ -184,7 +184,7 @@ export class Replica {
       process.execPath,
       cli,
       'service',
-      ...(this.logs ? ['--log', path.join(this.machine.folder, `${node}.log`)] : []),
+      ...(this.logs ? ['--log', this.logOf(node)] : []),
     );
     this.services.set(node, service);
     let told = '';
@@ -228,6 +228,15 @@ export class Replica {
   bytesRead(node: ReplicaNode): number {
     const text = readFileSync(`/proc/${this.services.get(node)?.pid}/io`, 'utf8');
     return Number(/^rchar: (\d+)$/m.exec(text)?.[1]);
+  }
+
+  /** What the service has logged, also before it was started again; only with `logs`. */
+  log(node: ReplicaNode): string {
+    return readFileSync(this.logOf(node), 'utf8');
+  }
+
+  private logOf(node: ReplicaNode): string {
+    return path.join(this.machine.folder, `${node}.log`);
   }
 
   /** Bytes that have gone over the cables of the primary's machine so far, both ways. */

@@ -80,7 +80,7 @@ export interface PumpOptions extends SourceOptions {
   readonly isDurable?: () => boolean;
 }
 
-/** Where nobody waits: the driver only needs to know what its journal may forget. */
+/** Where nobody waits: the driver only needs to know what it may forget. */
 const ACKNOWLEDGE_MILLISECONDS = 20;
 
 export class Pump extends EventEmitter<Events> implements Places {
@@ -90,6 +90,8 @@ export class Pump extends EventEmitter<Events> implements Places {
   /** What the driver was told. */
   private acknowledged = 0;
   private acknowledging = false;
+  /** Ends the pause between two acknowledgements. */
+  private hurry = new AbortController();
   private readonly stopping = new AbortController();
   private readonly running = new Map<Link, Promise<void>>();
   private readonly aborts = new Map<Link, AbortController>();
@@ -226,6 +228,7 @@ export class Pump extends EventEmitter<Events> implements Places {
   private async open(after: number): Promise<Source> {
     const source = await Source.open(this.driver, after, this.options);
     this.source = source;
+    source.acknowledge(this.acknowledged);
     // Places of those that are not connected.
     for (const link of this.links.keys()) {
       this.links.set(link, source.cursor(Math.min(link.durable ?? after, after)));
@@ -262,6 +265,7 @@ export class Pump extends EventEmitter<Events> implements Places {
   }
 
   private acknowledge(): void {
+    if (this.isCrowded) this.hurry.abort();
     if (this.acknowledging) return;
     this.acknowledging = true;
     void this.acknowledgeAll().finally(() => {
@@ -282,10 +286,11 @@ export class Pump extends EventEmitter<Events> implements Places {
         return;
       }
       this.acknowledged = to;
+      this.source?.acknowledge(to);
       this.emit('change');
       if (this.options.isDurable?.() === false) {
-        const { signal } = this.stopping;
-        // A stop ends it early.
+        this.hurry = new AbortController();
+        const signal = AbortSignal.any([this.stopping.signal, this.hurry.signal]);
         await sleep(ACKNOWLEDGE_MILLISECONDS, undefined, { signal }).catch(() => undefined);
       }
     }

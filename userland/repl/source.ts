@@ -2,9 +2,10 @@
  * Where the records come from: the lent ring, and the journal while the ring is closed.
  *
  * Each backup has a cursor of its own. A record stays in the ring until the slowest of those that count
- * has it on disk: Tail moves by then and not before, so that a broken link loses nothing and costs no
- * memory beyond the ring. When the ring has no room the driver goes on in its journal, where records stay
- * until they are acknowledged; each cursor goes there and comes back by itself.
+ * has it on disk and the driver was told so: Tail moves by then and not before, so that a broken link, or a
+ * service that is killed, loses nothing and costs no memory beyond the ring. When the ring has no room the
+ * driver goes on in its journal, where records stay until they are acknowledged; each cursor goes there and
+ * comes back by itself.
  *
  * The driver may have given numbers to the ring, the journal, and the ring again. A cursor follows the
  * numbers: when the next record of one place is not the next number, it is in the other one.
@@ -63,6 +64,8 @@ export class Source {
   private readonly cursors = new Set<Cursor>();
   private readonly ending = new AbortController();
   private tail = 0;
+  /** The driver knows that this is acknowledged: whoever reads the ring next begins behind it. */
+  private acknowledged = 0;
   private state: ReplState = ReplState.idle;
   private waiting: Promise<void> | null = null;
   private readonly batchBytes: number;
@@ -135,13 +138,25 @@ export class Source {
   /** The reader needs nothing up to `sequence` any more. */
   release(cursor: Cursor, sequence: number): void {
     cursor.acknowledged = Math.max(cursor.acknowledged, sequence);
+    this.drop(cursor);
+    this.moveTail();
+  }
+
+  /** The driver was told that all have what is up to `sequence`. */
+  acknowledge(sequence: number): void {
+    this.acknowledged = Math.max(this.acknowledged, sequence);
+    for (const cursor of this.cursors) this.drop(cursor);
+    this.moveTail();
+  }
+
+  private drop(cursor: Cursor): void {
     const { given } = cursor;
+    const least = Math.min(cursor.acknowledged, this.acknowledged);
     let count = 0;
-    while (count < given.length && given[count]!.sequence <= cursor.acknowledged) count += 1;
+    while (count < given.length && given[count]!.sequence <= least) count += 1;
     if (count === 0) return;
     cursor.released = given[count - 1]!.end;
     given.splice(0, count);
-    this.moveTail();
   }
 
   private moveTail(): void {
