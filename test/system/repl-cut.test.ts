@@ -69,7 +69,7 @@ t.test('in the middle of a first synchronisation', missing, async (t) => {
   t.equal(differences(replica), '');
   const there = path.join(replica.backup, 'more');
   t.equal(differences(replica, 'beta', there, path.join(backing, 'more')), '');
-  t.ok(sent() < 22 * MIB, `${sent()} bytes on the wire`);
+  t.ok(sent() < 19 * MIB, `${sent()} bytes on the wire`);
 });
 
 t.test('while the journal empties', missing, async (t) => {

@@ -211,10 +211,12 @@ export class Synchroniser extends EventEmitter<Events> {
       this.emit('progress', progress),
     );
     const initial = bracket.reason === ReplBracketReason.initial;
-    // A first synchronisation is applied while it goes on; the others wait for their end.
-    const before = initial ? bracket.bracket : bracket.bracket - 1;
+    // A first synchronisation is applied while it goes on, and what a run that was broken off has sent is
+    // looked at when it is; the others wait for their end.
+    const last = initial ? Number((await this.driver.status()).lastSequence) : bracket.bracket;
+    const before = initial ? last : last - 1;
     for (const link of links) {
-      await link.reached('durable', bracket.bracket, signal);
+      await link.reached('durable', last, signal);
       // Where another bracket was open when this one opened, no state is before this one alone.
       const reachable = Math.min(before, link.consistent);
       if (reachable < before && LOSSY.has(bracket.reason)) run.compares = false;
