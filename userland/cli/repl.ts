@@ -4,7 +4,7 @@ import { NtsError, ntsError } from '../common/errors.js';
 import type { BackupStatus } from '../repl/backup.js';
 import { askRepl } from '../repl/control-client.js';
 import type { RestoreProgress } from '../repl/restore.js';
-import type { SyncProgress } from '../repl/sync.js';
+import type { SyncProgress } from '../repl/sync-run.js';
 import type { VerifyReport } from '../repl/verify-run.js';
 import type { NodeReplView } from '../repl/view.js';
 import { withNode } from './cluster-access.js';

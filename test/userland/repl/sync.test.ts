@@ -9,7 +9,7 @@ import { ReplRefusalReason } from '../../../userland/repl/codec.js';
 import { askRepl } from '../../../userland/repl/control-client.js';
 import { STATUS_DEVICE_NOT_READY, replRefusal } from '../../../userland/repl/refusal.js';
 import { ReplService } from '../../../userland/repl/service.js';
-import { isGone } from '../../../userland/repl/sync.js';
+import { isGone } from '../../../userland/repl/sync-run.js';
 import type { VerifyReport } from '../../../userland/repl/verify-run.js';
 import { agreed, startNode } from '../node/cluster.js';
 import { addSet, dump, linkOf, settled, startPair } from './pair.js';
