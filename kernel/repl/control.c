@@ -105,6 +105,8 @@ static const struct
      RplTrustProcess},
     {REPL_IOCTL_QUERY_REGIONS, sizeof(REPL_REGION_QUERY), sizeof(REPL_REGION_QUERY),
      sizeof(REPL_DIRTY_FILE) + sizeof(REPL_DIRTY_RANGE), 0, RplQueryRegions},
+    {REPL_IOCTL_READ_RANGE, sizeof(REPL_SYNC), sizeof(REPL_SYNC) + REPL_MAX_NAME_BYTES, 1, 0,
+     RplReadRange},
 };
 
 static VOID RplRemember(_Inout_ RPL_HANDLE *Handle, _In_ const REPL_REFUSAL *Refusal)

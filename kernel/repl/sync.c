@@ -433,11 +433,28 @@ _Use_decl_annotations_ NTSTATUS RplSyncFile(RPL_CALL *Call)
 
 /* Ranges */
 
-static UINT64 RplSyncRead(_In_ const RPL_SYNC_TARGET *Target, _Out_ NTSTATUS *Status)
+static NTSTATUS RplSyncRead(_In_ const RPL_SYNC_TARGET *Target, _Out_ PVOID Buffer,
+                            _Out_ ULONG *Bytes)
+{
+    const REPL_SYNC *sync = Target->Sync;
+    LARGE_INTEGER offset = {.QuadPart = (LONGLONG)sync->Offset};
+    NTSTATUS status;
+
+    *Bytes = 0;
+    status = FltReadFile(Target->Instance, Target->Opened.FileObject, &offset, sync->Range, Buffer,
+                         FLTFL_IO_OPERATION_DO_NOT_UPDATE_BYTE_OFFSET, Bytes, NULL, NULL);
+    if (status == STATUS_END_OF_FILE)
+    {
+        *Bytes = 0;
+        return STATUS_SUCCESS;
+    }
+    return status;
+}
+
+static UINT64 RplSyncRecord(_In_ const RPL_SYNC_TARGET *Target, _Out_ NTSTATUS *Status)
 {
     const REPL_SYNC *sync = Target->Sync;
     RPL_INTENT intent = RplIntent(Target->File, ReplRecordWrite);
-    LARGE_INTEGER offset = {.QuadPart = (LONGLONG)sync->Offset};
     UINT64 sequence = 0;
     ULONG read = 0;
     RPL_SLOT *slot;
@@ -451,17 +468,16 @@ static UINT64 RplSyncRead(_In_ const RPL_SYNC_TARGET *Target, _Out_ NTSTATUS *St
     if (slot != NULL && slot->Data != NULL)
     {
         sequence = slot->Sequence;
-        *Status = FltReadFile(Target->Instance, Target->Opened.FileObject, &offset, sync->Range,
-                              slot->Data, FLTFL_IO_OPERATION_DO_NOT_UPDATE_BYTE_OFFSET, &read, NULL,
-                              NULL);
-        if (*Status == STATUS_END_OF_FILE)
-        {
-            *Status = STATUS_SUCCESS;
-            read = 0;
-        }
+        *Status = RplSyncRead(Target, slot->Data, &read);
     }
     RplCommit(slot, NT_SUCCESS(*Status) ? read : 0, sync->Offset, sync->Range);
     return sequence;
+}
+
+static BOOLEAN RplSyncIsRange(_In_ const REPL_SYNC *Sync, UINT32 Flags)
+{
+    return Sync->Range != 0 && Sync->Range <= REPL_MAX_DATA &&
+           Sync->Offset <= MAXLONGLONG - Sync->Range && (Sync->Flags & ~Flags) == 0;
 }
 
 _Use_decl_annotations_ NTSTATUS RplSyncRange(RPL_CALL *Call)
@@ -472,8 +488,7 @@ _Use_decl_annotations_ NTSTATUS RplSyncRange(RPL_CALL *Call)
     UINT64 sequence = 0;
     NTSTATUS status;
 
-    if (sync->Range == 0 || sync->Range > REPL_MAX_DATA ||
-        sync->Offset > MAXLONGLONG - sync->Range || (sync->Flags & ~REPL_FLAG_VERIFY) != 0)
+    if (!RplSyncIsRange(sync, REPL_FLAG_VERIFY))
     {
         return RplRefuse(Call, ReplRefusalLength, STATUS_INVALID_PARAMETER);
     }
@@ -496,10 +511,44 @@ _Use_decl_annotations_ NTSTATUS RplSyncRange(RPL_CALL *Call)
         FltReferenceContext(target.File);
         lock->File = target.File;
         RplOperationLock(lock, &target.File->Data, sync->Offset, sync->Range);
-        sequence = RplSyncRead(&target, &status);
+        sequence = RplSyncRecord(&target, &status);
         RplOperationEnd(lock);
     }
     RplSyncClose(&target);
     return NT_SUCCESS(status) ? RplSyncAnswer(Call, sequence)
+                              : RplRefuseAt(Call, ReplRefusalFile, 0, status, status);
+}
+
+/* Nothing keeps writers off, so that none of them can keep the reader waiting. */
+_Use_decl_annotations_ NTSTATUS RplReadRange(RPL_CALL *Call)
+{
+    const REPL_SYNC *sync = Call->Buffer;
+    RPL_SYNC_TARGET target;
+    PVOID output;
+    NTSTATUS status;
+
+    if (!RplSyncIsRange(sync, 0))
+    {
+        return RplRefuse(Call, ReplRefusalLength, STATUS_INVALID_PARAMETER);
+    }
+    if (Call->OutputBytes < sync->Range)
+    {
+        return RplRefuse(Call, ReplRefusalLength, STATUS_BUFFER_TOO_SMALL);
+    }
+    output = MmGetSystemAddressForMdlSafe(Call->Irp->MdlAddress,
+                                          NormalPagePriority | MdlMappingNoExecute);
+    if (output == NULL)
+    {
+        return RplRefuse(Call, ReplRefusalNone, STATUS_INSUFFICIENT_RESOURCES);
+    }
+    status = RplSyncBegin(Call, &target, FALSE, FILE_READ_DATA | FILE_READ_ATTRIBUTES);
+    if (!NT_SUCCESS(status))
+    {
+        return status;
+    }
+    status = target.File->Directory ? STATUS_FILE_IS_A_DIRECTORY
+                                    : RplSyncRead(&target, output, &Call->Written);
+    RplSyncClose(&target);
+    return NT_SUCCESS(status) ? STATUS_SUCCESS
                               : RplRefuseAt(Call, ReplRefusalFile, 0, status, status);
 }

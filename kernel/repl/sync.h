@@ -8,3 +8,4 @@
 RPL_HANDLER RplSyncFolder;
 RPL_HANDLER RplSyncFile;
 RPL_HANDLER RplSyncRange;
+RPL_HANDLER RplReadRange;

@@ -13,8 +13,13 @@ const MIB = 1 << 20;
 t.setTimeout(0);
 
 /** A folder of so many files of so many MiB, all of which the backup has. */
-async function started(t: Test, files: number, size: number): Promise<Replica> {
-  const replica = await Replica.start(t.testdir(), { logs: true });
+async function started(
+  t: Test,
+  files: number,
+  size: number,
+  mode: 'async' | 'durable' = 'async',
+): Promise<Replica> {
+  const replica = await Replica.start(t.testdir(), { logs: true, mode });
   t.teardown(() => replica.close());
   replica.machine.sh(
     replica.primary,
@@ -24,10 +29,10 @@ async function started(t: Test, files: number, size: number): Promise<Replica> {
   return replica;
 }
 
-/** A program that writes into the first MiB of three of the files, and has done so for a while. */
-async function writing(replica: Replica): Promise<Running> {
+/** A program that writes into the first MiB of some of the files, and has done so for a while. */
+async function writing(replica: Replica, count = 3): Promise<Running> {
   let written = 0;
-  const files = [1, 2, 3].map((i) => path.join(replica.primary, `file${i}`));
+  const files = Array.from({ length: count }, (_, i) => path.join(replica.primary, `file${i + 1}`));
   const program = await replica.program((line) => (written = Number(line)), scribble, ...files);
   await until('a thousand writes', () => (written >= 1000 ? true : undefined), 60_000);
   return program;
@@ -96,6 +101,29 @@ t.test(
     replica.ntswift('alpha', 'repl', 'set', '--limit', 'beta:0');
     process.kill(program.pid, 'SIGKILL');
     await replica.level();
+    t.equal(replica.difference(), '');
+  },
+);
+
+t.test(
+  'a program that waits for the backup holds nobody up who brings it up to date',
+  missing,
+  async (t) => {
+    const files = 48;
+    const replica = await started(t, files, 1, 'durable');
+    replica.ntswift('alpha', 'repl', 'set', '--limit', 'beta:512K');
+    await replica.killPrimary(await writing(replica, files));
+    await replica.startPrimary();
+    // The system keeps everybody else out of the folder until it is done.
+    const move = await replica.machine.spawn(
+      'mv',
+      path.join(replica.primary, 'file48'),
+      `${replica.primary}/moved`,
+    );
+    const moved = new Promise((resolve) => move.child.once('close', resolve));
+    t.ok(replica.status('alpha').driver?.openBrackets, 'it waits until the backup is up to date');
+    await replica.level();
+    t.equal(await moved, 0);
     t.equal(replica.difference(), '');
   },
 );

@@ -108,6 +108,8 @@ export interface ReplDriver {
     length: number,
     flags?: number,
   ): Promise<number>;
+  /** What the file has there, while programs may write; less at its end. */
+  readRange(setId: number, target: SyncTarget, offset: number, length: number): Promise<Buffer>;
   /** null: there is nothing more. */
   takeDirty(): Promise<DirtyFile | null>;
   /** Of a file of that size: what may have changed without a record. */
@@ -255,6 +257,15 @@ export class Repl implements ReplDriver, AsyncDisposable {
     flags = 0,
   ): Promise<number> {
     return this.sequence('syncRange', encodeSync(setId, target, offset, length, flags));
+  }
+
+  async readRange(
+    setId: number,
+    target: SyncTarget,
+    offset: number,
+    length: number,
+  ): Promise<Buffer> {
+    return this.ask('readRange', encodeSync(setId, target, offset, length), length);
   }
 
   async takeDirty(): Promise<DirtyFile | null> {

@@ -148,6 +148,8 @@ export const ReplIoctl = {
   trustProcess: 0x0022a4c8,
   /** -> REPL_DIRTY_FILE + ranges (read access) */
   queryRegions: 0x002264cc,
+  /** REPL_SYNC -> what is there (read access) */
+  readRange: 0x002264d2,
 } as const;
 
 /** How a set is replicated. */
@@ -689,7 +691,12 @@ export const ReplBracketStatus = struct('REPL_BRACKET_STATUS', 32, {
 });
 export type ReplBracketStatus = Decoded<typeof ReplBracketStatus>;
 
-/** Followed by the path, if FileId is zero. One record is made of the state at that moment. */
+/**
+ * Followed by the path, if FileId is zero. SYNC_*: one record is made of the state at that moment.
+ * READ_RANGE: no record; the output is what the file has there while programs may write, up to
+ * Range bytes, fewer at its end. Whoever compares reads so and not as a program does, who may be
+ * kept out by share modes, or by a program that waits until the comparison is done.
+ */
 export const ReplSync = struct('REPL_SYNC', 40, {
   setId: u32(0),
   nameLength: u32(4),
@@ -698,7 +705,7 @@ export const ReplSync = struct('REPL_SYNC', 40, {
   offset: u64(24),
   /** RANGE: 1 .. REPL_MAX_DATA; what is beyond the end of file is left out */
   range: u32(32),
-  /** RANGE: REPL_FLAG_VERIFY or 0 */
+  /** SYNC_RANGE: REPL_FLAG_VERIFY or 0; else 0 */
   flags: u32(36),
 });
 export type ReplSync = Decoded<typeof ReplSync>;

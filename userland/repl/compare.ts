@@ -4,10 +4,8 @@
  * Both sides are read while they change. A byte that was found equal ends equal: whatever is written
  * meanwhile is in the stream. One that differs may only be under way; sending it is no harm.
  */
-import type { FileHandle } from 'node:fs/promises';
 import { differing, hashBlocks } from './block-hash.js';
 import type { Link } from './link.js';
-import { readRange } from './local-file.js';
 import type { FileName } from './protocol.js';
 
 export const COARSE = 64 << 10;
@@ -23,6 +21,9 @@ export interface Range {
   readonly offset: number;
   readonly length: number;
 }
+
+/** What there is of a range of the file on this side; less at its end. */
+export type ReadRange = (offset: number, length: number) => Promise<Buffer>;
 
 /** Neighbours together, none longer than `most`. */
 export function joinRanges(ranges: readonly Range[], most: number): Range[] {
@@ -49,21 +50,21 @@ export function* pieces(ranges: readonly Range[], most: number): Generator<Range
 export async function* compareFile(
   links: readonly Link[],
   file: FileName,
-  handle: FileHandle,
+  read: ReadRange,
   ranges: readonly Range[],
 ): AsyncGenerator<Range> {
   const group: Range[] = [];
   for (const piece of pieces(ranges, PIECE)) {
     group.push(piece);
-    if (group.length === PIECES) yield* compareGroup(links, file, handle, group.splice(0));
+    if (group.length === PIECES) yield* compareGroup(links, file, read, group.splice(0));
   }
-  if (group.length > 0) yield* compareGroup(links, file, handle, group);
+  if (group.length > 0) yield* compareGroup(links, file, read, group);
 }
 
 async function* compareGroup(
   links: readonly Link[],
   file: FileName,
-  handle: FileHandle,
+  read: ReadRange,
   group: readonly Range[],
 ): AsyncGenerator<Range> {
   const offsets = group.map(({ offset }) => offset);
@@ -72,7 +73,7 @@ async function* compareGroup(
   for (const one of asked) one.catch(() => undefined);
   const here: Buffer[] = [];
   for (const { offset, length } of group) {
-    here.push(hashBlocks(await readRange(handle, offset, length), COARSE));
+    here.push(hashBlocks(await read(offset, length), COARSE));
   }
   const coarse = new Set<number>();
   const unknown: Link[] = [];
@@ -92,24 +93,24 @@ async function* compareGroup(
   }
   if (unknown.length > 0) {
     // Zeros are there from the beginning.
-    for (const { offset, length } of group) yield* notZero(handle, offset, length);
+    for (const { offset, length } of group) yield* notZero(read, offset, length);
     return;
   }
   const suspicious = [...coarse].sort((a, b) => a - b);
   for (let i = 0; i < suspicious.length; i += 64) {
-    yield* refine(links, file, handle, suspicious.slice(i, i + 64));
+    yield* refine(links, file, read, suspicious.slice(i, i + 64));
   }
 }
 
 async function* refine(
   links: readonly Link[],
   file: FileName,
-  handle: FileHandle,
+  read: ReadRange,
   offsets: readonly number[],
 ): AsyncGenerator<Range> {
   const answers = await Promise.all(links.map((link) => link.hash(file, offsets, COARSE, FINE)));
   for (const [i, offset] of offsets.entries()) {
-    const bytes = await readRange(handle, offset, COARSE);
+    const bytes = await read(offset, COARSE);
     const here = hashBlocks(bytes, FINE);
     const fine = new Set<number>();
     for (const there of answers) {
@@ -126,8 +127,8 @@ async function* refine(
 
 const ZEROS = Buffer.alloc(FINE);
 
-async function* notZero(handle: FileHandle, offset: number, length: number): AsyncGenerator<Range> {
-  const bytes = await readRange(handle, offset, length);
+async function* notZero(read: ReadRange, offset: number, length: number): AsyncGenerator<Range> {
+  const bytes = await read(offset, length);
   const ranges: Range[] = [];
   for (let at = 0; at < bytes.length; at += FINE) {
     const block = bytes.subarray(at, at + FINE);

@@ -1,4 +1,4 @@
-/** The primary's files, read as any program reads them. */
+/** The primary's files, read as any program reads them: what verify compares. */
 import type { FileHandle } from 'node:fs/promises';
 import { open, readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -29,15 +29,6 @@ export async function withFile<T>(
   } finally {
     await handle.close();
   }
-}
-
-/** The part of a FileId that the system's file numbers have: on the driver host the inode's. */
-const NUMBER_MASK = process.platform === 'win32' ? 0xffff_ffff_ffff_ffffn : 0xffff_ffff_ffffn;
-
-/** Whether an open file is the one of that FileId: another may have got the name meanwhile. */
-export async function isFile(handle: FileHandle, fileId: Buffer): Promise<boolean> {
-  const { ino } = await handle.stat({ bigint: true });
-  return (ino & NUMBER_MASK) === (fileId.readBigUInt64LE(0) & NUMBER_MASK);
 }
 
 /** What there is of a range. */

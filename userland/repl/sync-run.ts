@@ -15,16 +15,12 @@ import {
 import { compareFile, pieces } from './compare.js';
 import type { SetConfig } from './config.js';
 import type { Link } from './link.js';
-import { isFile, localPath, withFile } from './local-file.js';
 import { type Entry, decodeEntries, decodeMetadata } from './payload.js';
 import type { Moved, Pump, SyncRecord } from './pump.js';
 import type { Moves } from './sync-moves.js';
 
 const FILE_ATTRIBUTE_DIRECTORY = 0x10;
 const FILE_ATTRIBUTE_REPARSE_POINT = 0x400;
-
-/** A file that is renamed all the time is sent unseen. */
-const OPEN_TRIES = 3;
 
 /** Files at once: most of a small one's time is its record's way through the ring. */
 const PARALLEL = 32;
@@ -313,34 +309,18 @@ export class SyncRun {
       for (const part of parts) await this.send(set, target, part);
       return;
     }
-    if (!(await this.compare(set, record, parts))) {
-      for (const part of parts) await this.send(set, target, part);
+    const name = { set: set.id, file: fileId.toString('hex') };
+    const read = (offset: number, length: number): Promise<Buffer> =>
+      this.driver.readRange(set.id, target, offset, length);
+    try {
+      for await (const part of compareFile(this.links, name, read, parts)) {
+        await this.send(set, target, part);
+      }
+    } catch (error) {
+      if (!isGone(error)) throw error;
     }
     this.progress.bytes += parts.reduce((sum, { length }) => sum + length, 0);
     this.changed();
-  }
-
-  /** Sends what differs. False: the file has another name each time that it is to be opened. */
-  private async compare(
-    set: SetConfig,
-    record: SyncRecord,
-    parts: readonly { offset: number; length: number }[],
-  ): Promise<boolean> {
-    const { fileId } = record;
-    const name = { set: set.id, file: fileId.toString('hex') };
-    for (let now: SyncRecord | null = record, tries = 0; now; tries++) {
-      const found = await withFile(localPath(set.folder, now.path), async (handle) => {
-        if (!(await isFile(handle, fileId))) return false;
-        for await (const part of compareFile(this.links, name, handle, parts)) {
-          await this.send(set, { fileId }, part);
-        }
-        return true;
-      });
-      if (found) return true;
-      if (tries === OPEN_TRIES) return false;
-      now = await this.metadata(set, fileId);
-    }
-    return true;
   }
 
   private async send(

@@ -9,7 +9,7 @@ import { REPL_FLAG_VERIFY } from './codec.js';
 import { compareFile } from './compare.js';
 import type { SetConfig } from './config.js';
 import type { Link } from './link.js';
-import { listFolder, localPath, withFile } from './local-file.js';
+import { listFolder, localPath, readRange, withFile } from './local-file.js';
 import type { Session } from './primary.js';
 import type { BlockDifference } from './protocol.js';
 import { isRefusal } from './refusal.js';
@@ -69,7 +69,9 @@ export async function verifySet(
       report.files += 1;
       report.bytes += size;
       const whole = [{ offset: 0, length: size }];
-      for await (const part of compareFile(links, { set: set.id, path }, handle, whole)) {
+      const read = (offset: number, length: number): Promise<Buffer> =>
+        readRange(handle, offset, length);
+      for await (const part of compareFile(links, { set: set.id, path }, read, whole)) {
         signal.throwIfAborted();
         report.suspicious += 1;
         try {

@@ -77,6 +77,7 @@
 #define REPL_IOCTL_TAKE_DIRTY    CTL_CODE(0x22, 0x931, 0, 2) /* -> REPL_DIRTY_FILE + ranges, next */
 #define REPL_IOCTL_TRUST_PROCESS CTL_CODE(0x22, 0x932, 0, 2) /* REPL_TRUST -> */
 #define REPL_IOCTL_QUERY_REGIONS CTL_CODE(0x22, 0x933, 0, 1) /* -> REPL_DIRTY_FILE + ranges */
+#define REPL_IOCTL_READ_RANGE    CTL_CODE(0x22, 0x934, 2, 1) /* REPL_SYNC -> what is there */
 
 typedef struct REPL_VERSION
 {
@@ -474,7 +475,12 @@ typedef struct REPL_BRACKET_STATUS
     UINT8 FileId[16]; /* of what entered; else zero */
 } REPL_BRACKET_STATUS;
 
-/* Followed by the path, if FileId is zero. One record is made of the state at that moment. */
+/*
+ * Followed by the path, if FileId is zero. SYNC_*: one record is made of the state at that moment.
+ * READ_RANGE: no record; the output is what the file has there while programs may write, up to
+ * Range bytes, fewer at its end. Whoever compares reads so and not as a program does, who may be
+ * kept out by share modes, or by a program that waits until the comparison is done.
+ */
 typedef struct REPL_SYNC
 {
     UINT32 SetId;
@@ -482,7 +488,7 @@ typedef struct REPL_SYNC
     UINT8 FileId[16];
     UINT64 Offset; /* RANGE */
     UINT32 Range;  /* RANGE: 1 .. REPL_MAX_DATA; what is beyond the end of file is left out */
-    UINT32 Flags;  /* RANGE: REPL_FLAG_VERIFY or 0 */
+    UINT32 Flags;  /* SYNC_RANGE: REPL_FLAG_VERIFY or 0; else 0 */
 } REPL_SYNC;
 
 #define REPL_DIRTY_WHOLE 1 /* all of the file: it is new, or too much of it changed */

@@ -47,9 +47,12 @@ static void read_range(void *context)
     UCHAR buffer[sizeof(REPL_SYNC) + sizeof(WCHAR)] = {0};
     REPL_SYNC *sync = (REPL_SYNC *)buffer;
     REPL_SEQUENCE sequence;
+    UCHAR content[4096];
 
     *sync = (REPL_SYNC){.SetId = NODE_SET, .Range = 4096, .NameLength = sizeof(WCHAR)};
     *(WCHAR *)(sync + 1) = 'a';
+    io_ioctl(closing->node.client, closing->node.device, REPL_IOCTL_READ_RANGE, sync, sizeof buffer,
+             content, sizeof content, NULL);
     io_ioctl(closing->node.client, closing->node.device, REPL_IOCTL_SYNC_RANGE, sync, sizeof buffer,
              &sequence, sizeof sequence, NULL);
 }

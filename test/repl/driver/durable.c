@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define STEPS 3
 
@@ -59,6 +60,49 @@ static void run(void *context)
     __atomic_store_n(&program->done, true, __ATOMIC_RELEASE);
 }
 
+#define CONTENT "content"
+
+/* A file that nobody uses meanwhile. */
+static bool make_other(struct node *node)
+{
+    PFILE_OBJECT file;
+    bool good;
+
+    nt_enter();
+    good =
+        is_status(node_open(node, "other", FILE_WRITE_DATA, FILE_CREATE, 0, &file), STATUS_SUCCESS);
+    if (good) {
+        good = is_status(nt_write(file, CONTENT, sizeof CONTENT, NULL, NULL), STATUS_SUCCESS);
+        nt_close(file);
+    }
+    nt_leave();
+    return good;
+}
+
+/* What a synchronisation asks for is answered, whoever waits in the same folder. */
+static bool answers(struct node *node)
+{
+    static const WCHAR name[] = {'o', 't', 'h', 'e', 'r'};
+    UCHAR input[sizeof(REPL_SYNC) + sizeof name];
+    REPL_SYNC *sync = (REPL_SYNC *)input;
+    REPL_SEQUENCE sequence;
+    char content[64] = "";
+    ULONG_PTR bytes = 0;
+
+    *sync = (REPL_SYNC){.SetId = NODE_SET};
+    if (!is_status(io_ioctl(node->client, node->device, REPL_IOCTL_SYNC_FOLDER, sync, sizeof *sync,
+                            &sequence, sizeof sequence, NULL),
+                   STATUS_SUCCESS))
+        return false;
+    *sync = (REPL_SYNC){
+        .SetId = NODE_SET, .NameLength = sizeof name, .Offset = 1, .Range = sizeof content};
+    memcpy(sync + 1, name, sizeof name);
+    return is_status(io_ioctl(node->client, node->device, REPL_IOCTL_READ_RANGE, input,
+                              sizeof input, content, sizeof content, &bytes),
+                     STATUS_SUCCESS) &&
+           is_int(bytes, sizeof CONTENT - 1) && is_str(content, &CONTENT[1]);
+}
+
 /* All threads do what they can, for so long that one who does not wait is done. */
 static bool rest(struct node *node)
 {
@@ -75,7 +119,7 @@ static void each_step(UINT32 mode)
     struct program program = {0};
     struct node *node = &program.node;
     struct node_options options = {.scheduler = NT_DETERMINISTIC, .seed = tap_seed(), .mode = mode};
-    bool held = node_start(node, &options);
+    bool held = node_start(node, &options) && make_other(node);
 
     for (unsigned i = 0; held && i < STEPS; i++) {
         const char *name = steps[i].name;
@@ -83,7 +127,8 @@ static void each_step(UINT32 mode)
         program.step = &steps[i];
         program.done = false;
         struct nt_thread *thread = nt_spawn(name, run, &program);
-        held = rest(node) && is_int(program.done, mode != ReplModeDurable, "%s waits", name);
+        held = rest(node) && is_int(program.done, mode != ReplModeDurable, "%s waits", name) &&
+               answers(node);
         is_status(node_acknowledge(node), STATUS_SUCCESS);
         held = rest(node) && ok(program.done, "%s ends once the backup has it", name) && held;
         nt_join(thread);

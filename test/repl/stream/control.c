@@ -48,6 +48,7 @@ NT_TEST(lengths_and_codes_are_checked_for_every_ioctl)
         {REPL_IOCTL_SYNC_RANGE, sizeof(REPL_SYNC), sizeof(REPL_SEQUENCE), false},
         {REPL_IOCTL_TAKE_DIRTY, 0, sizeof(REPL_DIRTY_FILE) + sizeof(REPL_DIRTY_RANGE), true},
         {REPL_IOCTL_TRUST_PROCESS, sizeof(REPL_TRUST), 0, true},
+        {REPL_IOCTL_READ_RANGE, sizeof(REPL_SYNC), 1, false},
     };
     struct rig rig = {0};
     UINT8 input[256] = {0}, output[512];

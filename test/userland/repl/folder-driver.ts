@@ -567,20 +567,31 @@ export class FolderDriver implements ReplDriver {
   ): Promise<number> {
     const name = this.find(target);
     if (name === null) return Promise.reject(refused('file'));
-    const bytes = Buffer.alloc(length);
-    const fd = openSync(this.at(name), 'r');
-    const got = readSync(fd, bytes, 0, length, offset);
-    closeSync(fd);
-    const data = bytes.subarray(0, got);
-    this.rangeBytes += got;
+    const data = this.bytesAt(name, offset, length);
+    this.rangeBytes += data.length;
     return this.made({
       type: ReplRecordType.write,
       flags: REPL_FLAG_SYNC | flags,
       ...this.about(name),
       offset,
-      range: got,
+      range: data.length,
       data,
     });
+  }
+
+  readRange(_: number, target: SyncTarget, offset: number, length: number): Promise<Buffer> {
+    const name = this.find(target);
+    return name === null
+      ? Promise.reject(refused('file'))
+      : Promise.resolve(this.bytesAt(name, offset, length));
+  }
+
+  private bytesAt(name: string, offset: number, length: number): Buffer {
+    const bytes = Buffer.alloc(length);
+    const fd = openSync(this.at(name), 'r');
+    const got = readSync(fd, bytes, 0, length, offset);
+    closeSync(fd);
+    return bytes.subarray(0, got);
   }
 
   takeDirty(): Promise<DirtyFile | null> {
