@@ -46,8 +46,8 @@ NTSTATUS link_unlink(struct link *link)
     return STATUS_SUCCESS;
 }
 
-/* names held. */
-static void cleanup_names(struct open *open)
+/* names held. True: the file has a name less. */
+static bool cleanup_names(struct open *open)
 {
     struct stream *stream = open->stream;
     struct link *link = open->link;
@@ -61,11 +61,14 @@ static void cleanup_names(struct open *open)
         stream->deleted = true;
     }
     if (link == NULL)
-        return;
+        return false;
     link->handles--;
-    if (link->delete_pending && (link->handles == 0 || open->posix_delete) &&
-        !NT_SUCCESS(link_unlink(link)))
-        link->delete_pending = false; /* something was made in the folder meanwhile */
+    if (!link->delete_pending || (link->handles != 0 && !open->posix_delete))
+        return false;
+    if (NT_SUCCESS(link_unlink(link)))
+        return true;
+    link->delete_pending = false; /* something was made in the folder meanwhile */
+    return false;
 }
 
 NTSTATUS fs_cleanup(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
@@ -83,13 +86,15 @@ NTSTATUS fs_cleanup(PDEVICE_OBJECT device, PIRP irp, PIO_STACK_LOCATION stack)
     }
     open->cleaned = true;
     fs_count_share(open, -1);
-    cleanup_names(open);
+    bool removed = cleanup_names(open);
     if (volume->locked_by == stack->FileObject)
         volume->locked_by = NULL;
     bool last = stream->handles == 0;
     if (last && (stream->deleted || stream->node->gone))
         cache_truncate(stream, 0);
     fs_unlock_names(volume);
+    if (removed)
+        fs_names_changed(volume, stack->FileObject);
     if (last)
         cache_last_cleanup(stream, &file);
     if (file != NULL)

@@ -201,6 +201,7 @@ struct fs_volume {
     struct cache_manager cc;
     struct counters counters;
     void (*changed)(void *context, uint64_t inode); /* fs_watch */
+    void (*names_changed)(void *context, PFILE_OBJECT file);
     void *changed_context;
 };
 
@@ -303,6 +304,12 @@ static inline void stream_modified(struct stream *stream)
     atomic_store_explicit(&stream->modified, true, memory_order_relaxed);
     if (stream->volume->changed != NULL && stream->name[0] == 0)
         stream->volume->changed(stream->volume->changed_context, stream->node->inode);
+}
+/* By a request for that file object. */
+static inline void fs_names_changed(const struct fs_volume *volume, PFILE_OBJECT file)
+{
+    if (volume->names_changed != NULL)
+        volume->names_changed(volume->changed_context, file);
 }
 
 /* create.c */

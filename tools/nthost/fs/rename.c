@@ -252,5 +252,7 @@ NTSTATUS fs_set_rename(struct open *open, PIRP irp, PIO_STACK_LOCATION stack, bo
         status = link_only ? do_link(&m) : do_rename(&m);
     if (m.target != NULL)
         link_release(m.target);
+    if (NT_SUCCESS(status) && !link_only)
+        fs_names_changed(open->stream->volume, stack->FileObject);
     return status;
 }

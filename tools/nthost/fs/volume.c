@@ -336,9 +336,10 @@ void fs_unlisten(struct fs_listener *listener)
 }
 
 void fs_watch(struct fs_volume *volume, void (*changed)(void *context, uint64_t inode),
-              void *context)
+              void (*names_changed)(void *context, PFILE_OBJECT file), void *context)
 {
     volume->changed_context = context;
+    volume->names_changed = names_changed;
     volume->changed = changed;
 }
 

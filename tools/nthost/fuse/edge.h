@@ -90,6 +90,10 @@ struct worker {
     PEPROCESS process;
     uint64_t process_until; /* coarse clock, ns */
     uint64_t changes_inode; /* of the file that the request may change; 0: none */
+    bool has_names;         /* edge->names, as the request changes them */
+    PFILE_OBJECT changes_names_of;
+    struct node *new_parent; /* and the name that it gets; NULL: it is removed */
+    const char *new_name;
 };
 extern __thread struct worker *worker;
 
@@ -105,8 +109,10 @@ struct mount_edge {
     bool mounted;
     bool detached;
     atomic_bool stopping;
-    struct worker *workers;
+    struct worker *workers; /* room for MOST_WORKERS */
+    pthread_mutex_t more_workers;
     unsigned worker_count;
+    atomic_uint idle_workers;
     bool kill_privileges; /* FUSE_HANDLE_KILLPRIV_V2 was agreed on */
     uint64_t init_unique;
     pthread_rwlock_t names;
@@ -119,6 +125,12 @@ struct mount_edge {
 
 extern const struct fuse_lowlevel_ops edge_operations;
 #define EDGE(req) ((struct mount_edge *)fuse_req_userdata(req))
+
+/* names.c */
+void edge_names_changed(void *context, PFILE_OBJECT file);
+
+/* mount.c: another worker, if all are at work. */
+void edge_more_workers(struct mount_edge *edge);
 
 /* worker.c */
 void worker_run(void *context);

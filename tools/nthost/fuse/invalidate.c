@@ -74,7 +74,7 @@ bool changes_open(struct mount_edge *edge)
     pthread_mutex_init(&changes->lock, NULL);
     pthread_cond_init(&changes->wake, NULL);
     edge->changes = changes;
-    fs_watch(edge->volume, edge_changed, edge);
+    fs_watch(edge->volume, edge_changed, edge_names_changed, edge);
     changes->started = pthread_create(&changes->thread, NULL, run, edge) == 0;
     return changes->started;
 }

@@ -12,6 +12,7 @@
 
 #define WAKE_SIGNAL      SIGURG
 #define DEFAULT_WORKERS  4
+#define MOST_WORKERS     128
 #define MOST_DESCRIPTORS (1 << 20) /* fs.nr_open, unless somebody has changed it */
 
 static void on_wake(int signal)
@@ -133,24 +134,43 @@ static bool open_mount(struct mount_edge *edge, char *error, size_t size)
     return true;
 }
 
+/* edge->more_workers is held. */
+static bool start_worker(struct mount_edge *edge)
+{
+    struct worker *one = &edge->workers[edge->worker_count];
+    char name[16];
+    snprintf(name, sizeof(name), "mount-%u", edge->worker_count);
+    one->edge = edge;
+    one->running = true;
+    one->thread = nt_spawn(name, worker_run, one);
+    if (one->thread == NULL)
+        return false;
+    edge->idle_workers++;
+    edge->worker_count++;
+    return true;
+}
+
+void edge_more_workers(struct mount_edge *edge)
+{
+    pthread_mutex_lock(&edge->more_workers);
+    if (edge->idle_workers == 0 && edge->worker_count < MOST_WORKERS && !edge->stopping)
+        start_worker(edge); /* if it fails those that are there go on */
+    pthread_mutex_unlock(&edge->more_workers);
+}
+
 static bool start_workers(struct mount_edge *edge, unsigned count, char *error, size_t size)
 {
     struct sigaction wake = {.sa_handler = on_wake};
+    bool started = true;
     sigaction(WAKE_SIGNAL, &wake, NULL);
-    edge->workers = calloc(count, sizeof(*edge->workers));
+    edge->workers = calloc(MOST_WORKERS, sizeof(*edge->workers));
     if (edge->workers == NULL)
         return refuse(error, size, edge->mountpoint, strerror(ENOMEM));
-    for (; edge->worker_count < count; edge->worker_count++) {
-        struct worker *one = &edge->workers[edge->worker_count];
-        char name[16];
-        snprintf(name, sizeof(name), "mount-%u", edge->worker_count);
-        one->edge = edge;
-        one->running = true;
-        one->thread = nt_spawn(name, worker_run, one);
-        if (one->thread == NULL)
-            return refuse(error, size, edge->mountpoint, "no thread");
-    }
-    return true;
+    pthread_mutex_lock(&edge->more_workers);
+    while (started && edge->worker_count < count && edge->worker_count < MOST_WORKERS)
+        started = start_worker(edge);
+    pthread_mutex_unlock(&edge->more_workers);
+    return started || refuse(error, size, edge->mountpoint, "no thread");
 }
 
 /* The kernel has asked for FUSE_INIT and got an answer: the mount works. */
@@ -184,6 +204,7 @@ struct mount_edge *mount_open(const struct mount_options *options, char *error, 
     pthread_rwlock_init(&edge->names, &fair);
     pthread_rwlockattr_destroy(&fair);
     pthread_mutex_init(&edge->table, NULL);
+    pthread_mutex_init(&edge->more_workers, NULL);
     if (open_folders(edge, options, error, error_size) &&
         open_volume(edge, options, error, error_size) && watch(edge, error, error_size) &&
         open_mount(edge, error, error_size) &&
@@ -198,6 +219,9 @@ struct mount_edge *mount_open(const struct mount_options *options, char *error, 
 static void stop_workers(struct mount_edge *edge)
 {
     edge->stopping = true;
+    /* No more come after who is starting one. */
+    pthread_mutex_lock(&edge->more_workers);
+    pthread_mutex_unlock(&edge->more_workers);
     for (unsigned i = 0; i < edge->worker_count; i++) {
         struct worker *one = &edge->workers[i];
         while (one->running) {

@@ -13,6 +13,34 @@
 #define RENAME_NOREPLACE (1 << 0)
 #endif
 
+/*
+ * Nobody finds out a path meanwhile: until names_unlock, or until the file system has done what
+ * changes it. A filter may keep the request for long after that, and everybody else out with it.
+ */
+static void names_lock(struct mount_edge *edge)
+{
+    pthread_rwlock_wrlock(&edge->names);
+    worker->has_names = true;
+    worker->changes_names_of = NULL;
+}
+
+static void names_unlock(struct mount_edge *edge)
+{
+    if (worker->has_names)
+        pthread_rwlock_unlock(&edge->names);
+    worker->has_names = false;
+}
+
+void edge_names_changed(void *context, PFILE_OBJECT file)
+{
+    if (worker == NULL || worker->edge != context || !worker->has_names ||
+        worker->changes_names_of != file)
+        return;
+    if (worker->new_name != NULL)
+        node_renamed(context, worker->new_parent, worker->new_name);
+    names_unlock(context);
+}
+
 /* One NT create, and what else makes the name whole; then the kernel's own lookup. */
 static void make(fuse_req_t req, fuse_ino_t parent_ino, const char *name, mode_t mode, dev_t rdev,
                  const char *target)
@@ -96,12 +124,14 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent_ino, const char *name,
     struct node *parent = node_of(edge, parent_ino);
     struct nt_path path;
     PFILE_OBJECT file;
-    pthread_rwlock_wrlock(&edge->names);
+    names_lock(edge);
     int error = name_is_hidden(edge, parent, name) ? ENOENT : path_of(edge, parent, name, &path);
     if (error == 0) {
         PEPROCESS before = begin_nt(req);
         error = errno_of(open_path(&path, DELETE, FILE_OPEN, options, NULL, 0, &file));
         if (error == 0) {
+            worker->changes_names_of = file;
+            worker->new_name = NULL;
             error = errno_of(nt_dispose(file, FILE_DISPOSITION_DELETE |
                                                   FILE_DISPOSITION_POSIX_SEMANTICS |
                                                   FILE_DISPOSITION_IGNORE_READONLY_ATTRIBUTE));
@@ -109,7 +139,7 @@ static void remove_name(fuse_req_t req, fuse_ino_t parent_ino, const char *name,
         }
         end_nt(before);
     }
-    pthread_rwlock_unlock(&edge->names);
+    names_unlock(edge);
     fuse_reply_err(req, error);
 }
 
@@ -138,7 +168,7 @@ void edge_rename(fuse_req_t req, fuse_ino_t parent_ino, const char *name, fuse_i
     }
     if (!(flags & RENAME_NOREPLACE))
         how |= FILE_RENAME_REPLACE_IF_EXISTS;
-    pthread_rwlock_wrlock(&edge->names);
+    names_lock(edge);
     if (name_is_hidden(edge, parent, name) || name_is_hidden(edge, to_parent, to_name))
         error = EACCES;
     else if ((error = path_of(edge, parent, name, &from)) == 0)
@@ -147,13 +177,14 @@ void edge_rename(fuse_req_t req, fuse_ino_t parent_ino, const char *name, fuse_i
         PEPROCESS before = begin_nt(req);
         error = errno_of(open_path(&from, DELETE, FILE_OPEN, 0, NULL, 0, &file));
         if (error == 0) {
+            worker->changes_names_of = file;
+            worker->new_parent = to_parent;
+            worker->new_name = to_name;
             error = errno_of(nt_rename(file, NULL, &to.name, how));
             nt_close(file);
         }
         end_nt(before);
-        if (error == 0)
-            node_renamed(edge, to_parent, to_name);
     }
-    pthread_rwlock_unlock(&edge->names);
+    names_unlock(edge);
     fuse_reply_err(req, error);
 }

@@ -71,7 +71,11 @@ static bool serve_one(struct worker *self)
         edge->init_unique = head->unique;
     self->changes_inode = 0;
     struct fuse_buf buffer = {.mem = self->request, .size = (size_t)bytes};
+    /* A request may take long: filters, and who waits for a lock. Others are not to wait for it. */
+    if (atomic_fetch_sub(&edge->idle_workers, 1) == 1)
+        edge_more_workers(edge);
     fuse_session_process_buf(edge->session, &buffer);
+    atomic_fetch_add(&edge->idle_workers, 1);
     return true;
 }
 

@@ -121,10 +121,12 @@ struct fs_statistics {
 void fs_statistics(const struct fs_volume *volume, struct fs_statistics *statistics);
 
 /* For the host's own edges: `changed` is called after the data or the size of a file changed,
- * whoever did it, on that thread, perhaps with locks held: it notes the inode number and returns.
- * One a volume, set before anything is opened, until fs_unmount. */
+ * `names_changed` after one of its names was removed or became another by a request for `file`,
+ * whoever did it, on that thread, perhaps with locks held: they note it and return. Filters may
+ * look at the request for long after that. One a volume, set before anything is opened, until
+ * fs_unmount. */
 void fs_watch(struct fs_volume *volume, void (*changed)(void *context, uint64_t inode),
-              void *context);
+              void (*names_changed)(void *context, PFILE_OBJECT file), void *context);
 
 /* One table for all of the host that maps errno to what NTFS would return. */
 NTSTATUS fs_status_of(int error);

@@ -12,7 +12,7 @@ struct mount_options {
     const char *mountpoint; /* an existing folder, where nothing is mounted; a mount whose host died
                                is cleared away */
     char drive;             /* 'X': the volume is \??\X:, too; 0: no letter */
-    unsigned workers;       /* threads that answer requests; 0: 4 */
+    unsigned workers;       /* threads that answer requests, to begin with; 0: 4 */
 };
 /* Mounts the volume (fs.h), then the folder; NULL and a message in `error`. The caller's thread is
  * attached and outside driver context. */
