@@ -142,10 +142,12 @@ static bool start_worker(struct mount_edge *edge)
     snprintf(name, sizeof(name), "mount-%u", edge->worker_count);
     one->edge = edge;
     one->running = true;
+    edge->idle_workers++; /* before it takes a request, by which it may become the last one */
     one->thread = nt_spawn(name, worker_run, one);
-    if (one->thread == NULL)
+    if (one->thread == NULL) {
+        edge->idle_workers--;
         return false;
-    edge->idle_workers++;
+    }
     edge->worker_count++;
     return true;
 }
