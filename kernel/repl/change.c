@@ -24,8 +24,8 @@ _Use_decl_annotations_ RPL_FILE *RplChangeFile(PFLT_CALLBACK_DATA Data,
     case RplCapture:
         return file;
     case RplTouch:
-        InterlockedExchange(&file->Written, TRUE);
-        break;
+        *Status = RplTouchBegin(file, CompletionContext);
+        return NULL;
     case RplForbid:
         *Status = RplRefuseOperation(Data);
         break;

@@ -47,26 +47,6 @@ static VOID RplRecordTimes(_In_ PCFLT_RELATED_OBJECTS FltObjects, _Inout_ RPL_OP
     }
 }
 
-/* Copy mode: the file at its path has changed. */
-static VOID RplRecordTouched(_In_ PFLT_CALLBACK_DATA Data, _In_ const RPL_FILE *File)
-{
-    RPL_INTENT intent = RplIntent(File, ReplRecordTouched);
-    RPL_PATH path;
-    NTSTATUS status = RplPathOf(Data, File->Directory, &path);
-
-    if (status == STATUS_INSUFFICIENT_RESOURCES)
-    {
-        RplMarkLost(File->SetId, File->FileId, 0, RPL_TO_END, FALSE);
-    }
-    else if (NT_SUCCESS(status) && path.SetId != 0)
-    {
-        intent.Flags &= ~REPL_FLAG_STREAM;
-        intent.Name = path.Path;
-        RplRecord(&intent, NULL, 0);
-    }
-    RplPathFree(&path);
-}
-
 /* What the handle's file is called, before the handle's end may delete it. TRUE: it has a name in a
  * set. Under the gate. Status: of asking for Operation->Name. */
 static BOOLEAN RplPrepareDeletion(_Inout_ RPL_OPERATION *Operation, NTSTATUS Status,
@@ -164,11 +144,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreCleanup(PFLT_CALLBACK_DAT
     }
     operation->File = file;
     written = InterlockedExchange(&file->Written, FALSE) != 0;
-    if (written && file->Mode == ReplModeCopy)
-    {
-        RplRecordTouched(Data, file);
-    }
-    else if (written)
+    if (written)
     {
         RplRecordTimes(FltObjects, operation);
         RplOperationUnlock(operation);

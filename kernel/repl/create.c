@@ -349,14 +349,9 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostCreate(PFLT_CALLBACK_DA
             RplCreated(Data, FltObjects, file);
             break;
         case RplTouch:
-            /* A file comes with its copy, a folder by itself. */
-            if (file->Directory)
+            if (Data->IoStatus.Information != FILE_OPENED)
             {
-                RplCreated(Data, FltObjects, file);
-            }
-            else if (Data->IoStatus.Information != FILE_OPENED)
-            {
-                InterlockedExchange(&file->Written, TRUE);
+                RplFileTouched(file);
             }
             break;
         default:

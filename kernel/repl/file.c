@@ -396,7 +396,9 @@ static RPL_VERDICT RplJudgeSet(UINT32 SetId, UINT32 Mode, BOOLEAN Excludes,
 
 _Use_decl_annotations_ RPL_VERDICT RplJudge(const RPL_FILE *File, PFLT_CALLBACK_DATA Data)
 {
-    return RplJudgeSet(File->SetId, File->Mode, File->ExcludesProcesses, Data);
+    RPL_VERDICT verdict = RplJudgeSet(File->SetId, File->Mode, File->ExcludesProcesses, Data);
+
+    return verdict == RplTouch && File->Directory ? RplCapture : verdict;
 }
 
 _Use_decl_annotations_ RPL_VERDICT RplJudgePath(const RPL_PATH *Path, PFLT_CALLBACK_DATA Data)

@@ -37,6 +37,7 @@ typedef struct RPL_FILE
     volatile LONG Deleted;
     volatile LONG Encrypted; /* EFS */
     volatile LONG Written;   /* since its times were recorded */
+    volatile LONG Touched;   /* copy mode: that it changes is recorded, for this loan of the ring */
     RPL_RANGES Data;         /* bytes; a change of size from there to the end */
     RPL_RANGES Metadata;     /* [0, 1): times, attributes, EAs, security */
 } RPL_FILE;
@@ -99,7 +100,7 @@ typedef enum RPL_VERDICT
 {
     RplIgnore,  /* not in a set, not primary, a trusted or excluded process */
     RplCapture, /* record it */
-    RplTouch,   /* copy mode: note that it changed */
+    RplTouch,   /* copy mode: record that it changes */
     RplForbid   /* STATUS_MEDIA_WRITE_PROTECTED */
 } RPL_VERDICT;
 

@@ -42,7 +42,7 @@ typedef enum RPL_DATA_RULE
 
 #define RPL_FLAGS_ANY                                                                              \
     (REPL_FLAG_DIRECTORY | REPL_FLAG_OPEN | REPL_FLAG_CLOSE | REPL_FLAG_SYNC |                     \
-     REPL_FLAG_WRITE_THROUGH)
+     REPL_FLAG_WRITE_THROUGH | REPL_FLAG_COPY)
 #define RPL_FLAGS_FILE (RPL_FLAGS_ANY | REPL_FLAG_STREAM)
 #define RPL_FLAGS_MOVE (RPL_FLAGS_ANY | REPL_FLAG_REPLACE | REPL_FLAG_ENTERED | REPL_FLAG_LEFT)
 
@@ -91,7 +91,8 @@ static const RPL_TYPE_RULE RplTypeRules[] = {
     [ReplRecordFlush] = {0, RplNameAny, RplDataNone, RPL_FLAGS_FILE, 0, 0},
     [ReplRecordBracket] = {0, RplNameNone, RplDataBracket, RPL_FLAGS_ANY, 0, 0},
     [ReplRecordFolder] = {RPL_OF_FILE, RplNamePathOrRoot, RplDataListing, RPL_FLAGS_ANY, 0, 0},
-    [ReplRecordFile] = {RPL_OF_FILE, RplNamePathOrRoot, RplDataMetadata, RPL_FLAGS_ANY, 0, 0},
+    [ReplRecordFile] = {RPL_OF_FILE, RplNamePathOrRoot, RplDataMetadata,
+                        RPL_FLAGS_ANY | REPL_FLAG_COPIED, 0, 0},
     [ReplRecordTouched] = {RPL_OF_FILE, RplNameAny, RplDataNone, RPL_FLAGS_ANY, 0, 0},
     [ReplRecordLost] = {RPL_OF_NONE, RplNameNone, RplDataNone, RPL_FLAGS_ANY, 0, 0},
 };
@@ -131,6 +132,8 @@ static BOOLEAN RplFlagsAgree(_In_ const REPL_RECORD *Record)
         return RplHas(Record, REPL_FLAG_DIRECTORY);
     case ReplRecordWrite:
         return !RplHas(Record, REPL_FLAG_VERIFY) || RplHas(Record, REPL_FLAG_SYNC);
+    case ReplRecordFile:
+        return !RplHas(Record, REPL_FLAG_COPIED) || RplHas(Record, REPL_FLAG_COPY);
     default:
         return !(RplHas(Record, REPL_FLAG_ENTERED) && RplHas(Record, REPL_FLAG_LEFT));
     }

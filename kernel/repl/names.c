@@ -283,7 +283,7 @@ static VOID RplEntered(_In_ PCFLT_RELATED_OBJECTS FltObjects, _Inout_ RPL_OPERAT
     RplFileMoved(file, &Operation->After);
     bracket = RplRecordName(Operation, Type, (UINT16)(Flags | REPL_FLAG_ENTERED | REPL_FLAG_OPEN),
                             Operation->After.SetId, NULL, &Operation->After.Path);
-    if (file->Directory || bracket == 0)
+    if (file->Directory || file->Mode == ReplModeCopy || bracket == 0)
     {
         return;
     }

@@ -4,6 +4,7 @@
 #include "cleanup.h"
 #include "counters.h"
 #include "gate.h"
+#include "ring.h"
 
 #define RPL_TAG_OPERATION 'olpR'
 
@@ -47,6 +48,10 @@ _Use_decl_annotations_ VOID RplOperationEnd(RPL_OPERATION *Operation)
         return;
     }
     RplOperationUnlock(Operation);
+    if (Operation->Touches)
+    {
+        RplFileTouched(Operation->File);
+    }
     if (Operation->Cleanup)
     {
         RplCleanupOver(Operation->File);
@@ -141,8 +146,47 @@ _Use_decl_annotations_ RPL_INTENT RplIntent(const RPL_FILE *File, UINT16 Type)
         intent.Flags |= REPL_FLAG_STREAM;
         intent.Name = name->Name;
     }
+    if (File->Mode == ReplModeCopy)
+    {
+        intent.Flags |= REPL_FLAG_COPY;
+    }
     intent.NoDisk = File->Encrypted != 0;
     return intent;
+}
+
+_Use_decl_annotations_ VOID RplFileTouched(RPL_FILE *File)
+{
+    const LONG loan = RplRingLoan();
+    RPL_INTENT intent;
+
+    if (InterlockedExchange(&File->Touched, loan) != loan)
+    {
+        intent = RplIntent(File, ReplRecordTouched);
+        intent.Flags &= ~REPL_FLAG_STREAM;
+        intent.Name.Length = 0;
+        intent.Extent = RPL_TO_END;
+        RplRecord(&intent, NULL, 0);
+    }
+}
+
+_Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplTouchBegin(RPL_FILE *File,
+                                                               PVOID *CompletionContext)
+{
+    RPL_OPERATION *operation = RplOperationNew();
+    FLT_PREOP_CALLBACK_STATUS status = FLT_PREOP_SUCCESS_WITH_CALLBACK;
+
+    if (operation == NULL)
+    {
+        status =
+            RplGoUnrecorded(File->SetId, File->FileId, 0, RPL_TO_END, FALSE, CompletionContext);
+        FltReleaseContext(File);
+        return status;
+    }
+    operation->File = File;
+    operation->Touches = TRUE;
+    RplFileTouched(File);
+    *CompletionContext = operation;
+    return status;
 }
 
 _Use_decl_annotations_ UINT64 RplRecord(RPL_INTENT *Intent, const VOID *Data, ULONG Bytes)

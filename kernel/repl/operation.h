@@ -18,6 +18,7 @@ typedef struct RPL_OPERATION
     BOOLEAN ReadBack;   /* what it wrote is recorded when it has completed, by reading it */
     BOOLEAN Durable;    /* waits for the backup when it has completed */
     BOOLEAN Swapped;    /* the file system reads from the slot */
+    BOOLEAN Touches;    /* copy mode: it changes File, and has no record */
     UINT64 Offset;
     UINT64 Length;
     PVOID Bounce;                    /* pool: the file system reads from it */
@@ -63,6 +64,16 @@ BOOLEAN RplOperationLock(_Inout_ RPL_OPERATION *Operation, _Inout_ RPL_RANGES *R
 
 /* Others may change it again; if it is locked. <= DISPATCH_LEVEL. */
 VOID RplOperationUnlock(_Inout_ RPL_OPERATION *Operation);
+
+/*
+ * Copy mode: records that the file changes, unless that is known. Before a change and after it:
+ * whoever begins to copy the file in between copies it again. <= DISPATCH_LEVEL.
+ */
+VOID RplFileTouched(_Inout_ RPL_FILE *File);
+
+/* For the pre-operation of a change in copy mode; the reference to File is taken over.
+ * <= DISPATCH_LEVEL. */
+FLT_PREOP_CALLBACK_STATUS RplTouchBegin(_Inout_ RPL_FILE *File, _Out_ PVOID *CompletionContext);
 
 /* The intent of a record about the operation's file. */
 RPL_INTENT RplIntent(_In_ const RPL_FILE *File, UINT16 Type);

@@ -332,6 +332,7 @@ NTSTATUS RplLendRing(_Inout_ RPL_CALL *Call)
     Stream.Ring.Irp = Call->Irp;
     Stream.Ring.After = lend.After;
     Stream.Ring.Fresh = TRUE;
+    InterlockedIncrement(&Stream.Loans);
     (VOID) IoSetCancelRoutine(Call->Irp, RplRingCancel);
     if (Call->Irp->Cancel && IoSetCancelRoutine(Call->Irp, NULL) != NULL)
     {

@@ -11,6 +11,12 @@ RPL_HANDLER RplLendRing;
 /* The handle that lent it closes: it ends. NULL: whichever handle. IRQL <= DISPATCH_LEVEL. */
 VOID RplRingRevoke(_In_opt_ PFILE_OBJECT FileObject);
 
+/* A number that is another one each time the ring is lent; not 0. Any IRQL. */
+FORCEINLINE LONG RplRingLoan(VOID)
+{
+    return Stream.Loans + 1;
+}
+
 /* With the stream's lock held: bits for RplWake. */
 
 /* Nothing more is given out in it. */

@@ -16,10 +16,7 @@ static FLT_PREOP_CALLBACK_STATUS RplPreSize(_In_ RPL_FILE *File, UINT16 Type, UI
     const RPL_CHANGE change = {
         .Type = Type, .Offset = Size, .LockOffset = Size, .LockLength = RPL_TO_END};
 
-    if (File->Mode == ReplModeAsync || File->Mode == ReplModeDurable)
-    {
-        InterlockedExchange(&File->Written, TRUE);
-    }
+    InterlockedExchange(&File->Written, TRUE);
     return RplChangeBegin(File, &change, CompletionContext);
 }
 

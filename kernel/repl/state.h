@@ -96,6 +96,7 @@ typedef struct RPL_STREAM
     ULONG FreeCount;
     ULONG Unrecorded; /* operations in flight that have no record */
     RPL_RING Ring;
+    volatile LONG Loans; /* of the ring, so far */
     RPL_AREA Staging;
     UINT64 StagingLast; /* Sequence of the newest record below its Head */
     UINT64 StagingOld;  /* what lies below in Staging is older than what lies in the ring */

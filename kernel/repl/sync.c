@@ -139,9 +139,9 @@ static NTSTATUS RplSyncOpen(_Inout_ RPL_SYNC_TARGET *Target, ACCESS_MASK Access)
     return status;
 }
 
-/* Checks the input and opens what it names. */
+/* Checks the input and opens what it names. Flags: that it may have. */
 static NTSTATUS RplSyncBegin(_Inout_ RPL_CALL *Call, _Out_ RPL_SYNC_TARGET *Target, BOOLEAN Gate,
-                             ACCESS_MASK Access)
+                             UINT32 Flags, ACCESS_MASK Access)
 {
     const REPL_SYNC *sync = Call->Buffer;
     NTSTATUS status;
@@ -151,6 +151,10 @@ static NTSTATUS RplSyncBegin(_Inout_ RPL_CALL *Call, _Out_ RPL_SYNC_TARGET *Targ
         Call->InputBytes != sizeof(*sync) + sync->NameLength)
     {
         return RplRefuse(Call, ReplRefusalLength, STATUS_INVALID_BUFFER_SIZE);
+    }
+    if ((sync->Flags & ~Flags) != 0)
+    {
+        return RplRefuse(Call, ReplRefusalReserved, STATUS_INVALID_PARAMETER);
     }
     if (RplRole() != ReplRolePrimary)
     {
@@ -387,7 +391,8 @@ _Use_decl_annotations_ NTSTATUS RplSyncFolder(RPL_CALL *Call)
     RPL_SYNC_TARGET target;
     RPL_LISTING listing;
     UINT64 sequence = 0;
-    NTSTATUS status = RplSyncBegin(Call, &target, TRUE, FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES);
+    NTSTATUS status =
+        RplSyncBegin(Call, &target, TRUE, 0, FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES);
 
     if (!NT_SUCCESS(status))
     {
@@ -417,13 +422,25 @@ _Use_decl_annotations_ NTSTATUS RplSyncFile(RPL_CALL *Call)
     RPL_SYNC_TARGET target;
     RPL_INTENT intent;
     UINT64 sequence = 0;
-    NTSTATUS status = RplSyncBegin(Call, &target, TRUE, RPL_METADATA_ACCESS);
+    NTSTATUS status = RplSyncBegin(Call, &target, TRUE, REPL_FLAG_COPIED, RPL_METADATA_ACCESS);
+    const BOOLEAN copied = (((const REPL_SYNC *)Call->Buffer)->Flags & REPL_FLAG_COPIED) != 0;
 
     if (!NT_SUCCESS(status))
     {
         return status;
     }
+    if (copied && target.File->Mode != ReplModeCopy)
+    {
+        RplSyncClose(&target);
+        return RplRefuse(Call, ReplRefusalMode, STATUS_INVALID_PARAMETER);
+    }
+    if (!copied)
+    {
+        /* What changes it from now on is told again. */
+        InterlockedExchange(&target.File->Touched, 0);
+    }
     intent = RplSyncIntent(&target, ReplRecordFile);
+    intent.Flags |= copied ? REPL_FLAG_COPIED : 0;
     status = RplMetadataRecordFile(target.Instance, target.Opened.FileObject, target.File, &intent,
                                    &sequence);
     RplSyncClose(&target);
@@ -474,10 +491,10 @@ static UINT64 RplSyncRecord(_In_ const RPL_SYNC_TARGET *Target, _Out_ NTSTATUS *
     return sequence;
 }
 
-static BOOLEAN RplSyncIsRange(_In_ const REPL_SYNC *Sync, UINT32 Flags)
+static BOOLEAN RplSyncIsRange(_In_ const REPL_SYNC *Sync)
 {
     return Sync->Range != 0 && Sync->Range <= REPL_MAX_DATA &&
-           Sync->Offset <= MAXLONGLONG - Sync->Range && (Sync->Flags & ~Flags) == 0;
+           Sync->Offset <= MAXLONGLONG - Sync->Range;
 }
 
 _Use_decl_annotations_ NTSTATUS RplSyncRange(RPL_CALL *Call)
@@ -488,11 +505,12 @@ _Use_decl_annotations_ NTSTATUS RplSyncRange(RPL_CALL *Call)
     UINT64 sequence = 0;
     NTSTATUS status;
 
-    if (!RplSyncIsRange(sync, REPL_FLAG_VERIFY))
+    if (!RplSyncIsRange(sync))
     {
         return RplRefuse(Call, ReplRefusalLength, STATUS_INVALID_PARAMETER);
     }
-    status = RplSyncBegin(Call, &target, FALSE, FILE_READ_DATA | FILE_READ_ATTRIBUTES);
+    status =
+        RplSyncBegin(Call, &target, FALSE, REPL_FLAG_VERIFY, FILE_READ_DATA | FILE_READ_ATTRIBUTES);
     if (!NT_SUCCESS(status))
     {
         return status;
@@ -527,7 +545,7 @@ _Use_decl_annotations_ NTSTATUS RplReadRange(RPL_CALL *Call)
     PVOID output;
     NTSTATUS status;
 
-    if (!RplSyncIsRange(sync, 0))
+    if (!RplSyncIsRange(sync))
     {
         return RplRefuse(Call, ReplRefusalLength, STATUS_INVALID_PARAMETER);
     }
@@ -541,7 +559,7 @@ _Use_decl_annotations_ NTSTATUS RplReadRange(RPL_CALL *Call)
     {
         return RplRefuse(Call, ReplRefusalNone, STATUS_INSUFFICIENT_RESOURCES);
     }
-    status = RplSyncBegin(Call, &target, FALSE, FILE_READ_DATA | FILE_READ_ATTRIBUTES);
+    status = RplSyncBegin(Call, &target, FALSE, 0, FILE_READ_DATA | FILE_READ_ATTRIBUTES);
     if (!NT_SUCCESS(status))
     {
         return status;

@@ -55,12 +55,15 @@ static FLT_PREOP_CALLBACK_STATUS RplPrePaging(_In_ PFLT_CALLBACK_DATA Data,
     {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
-    if (file->SetId == 0 || !file->UserSection || file->Mode == ReplModeCopy || offset >= size ||
-        RplRole() != ReplRolePrimary)
+    if (file->SetId == 0 || !file->UserSection || offset >= size || RplRole() != ReplRolePrimary)
     {
         InterlockedIncrement64(&RplCounters.PagingSkipped);
         FltReleaseContext(file);
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
+    }
+    if (file->Mode == ReplModeCopy)
+    {
+        return RplTouchBegin(file, CompletionContext);
     }
     InterlockedIncrement64(&RplCounters.PagingCaptured);
     length = (ULONG)RPL_MIN(length, size - offset);
@@ -286,6 +289,7 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreWrite(PFLT_CALLBACK_DATA 
                                                              PCFLT_RELATED_OBJECTS FltObjects,
                                                              PVOID *CompletionContext)
 {
+    RPL_VERDICT verdict;
     RPL_FILE *file;
 
     *CompletionContext = NULL;
@@ -304,16 +308,15 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreWrite(PFLT_CALLBACK_DATA 
         return *CompletionContext == NULL ? FLT_PREOP_SUCCESS_NO_CALLBACK
                                           : FLT_PREOP_SUCCESS_WITH_CALLBACK;
     }
-    switch (RplJudge(file, Data))
+    verdict = RplJudge(file, Data);
+    switch (verdict)
     {
     case RplIgnore:
-        break;
-    case RplTouch:
-        InterlockedExchange(&file->Written, TRUE);
         break;
     case RplForbid:
         FltReleaseContext(file);
         return RplRefuseOperation(Data);
+    case RplTouch:
     case RplCapture:
         if (FLT_IS_FASTIO_OPERATION(Data))
         {
@@ -332,7 +335,8 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreWrite(PFLT_CALLBACK_DATA 
         {
             break;
         }
-        return RplPreUserWrite(Data, FltObjects, file, CompletionContext);
+        return verdict == RplTouch ? RplTouchBegin(file, CompletionContext)
+                                   : RplPreUserWrite(Data, FltObjects, file, CompletionContext);
     }
     FltReleaseContext(file);
     return FLT_PREOP_SUCCESS_NO_CALLBACK;
@@ -368,6 +372,11 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostWrite(PFLT_CALLBACK_DAT
 
     if (RplEndedUnrecorded(CompletionContext))
     {
+        return FLT_POSTOP_FINISHED_PROCESSING;
+    }
+    if (operation->Touches)
+    {
+        RplOperationEnd(operation);
         return FLT_POSTOP_FINISHED_PROCESSING;
     }
     if (operation->Swapped)

@@ -39,7 +39,7 @@ NT_TEST(meaning_of_no_type)
 NT_TEST(meaning_flags_by_type)
 {
     enum {
-        ANY = 0x04E1,
+        ANY = 0x24E1,
         FILE = ANY | 0x10,
     };
     static const UINT16 allowed[SAMPLE_TYPES] = {
@@ -65,7 +65,7 @@ NT_TEST(meaning_flags_by_type)
         [ReplRecordFlush] = FILE,
         [ReplRecordBracket] = ANY,
         [ReplRecordFolder] = ANY,
-        [ReplRecordFile] = ANY,
+        [ReplRecordFile] = ANY | 0x4000,
         [ReplRecordTouched] = ANY,
         [ReplRecordLost] = ANY,
     };

@@ -94,6 +94,13 @@ export const REPL_FLAG_ENTERED = 2048;
 
 /** rename: to outside of the set; data: none */
 export const REPL_FLAG_LEFT = 4096;
+export const REPL_FLAG_COPY = 8192;
+
+/**
+ * of a set in copy mode. A ReplRecordFile of a file begins a copy                      \
+ * beside the file, what a SYNC_RANGE reads goes there
+ */
+export const REPL_FLAG_COPIED = 16384;
 
 /** "RING" */
 export const REPL_RING_MAGIC = 1196312914;
@@ -157,7 +164,6 @@ export const ReplMode = {
   /** each operation, as soon as may be */
   async: 1,
   durable: 2,
-  /** whole files, once idle: only ReplRecordTouched is recorded */
   copy: 3,
 } as const;
 export type ReplMode = (typeof ReplMode)[keyof typeof ReplMode];
@@ -283,7 +289,7 @@ export const ReplRecordType = {
   folder: 24,
   /** what the file at the path is, but its data: REPL_METADATA */
   file: 25,
-  /** copy mode: the file at the path was changed and closed */
+  /** copy mode: the file changes, for the first time since the ReplRecordFile before, or since the ring was lent */
   touched: 26,
   /** what happened before this is not recorded: a bracket of the whole set opens */
   lost: 27,
@@ -705,7 +711,7 @@ export const ReplSync = struct('REPL_SYNC', 40, {
   offset: u64(24),
   /** RANGE: 1 .. REPL_MAX_DATA; what is beyond the end of file is left out */
   range: u32(32),
-  /** SYNC_RANGE: REPL_FLAG_VERIFY or 0; else 0 */
+  /** SYNC_RANGE: REPL_FLAG_VERIFY or 0; SYNC_FILE in copy mode: REPL_FLAG_COPIED or 0; else 0 */
   flags: u32(36),
 });
 export type ReplSync = Decoded<typeof ReplSync>;

@@ -56,7 +56,7 @@
 #define REPL_MAX_BRACKETS    1024    /* open at once; more: one of the whole set instead */
 #define REPL_MAX_BLOCK_MS    1000    /* an operation waits no longer for REPL, in async mode */
 
-/* FILE_DEVICE_UNKNOWN, functions 0x920 .. 0x933 */
+/* FILE_DEVICE_UNKNOWN, functions 0x920 .. 0x934 */
 #define REPL_IOCTL_GET_VERSION   CTL_CODE(0x22, 0x920, 0, 1) /* -> REPL_VERSION */
 #define REPL_IOCTL_SET_CONFIG    CTL_CODE(0x22, 0x921, 0, 2) /* REPL_CONFIG + arrays + names -> */
 #define REPL_IOCTL_GET_CONFIG    CTL_CODE(0x22, 0x922, 0, 1) /* -> REPL_CONFIG + arrays + names */
@@ -92,7 +92,9 @@ typedef enum REPL_MODE
     /* A flush, a write-through, a file's deletion or rename returns when the backup has all up to
      * it. */
     ReplModeDurable = 2,
-    ReplModeCopy = 3 /* whole files, once idle: only ReplRecordTouched is recorded */
+    /* Whole files, once idle: of a file's content only that it changes is recorded
+     * (ReplRecordTouched), names and folders as ever. */
+    ReplModeCopy = 3
 } REPL_MODE;
 
 /* What a rule is about. */
@@ -272,7 +274,8 @@ typedef enum REPL_RECORD_TYPE
     ReplRecordFolder = 24,         /* what the folder at the path contains: data REPL_ENTRYs; names
                                       that are not in it are gone */
     ReplRecordFile = 25,           /* what the file at the path is, but its data: REPL_METADATA */
-    ReplRecordTouched = 26,        /* copy mode: the file at the path was changed and closed */
+    ReplRecordTouched = 26,        /* copy mode: the file changes, for the first time since the
+                                      ReplRecordFile before, or since the ring was lent */
     ReplRecordLost = 27            /* what happened before this is not recorded: a bracket of
                                       the whole set opens */
 } REPL_RECORD_TYPE;
@@ -294,6 +297,12 @@ typedef enum REPL_RECORD_TYPE
     0x0800                    /* rename, link: from outside of the set; contents follow inside     \
                                  of the bracket that this opens */
 #define REPL_FLAG_LEFT 0x1000 /* rename: to outside of the set; data: none */
+#define REPL_FLAG_COPY                                                                             \
+    0x2000 /* of a set in copy mode. A ReplRecordFile of a file begins a copy                      \
+              beside the file, what a SYNC_RANGE reads goes there */
+#define REPL_FLAG_COPIED                                                                           \
+    0x4000 /* file: it takes the file's place now, if nothing has changed the                      \
+              file since it was begun; else it is nothing */
 
 /*
  * A record: this, its name, its data, each padded with zeros to 8 bytes. Length is of all.
@@ -488,7 +497,8 @@ typedef struct REPL_SYNC
     UINT8 FileId[16];
     UINT64 Offset; /* RANGE */
     UINT32 Range;  /* RANGE: 1 .. REPL_MAX_DATA; what is beyond the end of file is left out */
-    UINT32 Flags;  /* SYNC_RANGE: REPL_FLAG_VERIFY or 0; else 0 */
+    UINT32 Flags;  /* SYNC_RANGE: REPL_FLAG_VERIFY or 0; SYNC_FILE in copy mode:
+                      REPL_FLAG_COPIED or 0; else 0 */
 } REPL_SYNC;
 
 #define REPL_DIRTY_WHOLE 1 /* all of the file: it is new, or too much of it changed */
