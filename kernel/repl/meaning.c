@@ -92,7 +92,7 @@ static const RPL_TYPE_RULE RplTypeRules[] = {
     [ReplRecordBracket] = {0, RplNameNone, RplDataBracket, RPL_FLAGS_ANY, 0, 0},
     [ReplRecordFolder] = {RPL_OF_FILE, RplNamePathOrRoot, RplDataListing, RPL_FLAGS_ANY, 0, 0},
     [ReplRecordFile] = {RPL_OF_FILE, RplNamePathOrRoot, RplDataMetadata,
-                        RPL_FLAGS_ANY | REPL_FLAG_COPIED, 0, 0},
+                        RPL_FLAGS_ANY | REPL_FLAG_COPIED, MAXLONGLONG, 0},
     [ReplRecordTouched] = {RPL_OF_FILE, RplNameAny, RplDataNone, RPL_FLAGS_ANY, 0, 0},
     [ReplRecordLost] = {RPL_OF_NONE, RplNameNone, RplDataNone, RPL_FLAGS_ANY, 0, 0},
 };

@@ -423,13 +423,14 @@ _Use_decl_annotations_ NTSTATUS RplSyncFile(RPL_CALL *Call)
     RPL_INTENT intent;
     UINT64 sequence = 0;
     NTSTATUS status = RplSyncBegin(Call, &target, TRUE, REPL_FLAG_COPIED, RPL_METADATA_ACCESS);
-    const BOOLEAN copied = (((const REPL_SYNC *)Call->Buffer)->Flags & REPL_FLAG_COPIED) != 0;
+    BOOLEAN copied;
 
     if (!NT_SUCCESS(status))
     {
         return status;
     }
-    if (copied && target.File->Mode != ReplModeCopy)
+    copied = (target.Sync->Flags & REPL_FLAG_COPIED) != 0;
+    if (copied && (target.File->Mode != ReplModeCopy || target.Sync->Offset > MAXLONGLONG))
     {
         RplSyncClose(&target);
         return RplRefuse(Call, ReplRefusalMode, STATUS_INVALID_PARAMETER);
@@ -440,7 +441,11 @@ _Use_decl_annotations_ NTSTATUS RplSyncFile(RPL_CALL *Call)
         InterlockedExchange(&target.File->Touched, 0);
     }
     intent = RplSyncIntent(&target, ReplRecordFile);
-    intent.Flags |= copied ? REPL_FLAG_COPIED : 0;
+    if (copied)
+    {
+        intent.Flags |= REPL_FLAG_COPIED;
+        intent.Offset = target.Sync->Offset;
+    }
     status = RplMetadataRecordFile(target.Instance, target.Opened.FileObject, target.File, &intent,
                                    &sequence);
     RplSyncClose(&target);

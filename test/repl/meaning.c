@@ -81,7 +81,7 @@ NT_TEST(meaning_flags_by_type)
             if (!(allowed[type] & flag))
                 is_int(fault, RplRecordFlags, "type %u, flag %x", type, flag);
             /* With some the rest of the record has to agree; OPEN and CLOSE are tested below. */
-            else if (!(flag & 0x1970))
+            else if (!(flag & 0x5970))
                 is_int(fault, RplRecordOk, "type %u, flag %x", type, flag);
             free(record);
         }
@@ -92,6 +92,8 @@ NT_TEST(meaning_flags_that_belong_together)
 {
     is_fault(ReplRecordWrite, r->Flags = REPL_FLAG_VERIFY, RplRecordFlags);
     is_fault(ReplRecordWrite, r->Flags = REPL_FLAG_VERIFY | REPL_FLAG_SYNC, RplRecordOk);
+    is_fault(ReplRecordFile, r->Flags = REPL_FLAG_COPIED, RplRecordFlags);
+    is_fault(ReplRecordFile, r->Flags = REPL_FLAG_COPIED | REPL_FLAG_COPY, RplRecordOk);
     is_fault(ReplRecordBracket, r->Flags = 0, RplRecordFlags);
     is_fault(ReplRecordLost, r->Flags = 0, RplRecordFlags);
     is_fault(ReplRecordFolder, r->Flags = 0, RplRecordFlags);

@@ -19,7 +19,7 @@ const PORT = 7101;
 type Hosted = NodeReplView['hosted'][number];
 
 export interface ReplicaOptions {
-  readonly mode?: 'async' | 'durable';
+  readonly mode?: 'async' | 'durable' | 'copy';
   /** The backup's folder is on a disk of so many megabytes of its own. */
   readonly diskMegabytes?: number;
   /** Beta has a driver host, too: its folder for the backup is on a volume that the driver filters. */
@@ -276,7 +276,7 @@ export class Replica {
       const hosted = view.backups.map(({ node }) => this.status(node as ReplicaNode).hosted[0]);
       seen = { view, hosted };
       const { driver, backups, synchronising } = view;
-      if (driver?.openBrackets !== 0 || synchronising) return undefined;
+      if (driver?.openBrackets !== 0 || synchronising || view.filesToCopy !== 0) return undefined;
       const all = backups.every(({ durable }) => durable === driver.last);
       return all && hosted.every((one) => one?.applied === driver.last) ? view : undefined;
     };

@@ -37,8 +37,9 @@ const rules = {
 
 const mode = {
   type: 'string',
-  describe: 'async: as soon as may be; durable: a flush waits for the backup',
-  choices: ['async', 'durable'],
+  describe:
+    'async: as soon as may be; durable: a flush waits for the backup; copy: whole files, once nobody has changed them for a second',
+  choices: ['async', 'durable', 'copy'],
 } as const;
 
 export const replCommands: readonly Command[] = [

@@ -51,6 +51,9 @@ export function replText(view: NodeReplView, style: Style): string {
     const what = `${files} files, ${bytesText(bytes)} compared, ${bytesText(sentBytes)} sent`;
     parts.push(`Synchronising ${sets.join(', ')} (${reason}): ${what}.`);
   }
+  const { filesToCopy } = view;
+  if (filesToCopy === null) parts.push('Files in copy mode are being compared.');
+  else if (filesToCopy > 0) parts.push(`Files that wait to be copied: ${filesToCopy}.`);
   if (view.syncError !== null) parts.push(style.yellow(`Last attempt: ${view.syncError}`));
   if (view.hosted.length > 0) parts.push(hostedText(view.hosted, style));
   if (view.sets.length === 0 && view.hosted.length === 0) {

@@ -80,7 +80,7 @@ export async function add(
       name: string;
       folder: string;
       to: string[] | null;
-      mode: 'async' | 'durable';
+      mode: 'async' | 'durable' | 'copy';
       root: string | null;
     },
   context: Context,
@@ -96,7 +96,7 @@ export async function set(
   values: Where &
     RuleValues & {
       set: string | null;
-      mode: 'async' | 'durable' | null;
+      mode: 'async' | 'durable' | 'copy' | null;
       'clear-rules': boolean;
       to: string[] | null;
       without: string[] | null;

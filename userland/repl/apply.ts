@@ -4,8 +4,10 @@
  * Without a tree only the map changes: the way to learn what a batch that was cut off by a crash may have
  * touched.
  */
+import { CopyResolver, isOfCopy } from './apply-copy.js';
 import { eventOf } from './brackets.js';
 import {
+  REPL_FLAG_COPY,
   REPL_FLAG_DIRECTORY,
   REPL_FLAG_ENTERED,
   REPL_FLAG_LAST_LINK,
@@ -24,12 +26,12 @@ import { decodeBasic, decodeEa, decodeEntries, decodeMetadata, mergeEa } from '.
 import type { Batch } from './record.js';
 import { mergeSecurity } from './security.js';
 import { differences } from './verify.js';
-import { Resolver, isStream } from './resolve.js';
+import { isStream } from './resolve.js';
 
 const FILE_ATTRIBUTE_DIRECTORY = 0x10;
 const FILE_ATTRIBUTE_SPARSE = 0x200;
 
-export class Applier extends Resolver {
+export class Applier extends CopyResolver {
   /** A folder's listing whose last record has not come: the FileIds by name. */
   private listing: { folder: number; keys: Map<string, string> } | null = null;
 
@@ -103,13 +105,16 @@ export class Applier extends Resolver {
         this.file(batch, row);
         return;
       }
+      case ReplRecordType.touched: {
+        this.dropCopy(batch, row);
+        return;
+      }
       case ReplRecordType.pad:
       case ReplRecordType.aborted:
       case ReplRecordType.start:
       case ReplRecordType.bookmark:
       case ReplRecordType.flush:
       case ReplRecordType.bracket:
-      case ReplRecordType.touched:
       case ReplRecordType.lost:
         return;
     }
@@ -158,12 +163,14 @@ export class Applier extends Resolver {
   }
 
   private write(batch: Batch, row: number): void {
-    const node = this.target(batch, row);
-    if (!node) return;
     const flags = batch.flags(row);
+    const isVerify = (flags & REPL_FLAG_VERIFY) !== 0;
+    const isCopy = isOfCopy(batch, row) && !isVerify;
+    const node = isCopy ? this.copyOf(batch, row) : this.target(batch, row);
+    if (!node) return;
     const offset = batch.offset(row);
     let data = batch.data(row);
-    if ((flags & REPL_FLAG_VERIFY) !== 0) {
+    if (isVerify) {
       this.verify(batch, row, node, data);
       return;
     }
@@ -228,7 +235,7 @@ export class Applier extends Resolver {
     }
     const node = this.known(batch, row);
     if (!node) {
-      this.contradiction(batch, row, 'the file is not known');
+      if (!isOfCopy(batch, row)) this.contradiction(batch, row, 'the file is not known');
       this.enter(batch, row, to);
       return;
     }
@@ -255,6 +262,10 @@ export class Applier extends Resolver {
     const kind = (batch.flags(row) & REPL_FLAG_DIRECTORY) !== 0 ? Kind.folder : Kind.file;
     const key = batch.fileKey(row);
     const node = this.identified(batch, row, key, kind);
+    if (!node && isOfCopy(batch, row)) {
+      this.adopt(key, to);
+      return;
+    }
     const victim = this.holder(to);
     if (victim === node && node) return;
     if (victim) this.unname(victim, to, true);
@@ -265,7 +276,7 @@ export class Applier extends Resolver {
   private leave(batch: Batch, row: number, mayLive: boolean): void {
     const node = this.known(batch, row);
     if (!node) {
-      this.contradiction(batch, row, 'the file is not known');
+      if (!isOfCopy(batch, row)) this.contradiction(batch, row, 'the file is not known');
       return;
     }
     const place = this.ownName(batch, row, node);
@@ -280,7 +291,8 @@ export class Applier extends Resolver {
     }
     const node = this.known(batch, row);
     if (!node || (batch.flags(row) & REPL_FLAG_ENTERED) !== 0) {
-      if (!node && (batch.flags(row) & REPL_FLAG_ENTERED) === 0) {
+      const mayBeNew = (batch.flags(row) & REPL_FLAG_ENTERED) !== 0 || isOfCopy(batch, row);
+      if (!node && !mayBeNew) {
         this.contradiction(batch, row, 'the file is not known');
       }
       this.enter(batch, row, to);
@@ -301,6 +313,7 @@ export class Applier extends Resolver {
     const node = this.known(batch, row);
     const place = this.placeIfThere(batch, row, batch.name(row));
     const last = (batch.flags(row) & REPL_FLAG_LAST_LINK) !== 0;
+    if (!node && isOfCopy(batch, row)) this.dropCopy(batch, row);
     if (!node || !place || this.map.child(place.parent, place.name) !== node.id) {
       if (node && last) for (const one of [...this.map.names(node)]) this.unname(node, one, false);
       return;
@@ -387,9 +400,12 @@ export class Applier extends Resolver {
       this.listing = { folder: folder.id, keys: new Map() };
     }
     const { keys } = this.listing;
+    const isCopy = (batch.flags(row) & REPL_FLAG_COPY) !== 0;
     for (const [name, entry] of entries) keys.set(name, entry.fileId.toString('latin1'));
     if (batch.offset(row) + entries.size === batch.range(row)) {
-      if (keys.size === batch.range(row)) this.dropUnlisted(folder, keys);
+      if (keys.size === batch.range(row)) {
+        this.dropUnlisted(folder, keys, isCopy);
+      }
       this.listing = null;
     }
     for (const [name, entry] of entries) {
@@ -399,7 +415,8 @@ export class Applier extends Resolver {
       const isFolder = (entry.attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0;
       const kind = isFolder ? Kind.folder : Kind.file;
       const node = this.identified(batch, row, key, kind);
-      if (!node) {
+      if (!node && !isFolder && isCopy) this.adopt(key, place);
+      else if (!node) {
         const other = this.holder(place);
         if (other) this.unname(other, place, true);
         const made = this.edits.create(batch.set(row), key, kind, place);
@@ -413,11 +430,12 @@ export class Applier extends Resolver {
     if (!this.isLenient(batch, row)) this.buryOrphans();
   }
 
-  private dropUnlisted(folder: Node, keys: ReadonlyMap<string, string>): void {
+  /** `keepsNames`: what another file has become the name of may stay, see adopt(). */
+  private dropUnlisted(folder: Node, keys: ReadonlyMap<string, string>, keepsNames: boolean): void {
     for (const { name, node: id } of this.map.children(folder.id)) {
       if (isStream(name)) continue;
       const node = this.map.get(id)!;
-      if (keys.get(name) === node.key) continue;
+      if (keys.get(name) === node.key || (keepsNames && keys.has(name))) continue;
       this.unname(node, { parent: folder.id, name }, true);
     }
   }
@@ -446,6 +464,10 @@ export class Applier extends Resolver {
       const stream =
         this.holder(place) ?? this.edits.create(batch.set(row), '', Kind.stream, place);
       this.edits.truncate(stream, metadata.size);
+      return;
+    }
+    if (isOfCopy(batch, row)) {
+      this.copy(batch, row, metadata);
       return;
     }
     if (batch.name(row) === '' && !this.known(batch, row)) {

@@ -2,11 +2,12 @@
  * Keeps what records are about to change of files' data: before a batch begins, each block that it will
  * touch and that nothing has touched since the checkpoint goes to the undo log.
  */
+import { isOfCopy } from './apply-copy.js';
 import { REPL_FLAG_STREAM, REPL_FLAG_VERIFY, ReplRecordType } from './codec.js';
 import type { Files } from './files.js';
 import type { FileMap } from './map.js';
 import { keepable } from './names.js';
-import type { Node } from './node.js';
+import { type Node, ORPHANS, copyName } from './node.js';
 import type { Batch } from './record.js';
 import type { Tree } from './tree.js';
 import type { UndoWriter } from './undo.js';
@@ -61,6 +62,10 @@ export class Capture {
     switch (batch.type(row)) {
       case ReplRecordType.write:
         if ((batch.flags(row) & REPL_FLAG_VERIFY) !== 0) return;
+        if (isOfCopy(batch, row)) {
+          this.copy(batch, row);
+          return;
+        }
         this.range(batch, row, batch.offset(row), batch.offset(row) + batch.dataLength(row));
         return;
       case ReplRecordType.zero:
@@ -75,11 +80,21 @@ export class Capture {
         this.range(batch, row, 0, Infinity);
         return;
       case ReplRecordType.file:
+        if (isOfCopy(batch, row)) return;
         // REPL_METADATA.Size
         this.range(batch, row, Number(batch.data(row).readBigUInt64LE(40)), Infinity);
         return;
       default:
     }
+  }
+
+  /** What goes into a file's copy. One that this batch begins is new. */
+  private copy(batch: Batch, row: number): void {
+    const name = copyName(batch.set(row), batch.fileKey(row));
+    const copy = this.map.get(this.map.child(ORPHANS, name));
+    if (!copy) return;
+    const from = batch.offset(row);
+    this.node(copy, from, from + batch.dataLength(row));
   }
 
   private range(batch: Batch, row: number, from: number, to: number): void {

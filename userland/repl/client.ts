@@ -7,6 +7,7 @@ import { NtsError, isNtsError, ntsError } from '../common/errors.js';
 import {
   REPL_CONTRACT_VERSION,
   REPL_DIRTY_WHOLE,
+  REPL_FLAG_COPIED,
   REPL_LINK_NAME,
   REPL_MAX_BRACKETS,
   ReplAcknowledge,
@@ -100,6 +101,8 @@ export interface ReplDriver {
   brackets(): Promise<BracketStatus[]>;
   syncFolder(setId: number, target: SyncTarget): Promise<number>;
   syncFile(setId: number, target: SyncTarget): Promise<number>;
+  /** Copy mode: the copy that was begun by the record of that number is whole. */
+  fileCopied(setId: number, target: SyncTarget, begun: number): Promise<number>;
   /** flags: REPL_FLAG_VERIFY or 0 */
   syncRange(
     setId: number,
@@ -247,6 +250,10 @@ export class Repl implements ReplDriver, AsyncDisposable {
 
   async syncFile(setId: number, target: SyncTarget): Promise<number> {
     return this.sequence('syncFile', encodeSync(setId, target));
+  }
+
+  async fileCopied(setId: number, target: SyncTarget, begun: number): Promise<number> {
+    return this.sequence('syncFile', encodeSync(setId, target, begun, 0, REPL_FLAG_COPIED));
   }
 
   async syncRange(

@@ -178,6 +178,11 @@ const set = controlCommand(
     if (!named && (given.mode !== null || given.rules !== null)) {
       throw ntsError('NTS_ERR_USAGE', { what: 'name the set whose mode or rules are to change' });
     }
+    if (named && given.mode !== null && (given.mode === 'copy') !== (named.mode === 'copy')) {
+      // What the backup knows of a file is another thing in copy mode.
+      const what = `set ${named.name} cannot change to or from copy mode; remove it and add it anew`;
+      throw ntsError('NTS_ERR_USAGE', { what });
+    }
     if (given.rules !== null && named) await recordable(node);
     const sets = value.sets.map((one) =>
       one.name === named?.name

@@ -3,7 +3,7 @@
  */
 import type { ReplBasic } from './codec.js';
 import type { FileMap } from './map.js';
-import { Kind, type Node, ORPHANS, type Place, TOP } from './node.js';
+import { Kind, type Node, ORPHANS, type Place, TOP, copyName } from './node.js';
 import type { Ea, Metadata } from './payload.js';
 import { OWNER_EAS, isLinuxAttribute, sameShape, shapeOf } from './shape.js';
 import { isTime } from './time.js';
@@ -39,9 +39,21 @@ export class Edits {
     if (!victim) return;
     if (isLast) this.dropStreams(victim);
     this.map.unbind(place.parent, place.name, victim);
-    if (!isLast) return;
-    this.timed.delete(victim);
-    this.map.remove(victim);
+    if (isLast) this.remove(victim);
+  }
+
+  private remove(node: Node): void {
+    if (node.kind === Kind.file) this.dropCopyOf(node);
+    this.timed.delete(node);
+    this.map.remove(node);
+  }
+
+  /** The copy of a file that is being made: nobody waits for it any more. */
+  dropCopyOf(node: Node): void {
+    if (node.key === '') return;
+    const place = { parent: ORPHANS, name: copyName(node.set, node.key) };
+    const copy = this.map.get(this.map.child(place.parent, place.name));
+    if (copy) this.destroy(copy, place);
   }
 
   private isLast(node: Node | null): boolean {
@@ -83,8 +95,7 @@ export class Edits {
     }
     this.tree?.dispose(node, this.spot(place));
     this.map.unbind(place.parent, place.name, node);
-    this.timed.delete(node);
-    this.map.remove(node);
+    this.remove(node);
   }
 
   dropStreams(node: Node): void {

@@ -17,6 +17,16 @@ export interface Place {
   readonly name: string;
 }
 
+/** Copy mode: what the copy of a file is called among the orphans while it is being made. */
+export function copyName(set: number, key: string): string {
+  return `c${set}-${Buffer.from(key, 'latin1').toString('hex')}`;
+}
+
+/** Other orphans are called by their numbers. */
+export function isCopyName(name: string): boolean {
+  return name.startsWith('c');
+}
+
 const FIXED = 80;
 const EMPTY = Buffer.alloc(0);
 

@@ -9,8 +9,9 @@ import type { Log } from '../node/log.js';
 import { type Bracket, foundAgain, ofEverything } from './brackets.js';
 import type { ReplDriver } from './client.js';
 import { ReplBracketReason, ReplRoleKind, type ReplStatus } from './codec.js';
-import type { BackupConfig, ReplNodeConfig } from './config.js';
+import type { BackupConfig, ReplNodeConfig, SetConfig } from './config.js';
 import { driverConfig } from './config.js';
+import { CopyMode } from './copy-mode.js';
 import { type DriverConfig, encodeDriverConfig } from './driver-config.js';
 import { Link } from './link.js';
 import type { Push } from './protocol.js';
@@ -37,6 +38,7 @@ export interface Session {
   readonly driver: ReplDriver;
   readonly pump: Pump;
   readonly sync: Synchroniser;
+  readonly copies: CopyMode;
 }
 
 export class Primary extends EventEmitter<Events> {
@@ -88,7 +90,6 @@ export class Primary extends EventEmitter<Events> {
       // Replay writes where this node is backup and nobody else may.
       await driver.trust();
       await configure(driver, this.options.config());
-      const sync: { current: Synchroniser | null } = { current: null };
       const pump = new Pump(driver, log, {
         ringBytes: this.options.config().ringBytes,
         begin: (after) => this.beginFresh(driver, after),
@@ -96,8 +97,10 @@ export class Primary extends EventEmitter<Events> {
         isDurable: () => this.options.config().sets.some(({ mode }) => mode === 'durable'),
       });
       await pump.start();
-      sync.current = new Synchroniser(driver, pump, () => this.options.config().sets, log);
-      const session = { driver, pump, sync: sync.current };
+      const sets = (): readonly SetConfig[] => this.options.config().sets;
+      const copies = new CopyMode(driver, pump, sets, log);
+      const sync = new Synchroniser(driver, pump, sets, copies, log);
+      const session = { driver, pump, sync, copies };
       this.addLinks(session);
       return session;
     } catch (error) {
@@ -106,11 +109,12 @@ export class Primary extends EventEmitter<Events> {
     }
   }
 
-  private async close({ driver, pump, sync }: Session): Promise<void> {
+  private async close({ driver, pump, sync, copies }: Session): Promise<void> {
     const { log } = this.options;
     // A driver host that is gone cannot be told; all of it ends anyhow.
     const ignore = (error: unknown): void => log.debug({ err: error }, 'closing the driver');
     await sync.stop().catch(ignore);
+    await copies.stop().catch(ignore);
     await pump.stop().catch(ignore);
     await driver.close().catch(ignore);
   }

@@ -51,6 +51,8 @@ export interface Moved {
 
 interface Events {
   moved: [moved: Moved];
+  /** Copy mode: a file changes. */
+  touched: [setId: number, fileId: Buffer];
   /** All records up to some number have been observed. */
   seen: [];
   /** A bracket opens in the stream. */
@@ -314,8 +316,11 @@ export class Pump extends EventEmitter<Events> implements Places {
       if (sequence <= this.observed) continue;
       const flags = batch.flags(row);
       if ((flags & REPL_FLAG_OPEN) !== 0) this.emit('bracket');
-      if (this.observers === 0) continue;
       const type = batch.type(row);
+      if (type === ReplRecordType.touched) {
+        this.emit('touched', batch.set(row), Buffer.from(batch.fileId(row)));
+      }
+      if (this.observers === 0) continue;
       if ((flags & REPL_FLAG_SYNC) === 0) {
         if (NAMING.has(type) && (flags & REPL_FLAG_STREAM) === 0)
           this.emit('moved', movedBy(batch, row));

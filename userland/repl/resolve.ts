@@ -12,7 +12,7 @@ import { REPL_FLAG_REPLACE, REPL_FLAG_STREAM } from './codec.js';
 import { Edits } from './edits.js';
 import type { FileMap } from './map.js';
 import { keepable, splitPath } from './names.js';
-import { Kind, type Node, ORPHANS, type Place, TOP } from './node.js';
+import { Kind, type Node, ORPHANS, type Place, TOP, isCopyName } from './node.js';
 import type { Metadata } from './payload.js';
 import { type Batch, nameRecord } from './record.js';
 import type { Tree } from './tree.js';
@@ -208,6 +208,7 @@ export class Resolver {
 
   protected buryOrphans(): void {
     for (const { name, node: id } of this.map.children(ORPHANS)) {
+      if (isCopyName(name)) continue;
       const node = this.map.get(id);
       if (node && !this.open.covers(node.set)) this.edits.destroy(node, { parent: ORPHANS, name });
     }

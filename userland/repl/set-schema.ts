@@ -11,7 +11,7 @@ export const ruleSchema = z.discriminatedUnion('kind', [
 ]);
 export type Rule = z.infer<typeof ruleSchema>;
 
-export const modes = ['async', 'durable'] as const;
+export const modes = ['async', 'durable', 'copy'] as const;
 
 /** As a backup knows it, which may have to replicate it one day. */
 export const sharedSetSchema = z.strictObject({

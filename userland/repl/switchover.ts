@@ -8,6 +8,8 @@ import { ReplRoleKind } from './codec.js';
 import { setsSchema } from './config.js';
 import { askRepl } from './control-client.js';
 import { type ControlCommand, controlCommand } from './control.js';
+import type { Link } from './link.js';
+import type { Session } from './primary.js';
 import { becomePrimary } from './takeover.js';
 import { nodeReplView } from './view.js';
 
@@ -28,23 +30,21 @@ export const switchover: ControlCommand = controlCommand(
           : `node ${context.local.name} is not primary; run this on the primary`;
       throw ntsError('NTS_ERR_USAGE', { what });
     }
-    const { driver, pump } = (await node.startPrimary()).require();
+    const session = (await node.startPrimary()).require();
+    const { driver, pump } = session;
     const link = pump.streaming.find((one) => one.node === to);
     if (!link) throw ntsError('NTS_ERR_REFUSED', { what: `node ${to} is not connected now` });
     if ((await driver.brackets()).length > 0) {
       const what = `node ${to} is being synchronised; wait until "repl status" says that it is not`;
       throw ntsError('NTS_ERR_REFUSED', { what });
     }
-    // From here on nobody writes into the sets.
     progress({ step: 'demote' });
     const done = node.changing();
-    await driver.setRole(ReplRoleKind.backup, value.epoch);
     let last;
     try {
-      last = Number((await driver.status()).lastSequence);
-      progress({ step: 'flush', last });
-      await link.reached('applied', last, signal);
-      await link.reached('durable', last, signal);
+      last = await demote(session, link, value.epoch, signal, (record) =>
+        progress({ step: 'flush', last: record }),
+      );
       await link.checkpoint();
       progress({ step: 'promote' });
       await askRepl(context.local, to, 'takeover', {
@@ -72,6 +72,33 @@ export const switchover: ControlCommand = controlCommand(
     return nodeReplView(node);
   },
 );
+
+/** Files in copy mode are copied while they are being written to; so often. */
+const ATTEMPTS = 5;
+
+/** From here on nobody writes into the sets, and the backup has all that there is up to the number returned. */
+async function demote(
+  { driver, copies }: Session,
+  link: Link,
+  epoch: number,
+  signal: AbortSignal,
+  flushing: (last: number) => void,
+): Promise<number> {
+  for (let attempt = 1; ; attempt++) {
+    await copies.flush(signal);
+    await driver.setRole(ReplRoleKind.backup, epoch);
+    const last = Number((await driver.status()).lastSequence);
+    flushing(last);
+    await link.reached('applied', last, signal);
+    await link.reached('durable', last, signal);
+    if (copies.waiting === 0) return last;
+    if (attempt === ATTEMPTS) {
+      const what = `${copies.waiting} files of sets in copy mode were written to all the time; end the programs that do, and try again`;
+      throw ntsError('NTS_ERR_REFUSED', { what });
+    }
+    await driver.setRole(ReplRoleKind.primary, epoch);
+  }
+}
 
 /** Asked of the backup, by the primary that steps down. */
 export const takeOver: ControlCommand = controlCommand(

@@ -14,6 +14,7 @@ import {
 } from './codec.js';
 import { compareFile, pieces } from './compare.js';
 import type { SetConfig } from './config.js';
+import type { CopyMode } from './copy-mode.js';
 import type { Link } from './link.js';
 import { type Entry, decodeEntries, decodeMetadata } from './payload.js';
 import type { Moved, Pump, SyncRecord } from './pump.js';
@@ -93,6 +94,7 @@ export class SyncRun {
     private readonly driver: ReplDriver,
     private readonly pump: Pump,
     private readonly links: readonly Link[],
+    private readonly copies: CopyMode,
     private readonly moves: Moves,
     private readonly signal: AbortSignal,
     private readonly progress: SyncProgress,
@@ -179,11 +181,19 @@ export class SyncRun {
   async entered(set: SetConfig, fileId: Buffer | null): Promise<void> {
     if (!fileId) return this.tree(set, '', 'new');
     this.walks.set(set.id, 'entered');
+    if (set.mode === 'copy') return this.enteredCopied(set, fileId);
     const record = await this.metadata(set, fileId);
     if (!record) return;
     if ((decodeMetadata(record.data).basic.attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0) {
       await this.folder(set, { fileId }, 'all', true);
     } else await this.start({ set, fileId, ranges: null, outright: false });
+  }
+
+  /** The record of a file would begin a copy. */
+  private async enteredCopied(set: SetConfig, fileId: Buffer): Promise<void> {
+    if (!(await this.list(set, { fileId }))) return;
+    await this.metadata(set, fileId);
+    await this.folder(set, { fileId }, 'all', true);
   }
 
   async dirty(sets: readonly SetConfig[], list: readonly DirtyFile[]): Promise<void> {
@@ -206,6 +216,7 @@ export class SyncRun {
         }
         if ((item.flags & REPL_DIRTY_NAMES) !== 0) await this.folder(one, { fileId }, 'new', false);
         // Without ranges: what is not data has changed.
+        if (one.mode === 'copy') this.copies.add(one.id, fileId);
         const ranges = isWhole ? null : [...item.ranges];
         await this.start({ set: one, fileId, ranges, outright: !isWhole });
       }
@@ -244,8 +255,9 @@ export class SyncRun {
     this.changed();
   }
 
-  /** Starts work on a file; waits where there is enough of it. */
+  /** Starts work on a file; waits where there is enough of it. In copy mode files come by themselves. */
   private async start(item: FileItem): Promise<void> {
+    if (item.set.mode === 'copy') return;
     while (this.working.size >= PARALLEL) await Promise.race(this.working);
     if (this.failure) throw this.failure as Error;
     this.signal.throwIfAborted();

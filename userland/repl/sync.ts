@@ -8,22 +8,30 @@
  *
  * A run keeps nothing: if this program dies the driver still has the brackets and what is dirty.
  */
-import { EventEmitter, setMaxListeners } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { messageOf, ntsError } from '../common/errors.js';
 import type { Log } from '../node/log.js';
 import type { BracketStatus, DirtyFile, ReplDriver } from './client.js';
 import { ReplBracketReason } from './codec.js';
 import type { SetConfig } from './config.js';
+import type { CopyMode } from './copy-mode.js';
 import type { Link } from './link.js';
 import type { Pump } from './pump.js';
 import { isRefusal } from './refusal.js';
 import { Moves } from './sync-moves.js';
 import { type SyncProgress, SyncRun } from './sync-run.js';
+import { whileStreaming } from './while-streaming.js';
 
 /** Something happened before them that is in no record. */
 const LOSSY: ReadonlySet<ReplBracketReason> = new Set([
   ReplBracketReason.lost,
   ReplBracketReason.crash,
+  ReplBracketReason.volume,
+]);
+
+/** Nobody knows what has changed: sizes and times of files in copy mode are not enough. */
+const COMPARED: ReadonlySet<ReplBracketReason> = new Set([
+  ReplBracketReason.resync,
   ReplBracketReason.volume,
 ]);
 
@@ -45,6 +53,7 @@ export class Synchroniser extends EventEmitter<Events> {
     private readonly driver: ReplDriver,
     private readonly pump: Pump,
     private readonly sets: () => readonly SetConfig[],
+    private readonly copies: CopyMode,
     private readonly log: Log,
   ) {
     super();
@@ -103,27 +112,15 @@ export class Synchroniser extends EventEmitter<Events> {
     const links = this.pump.streaming;
     // One that is away would keep what differs: nobody compares with it, and the bracket is closed for all.
     if (links.length === 0 || links.length < this.pump.all.length) return false;
-    const over = new AbortController();
-    const signal = AbortSignal.any([this.stopping.signal, over.signal]);
-    // Of each file that is under way.
-    setMaxListeners(0, signal);
-    const gone = (): void => {
-      if (links.every((link) => link.isStreaming)) return;
-      over.abort(ntsError('NTS_ERR_PEER_UNREACHABLE', { what: 'a backup is gone' }));
-    };
-    const changes = links.map((link) => {
-      link.on('change', gone);
-      return () => link.off('change', gone);
-    });
+    const over = whileStreaming(links, this.stopping.signal);
     const observing = this.pump.observing();
     const moves = new Moves(this.pump);
     try {
-      await this.run(bracket, links, moves, signal);
+      await this.run(bracket, links, moves, over.signal);
     } finally {
-      over.abort();
+      over.end();
       moves.end();
       observing();
-      for (const off of changes) off();
     }
     return true;
   }
@@ -146,8 +143,15 @@ export class Synchroniser extends EventEmitter<Events> {
     };
     this.progress = progress;
     this.log.info({ bracket: bracket.bracket, reason: bracket.reason }, 'synchronising');
-    const run = new SyncRun(this.driver, this.pump, links, moves, signal, progress, () =>
-      this.emit('progress', progress),
+    const run = new SyncRun(
+      this.driver,
+      this.pump,
+      links,
+      this.copies,
+      moves,
+      signal,
+      progress,
+      () => this.emit('progress', progress),
     );
     const initial = bracket.reason === ReplBracketReason.initial;
     // A first synchronisation is applied while it goes on, and what a run that was broken off has sent is
@@ -180,6 +184,7 @@ export class Synchroniser extends EventEmitter<Events> {
     }
     await run.settle(sets);
     await this.close(bracket.bracket, run, sets);
+    this.copies.compare(COMPARED.has(bracket.reason), sets);
     this.log.info({ ...progress }, 'synchronised');
     this.emit('closed', progress);
   }

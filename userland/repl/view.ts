@@ -69,6 +69,8 @@ export interface NodeReplView {
     readonly sentBytes: number;
   } | null;
   readonly syncError: string | null;
+  /** Of sets in copy mode: files that are to be copied, once they are idle; null: that is being found out. */
+  readonly filesToCopy: number | null;
   readonly hosted: readonly BackupStatus[];
 }
 
@@ -114,6 +116,7 @@ export async function nodeReplView(node: ReplNode): Promise<NodeReplView> {
       sentBytes: progress.sentBytes,
     },
     syncError: session?.sync.error ?? null,
+    filesToCopy: session ? session.copies.waiting : 0,
     hosted: [...node.backups.values()].map((one) => one.status),
   };
 }

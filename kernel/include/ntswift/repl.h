@@ -301,8 +301,8 @@ typedef enum REPL_RECORD_TYPE
     0x2000 /* of a set in copy mode. A ReplRecordFile of a file begins a copy                      \
               beside the file, what a SYNC_RANGE reads goes there */
 #define REPL_FLAG_COPIED                                                                           \
-    0x4000 /* file: it takes the file's place now, if nothing has changed the                      \
-              file since it was begun; else it is nothing */
+    0x4000 /* file: the copy that Offset began takes the file's place now, if                      \
+              nothing has changed the file since; else this is nothing */
 
 /*
  * A record: this, its name, its data, each padded with zeros to 8 bytes. Length is of all.
@@ -495,7 +495,7 @@ typedef struct REPL_SYNC
     UINT32 SetId;
     UINT32 NameLength;
     UINT8 FileId[16];
-    UINT64 Offset; /* RANGE */
+    UINT64 Offset; /* RANGE; of REPL_FLAG_COPIED: the Sequence of what began the copy */
     UINT32 Range;  /* RANGE: 1 .. REPL_MAX_DATA; what is beyond the end of file is left out */
     UINT32 Flags;  /* SYNC_RANGE: REPL_FLAG_VERIFY or 0; SYNC_FILE in copy mode:
                       REPL_FLAG_COPIED or 0; else 0 */

@@ -558,6 +558,10 @@ export class FolderDriver implements ReplDriver {
     return this.made({ type, flags, ...this.about(name), data: this.metadata(name) });
   }
 
+  fileCopied(): Promise<number> {
+    return Promise.reject(refused('mode'));
+  }
+
   syncRange(
     _: number,
     target: SyncTarget,
