@@ -245,7 +245,7 @@ static UINT64 RplRecordName(_In_ const RPL_OPERATION *Operation, UINT16 Type, UI
     RPL_INTENT intent = RplIntent(Operation->File, Type);
 
     intent.SetId = SetId;
-    intent.Flags = (UINT16)((intent.Flags & REPL_FLAG_DIRECTORY) | Flags);
+    intent.Flags = (UINT16)((intent.Flags & (REPL_FLAG_DIRECTORY | REPL_FLAG_COPY)) | Flags);
     intent.NamesOnly = TRUE;
     intent.Name.Length = 0;
     if (Name != NULL)
