@@ -54,6 +54,37 @@ static ULONG RplLeast(FILE_INFORMATION_CLASS Class)
     }
 }
 
+/* Whether the file is deleted shows at the cleanup, also if that is undone before: nothing of it
+ * has changed yet, in copy mode neither. */
+static FLT_PREOP_CALLBACK_STATUS RplPreDisposition(_Inout_ PFLT_CALLBACK_DATA Data,
+                                                   _In_ PCFLT_RELATED_OBJECTS FltObjects,
+                                                   _Out_ PVOID *CompletionContext)
+{
+    RPL_FILE *file = RplFileToChange(FltObjects, Data, CompletionContext);
+    FLT_PREOP_CALLBACK_STATUS verdict = *CompletionContext == NULL
+                                            ? FLT_PREOP_SUCCESS_NO_CALLBACK
+                                            : FLT_PREOP_SUCCESS_WITH_CALLBACK;
+
+    if (file == NULL)
+    {
+        return verdict;
+    }
+    switch (RplJudge(file, Data))
+    {
+    case RplCapture:
+    case RplTouch:
+        RplExpectDeletion(file);
+        break;
+    case RplForbid:
+        verdict = RplRefuseOperation(Data);
+        break;
+    case RplIgnore:
+        break;
+    }
+    FltReleaseContext(file);
+    return verdict;
+}
+
 _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreSetInformation(
     PFLT_CALLBACK_DATA Data, PCFLT_RELATED_OBJECTS FltObjects, PVOID *CompletionContext)
 {
@@ -90,6 +121,10 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreSetInformation(
     {
         return FLT_PREOP_SUCCESS_NO_CALLBACK;
     }
+    if (class == FileDispositionInformation || class == FileDispositionInformationEx)
+    {
+        return RplPreDisposition(Data, FltObjects, CompletionContext);
+    }
     file = RplChangeFile(Data, FltObjects, CompletionContext, &verdict);
     if (file == NULL)
     {
@@ -104,18 +139,12 @@ _Use_decl_annotations_ FLT_PREOP_CALLBACK_STATUS RplPreSetInformation(
                           CompletionContext);
     case FileBasicInformation:
         return RplPreBasic(file, buffer, CompletionContext);
-    case FileValidDataLengthInformation:
+    default: /* FileValidDataLengthInformation */
+        FltReleaseContext(file);
         Data->IoStatus.Status = STATUS_PRIVILEGE_NOT_HELD;
         Data->IoStatus.Information = 0;
-        verdict = FLT_PREOP_COMPLETE;
-        break;
-    default:
-        /* Whether it is deleted shows at the cleanup, also if it is undone before. */
-        RplExpectDeletion(file);
-        break;
+        return FLT_PREOP_COMPLETE;
     }
-    FltReleaseContext(file);
-    return verdict;
 }
 
 _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS
