@@ -448,6 +448,12 @@ _Use_decl_annotations_ NTSTATUS RplSyncFile(RPL_CALL *Call)
     }
     status = RplMetadataRecordFile(target.Instance, target.Opened.FileObject, target.File, &intent,
                                    &sequence);
+    if (!copied && InterlockedExchange(&target.File->Touched, 0) != 0)
+    {
+        /* A change that began meanwhile was told, perhaps before this record: once more behind it,
+         * for the record may say what was before the change, which is not told when it ends. */
+        RplFileTouched(target.File);
+    }
     RplSyncClose(&target);
     return NT_SUCCESS(status) ? RplSyncAnswer(Call, sequence)
                               : RplRefuseAt(Call, ReplRefusalFile, 0, status, status);
