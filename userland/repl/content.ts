@@ -4,6 +4,8 @@
  */
 import {
   REPL_FLAG_CLOSE,
+  REPL_FLAG_COPIED,
+  REPL_FLAG_COPY,
   REPL_FLAG_DIRECTORY,
   REPL_FLAG_ENTERED,
   REPL_FLAG_LAST_LINK,
@@ -30,7 +32,7 @@ interface Rule {
   readonly name: NameRule;
   /** Throws where the data is wrong; null: there is none. */
   readonly data: ((data: Buffer) => unknown) | null;
-  /** Flags besides OPEN, CLOSE, SYNC and DIRECTORY. */
+  /** Flags besides OPEN, CLOSE, SYNC, DIRECTORY and COPY. */
   readonly flags?: number;
   readonly offset?: boolean;
   readonly range?: boolean;
@@ -90,12 +92,18 @@ const rules: Partial<Record<number, Rule>> = {
   [T.flush]: { name: 'any', data: null, flags: REPL_FLAG_STREAM, global: true },
   [T.bracket]: { name: 'none', data: bytes(8, 8), global: true },
   [T.folder]: { name: 'path?', data: decodeEntries, range: true },
-  [T.file]: { name: 'path?', data: decodeMetadata, flags: REPL_FLAG_STREAM },
-  [T.touched]: { name: 'any', data: null, flags: REPL_FLAG_STREAM },
+  [T.file]: {
+    name: 'path?',
+    data: decodeMetadata,
+    flags: REPL_FLAG_STREAM | REPL_FLAG_COPIED,
+    offset: true,
+  },
+  [T.touched]: { name: 'any', data: null },
   [T.lost]: { name: 'none', data: null, global: true },
 };
 
-const COMMON_FLAGS = REPL_FLAG_OPEN | REPL_FLAG_CLOSE | REPL_FLAG_SYNC | REPL_FLAG_DIRECTORY;
+const COMMON_FLAGS =
+  REPL_FLAG_OPEN | REPL_FLAG_CLOSE | REPL_FLAG_SYNC | REPL_FLAG_DIRECTORY | REPL_FLAG_COPY;
 
 function checkStream(name: string): void {
   if (!/^:[^:\\/\0]+$/.test(name)) throw recordError(`"${name}" is no stream's name`);
