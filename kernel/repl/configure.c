@@ -210,7 +210,7 @@ static NTSTATUS RplConfigureUse(_Inout_ RPL_CALL *Call, _In_ const RPL_CONFIGURA
     if (NT_SUCCESS(below))
     {
         RplConfigurationRelease(New);
-        RplDurableCancel();
+        RplDurableReconfigured();
         return STATUS_SUCCESS;
     }
     /* The old one is in force again. On disk, too, or the next start of the driver takes the new

@@ -77,7 +77,7 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostFlush(PFLT_CALLBACK_DAT
     {
         intent.NamesOnly = TRUE;
         RplRecord(&intent, NULL, 0);
-        status = RplWaitAcknowledged(RplLastSequence());
+        status = RplWaitAcknowledged(operation->File->SetId, RplLastSequence());
         if (!NT_SUCCESS(status))
         {
             Data->IoStatus.Status = status;

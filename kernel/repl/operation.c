@@ -81,11 +81,12 @@ _Use_decl_annotations_ VOID RplOperationEnd(RPL_OPERATION *Operation)
 _Use_decl_annotations_ VOID RplOperationEndDurably(RPL_OPERATION *Operation)
 {
     const BOOLEAN durable = Operation->Durable;
+    const UINT32 set = durable ? Operation->File->SetId : 0;
 
     RplOperationEnd(Operation);
     if (durable)
     {
-        (VOID) RplWaitAcknowledged(RplLastSequence());
+        (VOID) RplWaitAcknowledged(set, RplLastSequence());
     }
 }
 

@@ -291,31 +291,89 @@ VOID RplDurableCheck(VOID)
     KeReleaseSpinLock(&Stream.Lock, irql);
 }
 
+/* With the lock: all flushes look at how things are. */
+static VOID RplDurableWake(BOOLEAN Cancel)
+{
+    for (PLIST_ENTRY entry = Durables.Flink; entry != &Durables; entry = entry->Flink)
+    {
+        RPL_DURABLE *durable = CONTAINING_RECORD(entry, RPL_DURABLE, Link);
+
+        durable->Cancelled = durable->Cancelled || Cancel;
+        KeSetEvent(&durable->Event, IO_NO_INCREMENT, FALSE);
+    }
+}
+
 VOID RplDurableCancel(VOID)
 {
     KIRQL irql;
 
     KeAcquireSpinLock(&Stream.Lock, &irql);
-    for (PLIST_ENTRY entry = Durables.Flink; entry != &Durables; entry = entry->Flink)
-    {
-        RPL_DURABLE *durable = CONTAINING_RECORD(entry, RPL_DURABLE, Link);
-
-        durable->Cancelled = TRUE;
-        KeSetEvent(&durable->Event, IO_NO_INCREMENT, FALSE);
-    }
+    RplDurableWake(TRUE);
     KeReleaseSpinLock(&Stream.Lock, irql);
 }
 
-_Use_decl_annotations_ NTSTATUS RplWaitAcknowledged(UINT64 Sequence)
+VOID RplDurableReconfigured(VOID)
 {
-    const RPL_CONFIGURATION *configuration = RplConfigurationAcquire();
-    UINT32 milliseconds = configuration->DurableWaitMs;
-    LARGE_INTEGER timeout = {.QuadPart = -(LONGLONG)milliseconds * RPL_MS};
-    RPL_DURABLE *durable;
-    NTSTATUS status;
     KIRQL irql;
 
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    RplDurableWake(FALSE);
+    KeReleaseSpinLock(&Stream.Lock, irql);
+}
+
+/* Is somebody who changes the set to wait for the backup? For so long; 0: for ever. */
+static BOOLEAN RplDurableSet(_In_ UINT32 SetId, _Out_ UINT32 *Milliseconds)
+{
+    const RPL_CONFIGURATION *configuration = RplConfigurationAcquire();
+    BOOLEAN durable = FALSE;
+
+    *Milliseconds = configuration->DurableWaitMs;
+    for (ULONG i = 0; i < configuration->SetCount; i++)
+    {
+        const RPL_SET *set = &configuration->Sets[i];
+
+        durable = durable || (set->SetId == SetId && set->Mode == ReplModeDurable);
+    }
     RplConfigurationRelease(configuration);
+    return durable;
+}
+
+/* STATUS_PENDING: the configuration has changed. */
+static NTSTATUS RplDurableWait(_Inout_ RPL_DURABLE *Durable, UINT64 Since, UINT32 Milliseconds)
+{
+    const UINT64 end = Since + (UINT64)Milliseconds * RPL_MS;
+    const UINT64 now = RplNow();
+    LARGE_INTEGER timeout = {.QuadPart = now >= end ? 0 : -(LONGLONG)(end - now)};
+    NTSTATUS status = KeWaitForSingleObject(&Durable->Event, Executive, UserMode, FALSE,
+                                            Milliseconds == 0 ? NULL : &timeout);
+    KIRQL irql;
+
+    KeAcquireSpinLock(&Stream.Lock, &irql);
+    if (RplIsDurable(Durable->Sequence))
+    {
+        status = STATUS_SUCCESS;
+    }
+    else if (status == STATUS_TIMEOUT)
+    {
+        status = STATUS_IO_TIMEOUT;
+    }
+    else
+    {
+        status = status != STATUS_SUCCESS || Durable->Cancelled ? STATUS_CANCELLED : STATUS_PENDING;
+    }
+    KeClearEvent(&Durable->Event);
+    KeReleaseSpinLock(&Stream.Lock, irql);
+    return status;
+}
+
+_Use_decl_annotations_ NTSTATUS RplWaitAcknowledged(UINT32 SetId, UINT64 Sequence)
+{
+    const UINT64 since = RplNow();
+    RPL_DURABLE *durable;
+    NTSTATUS status = STATUS_PENDING;
+    UINT32 milliseconds;
+    KIRQL irql;
+
     /* Not on the stack, which a wait in user mode lets be paged out. */
     durable = ExAllocatePool2(POOL_FLAG_NON_PAGED, sizeof(*durable), RPL_TAG);
     if (durable == NULL)
@@ -332,19 +390,14 @@ _Use_decl_annotations_ NTSTATUS RplWaitAcknowledged(UINT64 Sequence)
     InsertTailList(&Durables, &durable->Link);
     KeReleaseSpinLock(&Stream.Lock, irql);
 
-    status = KeWaitForSingleObject(&durable->Event, Executive, UserMode, FALSE,
-                                   milliseconds == 0 ? NULL : &timeout);
+    while (status == STATUS_PENDING)
+    {
+        status = RplDurableSet(SetId, &milliseconds) ? RplDurableWait(durable, since, milliseconds)
+                                                     : STATUS_SUCCESS;
+    }
 
     KeAcquireSpinLock(&Stream.Lock, &irql);
     RemoveEntryList(&durable->Link);
-    if (RplIsDurable(Sequence))
-    {
-        status = STATUS_SUCCESS;
-    }
-    else
-    {
-        status = status == STATUS_TIMEOUT ? STATUS_IO_TIMEOUT : STATUS_CANCELLED;
-    }
     KeReleaseSpinLock(&Stream.Lock, irql);
     ExFreePoolWithTag(durable, RPL_TAG);
     return status;

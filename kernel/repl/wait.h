@@ -25,5 +25,7 @@ VOID RplReadReturn(_In_ PIRP Irp);
 
 /* What durable flushes wait for may have come: wakes those for whom it has. */
 VOID RplDurableCheck(VOID);
-/* They end with STATUS_CANCELLED: role or configuration have changed. */
+/* They end with STATUS_CANCELLED: the role has changed. */
 VOID RplDurableCancel(VOID);
+/* The configuration has changed: they look whether they are still to wait, and for how long. */
+VOID RplDurableReconfigured(VOID);

@@ -411,7 +411,7 @@ _Use_decl_annotations_ FLT_POSTOP_CALLBACK_STATUS RplPostWrite(PFLT_CALLBACK_DAT
 
             /* What it waits for may be a synchronisation that reads these bytes. */
             RplOperationUnlock(operation);
-            status = RplWaitAcknowledged(RplLastSequence());
+            status = RplWaitAcknowledged(operation->File->SetId, RplLastSequence());
             if (!NT_SUCCESS(status))
             {
                 Data->IoStatus.Status = status;

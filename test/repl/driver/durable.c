@@ -143,6 +143,42 @@ NT_TEST(what_commits_waits_for_the_backup)
     each_step(ReplModeDurable);
 }
 
+/* Whoever waits notices nothing of another configuration, but what it says of the wait. */
+static void reconfigured(UINT32 mode, bool ends)
+{
+    struct program program = {.step = &steps[0]};
+    struct node *node = &program.node;
+    struct node_options options = {
+        .scheduler = NT_DETERMINISTIC, .seed = tap_seed(), .mode = ReplModeDurable};
+    bool held = node_start(node, &options);
+    struct nt_thread *thread;
+
+    if (held) {
+        thread = nt_spawn("flush", run, &program);
+        held = rest(node) && ok(!program.done, "it waits");
+        options.mode = mode;
+        options.journal_bytes = 2 * REPL_MIN_JOURNAL;
+        is_status(node_configure(node, &options), STATUS_SUCCESS);
+        held = rest(node) && is_int(program.done, ends, "after the change") && held;
+        is_status(node_acknowledge(node), STATUS_SUCCESS);
+        held = rest(node) && ok(program.done, "once the backup has it") && held;
+        nt_join(thread);
+        held = is_status(program.status, STATUS_SUCCESS, "the flush") && held;
+    }
+    ok(held && node_check(node, "at the end"));
+    node_stop(node);
+}
+
+NT_TEST(another_journal_ends_no_wait)
+{
+    reconfigured(ReplModeDurable, false);
+}
+
+NT_TEST(nothing_waits_in_a_set_that_is_durable_no_more)
+{
+    reconfigured(ReplModeAsync, true);
+}
+
 NT_TEST(and_nothing_does_in_async_mode)
 {
     each_step(ReplModeAsync);
