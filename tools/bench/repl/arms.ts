@@ -8,9 +8,10 @@ import { cpuTime, ended, until } from '../../lab/process.js';
 import { Replica } from '../../lab/replica.js';
 
 export const placeNames = ['native', 'mount', 'loaded', 'repl'] as const;
-export type PlaceName = (typeof placeNames)[number];
+/** And a folder that is replicated in copy mode. */
+export type PlaceName = (typeof placeNames)[number] | 'copy';
 
-export const placeTitles: Record<PlaceName, string> = {
+export const placeTitles: Record<(typeof placeNames)[number], string> = {
   native: 'a folder of the file system below, without a mount',
   mount: 'a mount of the driver host without the filter',
   loaded: 'the same with the filter loaded, and no folder selected',
@@ -69,11 +70,14 @@ async function finished({ child }: Running): Promise<void> {
 }
 
 export class ReplPlace implements Place {
-  readonly name = 'repl';
-  private constructor(readonly replica: Replica) {}
+  private constructor(
+    readonly name: 'repl' | 'copy',
+    readonly replica: Replica,
+  ) {}
 
-  static async open(folder: string): Promise<ReplPlace> {
-    return new ReplPlace(await Replica.start(folder, { host: hostOptions }));
+  static async open(folder: string, name: 'repl' | 'copy' = 'repl'): Promise<ReplPlace> {
+    const mode = name === 'copy' ? 'copy' : 'async';
+    return new ReplPlace(name, await Replica.start(folder, { host: hostOptions, mode }));
   }
 
   get machine(): MountMachine {
@@ -94,9 +98,9 @@ export class ReplPlace implements Place {
     return until(
       'the backup has everything',
       () => {
-        const { driver, backups, synchronising } = this.replica.status('alpha');
+        const { driver, backups, synchronising, filesToCopy } = this.replica.status('alpha');
         const done = driver !== null && backups[0]?.durable === driver.last && !synchronising;
-        return done ? driver.last : undefined;
+        return done && filesToCopy === 0 ? driver.last : undefined;
       },
       milliseconds,
       50,
@@ -115,7 +119,7 @@ export class ReplPlace implements Place {
 
 export async function openPlace(name: PlaceName, folder: string): Promise<Place> {
   mkdirSync(folder, { recursive: true });
-  return name === 'repl' ? ReplPlace.open(folder) : mounted(folder, name);
+  return name === 'repl' || name === 'copy' ? ReplPlace.open(folder, name) : mounted(folder, name);
 }
 
 export type Cpu = Readonly<Record<string, number>>;

@@ -3,7 +3,15 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { builtFile, root } from '../../lab/built.js';
-import { type Cpu, type Place, cpuBetween, cpuOf, lastLine, placeNames } from './arms.js';
+import {
+  type Cpu,
+  type Place,
+  type PlaceName,
+  cpuBetween,
+  cpuOf,
+  lastLine,
+  placeNames,
+} from './arms.js';
 import { makeTree } from './tree.js';
 
 export interface Result {
@@ -89,7 +97,8 @@ function pgbench(seconds: number): Load {
   const bin = postgres() ?? '';
   const folder = (place: Place): string => path.join(place.folder, 'pg');
   // Their sockets are in one folder.
-  const port = ({ name }: Place): number => 5433 + placeNames.indexOf(name);
+  const port = ({ name }: Place): number =>
+    5433 + (placeNames as readonly PlaceName[]).indexOf(name);
   // The server refuses to be root's.
   const as = (place: Place, line: string): Promise<string> =>
     lastLine(
