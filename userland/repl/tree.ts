@@ -4,6 +4,7 @@
  *   tree/SET/...            what was replicated, one folder a set
  *   state/streams/N:name    named streams of node N
  *   state/orphans/N         nodes whose names are gone, until the bracket closes in which they went
+ *   state/orphans/cS-F      the copy of file F of set S that is being made (copy mode)
  *   state/trash/C/N         nodes deleted since checkpoint C, for the way back
  *   state/pins/N            nodes taken out of the tree while it is put back
  *
