@@ -1,6 +1,6 @@
 // A volume of the driver host as Linux programs see it: the same as the folder below it. And what becomes of the mount when the host
 // ends, in either way.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { openDevice } from '../../native/addon/ts/index.js';
@@ -35,6 +35,45 @@ t.test('posix-suite: the same on the mount as on the folder below', users, async
   t.same(above, below);
   if ([...above.values()].includes(false)) t.comment(told.replace(/^ok .*\n/gm, ''));
   t.ok(one.alive);
+  t.equal(await one.stop(), 0);
+});
+
+t.test('a host that may have few descriptors', users, async (t) => {
+  const one = await machine(t);
+  const { backing, mountpoint } = one.paths;
+  const native = path.join(one.folder, 'native');
+  mkdirSync(native);
+  await one.start('', 400);
+  const open = (): number => readdirSync(`/proc/${one.pid}/fd`).length;
+  const below = points(one.output(builtFile('bin/posix-suite'), native));
+  one.sh(
+    mountpoint,
+    'mkdir many; for i in $(seq 20); do mkdir -p many/$i/in; touch $(seq -f many/$i/in/$i.%g 150); done',
+  );
+  // The kernel knows 3,000 files and 40 folders; some of them are open.
+  const program = await one.spawn(
+    'sh',
+    '-c',
+    `cd ${mountpoint}/many/7/in; exec 3< 7.7 4> 7.8; rm 7.7 7.8; echo ready; read x; echo late >&4; wc -c <&3; pwd`,
+  );
+  let told = '';
+  program.child.stdout!.on('data', (data: Buffer) => (told += data.toString()));
+  await until('it has opened them', () => (told === 'ready\n' ? true : undefined));
+  one.sh(
+    mountpoint,
+    `cd many; for i in $(seq 20); do echo $i > $i/in/$i.1; done; mv 1 one; mv one/in/1.2 2/in/1.2; ln 3/in/3.3 hard
+     rm -r 4; mkdir 4; touch $(seq -f 4/again.%g 150); mv 5/in/5.5 5/in/5.6; ln -s 6 symlink; touch symlink/in/6.6
+     find . -type f -exec stat {} + > /dev/null; chmod 600 one/in/1.3; python3 -c 'import os; os.setxattr("8/in/8.8", "user.a", b"b"); assert os.getxattr("8/in/8.8", "user.a") == b"b"'`,
+  );
+  t.ok(open() < 400, `${open()} descriptors`);
+  t.equal(one.output('diff', '-r', '--no-dereference', mountpoint, backing), '');
+  const list = (folder: string): string =>
+    one.sh(folder, 'find . -printf "%p %y %i %m %n %s %T@ %l\\n" | sort');
+  t.equal(list(path.join(mountpoint, 'many')), list(path.join(backing, 'many')));
+  program.child.stdin!.end('\n');
+  await ended(program.child);
+  t.match(told, /^ready\n0\n.*many\/7\/in\n$/);
+  t.same(points(one.output(builtFile('bin/posix-suite'), mountpoint)), below);
   t.equal(await one.stop(), 0);
 });
 

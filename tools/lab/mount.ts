@@ -13,6 +13,12 @@ export interface MountPaths {
   mountpoint: string;
 }
 
+/** Root may otherwise raise the limit again. */
+function limited(descriptors: number): string[] {
+  const limit = `--nofile=${descriptors}:${descriptors}`;
+  return ['setpriv', '--bounding-set=-sys_resource', 'prlimit', limit];
+}
+
 export class MountMachine {
   private host: Running | undefined;
   private told = '';
@@ -59,14 +65,20 @@ export class MountMachine {
     return ['--socket', this.endpoint, '--state', this.state, '--mount', mount, ...this.options];
   }
 
-  /** Starts the host; its mount works when this returns. The drive letter is the volume's, "F". */
-  async start(drive = ''): Promise<void> {
+  /**
+   * Starts the host; its mount works when this returns. The drive letter is the volume's, "F". With
+   * `descriptors` it may have so many, and no right to more.
+   */
+  async start(drive = '', descriptors?: number): Promise<void> {
     const { backing, mountpoint } = this.paths;
-    const host = await this.namespace.spawn(
+    const command = [
+      ...(descriptors === undefined ? [] : limited(descriptors)),
       builtFile('bin/nthost'),
-      this.hostArguments(`${backing}:${mountpoint}${drive && `:${drive}`}`),
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+      ...this.hostArguments(`${backing}:${mountpoint}${drive && `:${drive}`}`),
+    ];
+    const host = await this.namespace.spawn(command[0]!, command.slice(1), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const log = createWriteStream(path.join(this.folder, 'host.log'), { flags: 'a' });
     const state = { ready: false };
     this.told = '';

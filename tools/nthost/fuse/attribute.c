@@ -27,7 +27,7 @@ NTSTATUS drop_set_ids(struct node *node, PFILE_OBJECT file)
 {
     struct stat st;
     struct ea_list ea;
-    if (fstat(node->fd, &st) != 0 || set_ids_of(st.st_mode) == 0)
+    if (node_fstat(node, &st) != 0 || set_ids_of(st.st_mode) == 0)
         return STATUS_SUCCESS;
     ea_start(&ea);
     ea_add_ulong(&ea, "$LXMOD", st.st_mode & ~set_ids_of(st.st_mode));
@@ -59,7 +59,7 @@ static NTSTATUS set_times(PFILE_OBJECT file, const struct stat *wanted, int whic
 static NTSTATUS set_size(struct node *node, PFILE_OBJECT file, off_t size)
 {
     struct stat st;
-    bool same = fstat(node->fd, &st) == 0 && st.st_size == size;
+    bool same = node_fstat(node, &st) == 0 && st.st_size == size;
     NTSTATUS status = nt_set_end_of_file(file, size);
     if (NT_SUCCESS(status) && same)
         status = set_times(file, &st, FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW);
@@ -71,7 +71,7 @@ static NTSTATUS set_owner_and_mode(struct node *node, PFILE_OBJECT file, const s
 {
     struct ea_list ea;
     struct stat st;
-    if (fstat(node->fd, &st) != 0)
+    if (node_fstat(node, &st) != 0)
         return STATUS_UNEXPECTED_IO_ERROR;
     ea_start(&ea);
     if (which & FUSE_SET_ATTR_UID)

@@ -5,6 +5,7 @@
  *   worker.c   threads that take requests; for whom they work
  *   session.c  what is agreed with the kernel at FUSE_INIT
  *   node.c     inodes that the kernel knows; looking them up
+ *   descriptor.c  their descriptors, as many as may be open
  *   target.c   from an inode to a file object
  *   open.c     opening, creating, closing
  *   data.c     reading, writing, flushing
@@ -18,7 +19,7 @@
  * readlink, statfs, getxattr) asks the backing folder itself: the file system keeps nothing of it
  * anywhere else, so the answers are the same, and quick.
  *
- * A node holds an O_PATH descriptor of the backing inode. Where the inode is in the tree the
+ * A node has an O_PATH descriptor of the backing inode. Where the inode is in the tree the
  * kernel knows best: /proc/self/fd tells the path at any moment, renames of folders above included
  * (but for paths beyond PATH_MAX, for which nodes know their names).
  * Paths are found and used with `names` held shared; what removes or moves names holds it alone. A
@@ -57,11 +58,16 @@ struct handle;
 struct node {
     struct node *next; /* of the hash chain */
     uint64_t inode;
-    int fd; /* O_PATH | O_NOFOLLOW */
     mode_t type;
     /* With edge->table: */
     uint64_t lookups;
-    unsigned children; /* that call it parent */
+    unsigned children;            /* that call it parent */
+    unsigned pins;                /* requests that use its descriptor, and open handles */
+    int fd;                       /* O_PATH | O_NOFOLLOW; -1: closed, see descriptor.c */
+    bool used;                    /* since the clock's hand was there */
+    bool detached;                /* another inode has its number: nobody finds it */
+    struct file_handle *identity; /* once its descriptor was closed */
+    struct node *newer, *older;   /* of those with a descriptor, around the clock */
     struct node *parent;
     char *name; /* in it, as it was looked up last; for paths that /proc cannot tell */
     pthread_mutex_t lock;
@@ -92,6 +98,8 @@ struct worker {
     uint64_t changes_inode; /* of the file that the request may change; 0: none */
     bool has_names;         /* edge->names, as the request changes them */
     PFILE_OBJECT changes_names_of;
+    struct node *pinned[8]; /* until the request has ended */
+    unsigned pinned_count;
     struct node *new_parent; /* and the name that it gets; NULL: it is removed */
     const char *new_name;
 };
@@ -119,6 +127,8 @@ struct mount_edge {
     pthread_mutex_t table;
     struct node **buckets;
     unsigned bucket_count, node_count;
+    unsigned open_nodes, most_open; /* with a descriptor */
+    struct node *hand;
     struct node root;
     struct changes *changes; /* invalidate.c */
 };
@@ -155,11 +165,16 @@ int node_lookup(struct mount_edge *edge, struct node *parent, const char *name,
                 struct fuse_entry_param *entry);
 /* The path by the names that were looked up; "" for the root. Errno. */
 int node_chain(struct mount_edge *edge, struct node *node, char path[EDGE_PATH]);
+/* The same with edge->table held. */
+int chain_of(struct mount_edge *edge, struct node *node, char path[EDGE_PATH]);
 /* What has this name now is known by it. */
 void node_renamed(struct mount_edge *edge, struct node *parent, const char *name);
 void node_forget(struct mount_edge *edge, struct node *node, uint64_t count);
 int stat_of(struct mount_edge *edge, struct node *node, struct stat *st);
-const char *node_proc_path(const struct node *node, char text[40]);
+/* Errno. */
+int node_proc_path(struct node *node, char text[40]);
+/* With edge->table held: frees it, and the folders above, where nothing keeps them. */
+void node_settle(struct mount_edge *edge, struct node *node);
 bool name_is_hidden(const struct mount_edge *edge, const struct node *parent, const char *name);
 
 /* The node of an inode, with one more lookup; NULL: the kernel does not know it. */
@@ -167,6 +182,19 @@ struct node *node_reference_of(struct mount_edge *edge, uint64_t inode);
 /* Each node, with one more lookup that the visit gives back. */
 void nodes_visit(struct mount_edge *edge,
                  void (*visit)(struct mount_edge *edge, struct node *node));
+
+/* descriptor.c */
+/* Of a worker: stays open until the request has ended. -1, errno ESTALE: it is not where it was. */
+int node_fd(struct node *node);
+int node_fstat(struct node *node, struct stat *st);
+/* Of a worker: it stays open. */
+void node_pin(struct node *node);
+void node_unpin(struct node *node);
+void nodes_unpin(struct worker *self);
+/* With edge->table held: */
+void descriptor_take(struct mount_edge *edge, struct node *node, int fd);
+void descriptor_free(struct mount_edge *edge, struct node *node);
+bool descriptor_is_of(const struct node *node, int fd);
 
 /* invalidate.c */
 bool changes_open(struct mount_edge *edge);
@@ -201,8 +229,7 @@ struct ea_list {
 void ea_start(struct ea_list *list);
 void ea_add(struct ea_list *list, const char *name, const void *value, USHORT bytes);
 void ea_add_ulong(struct ea_list *list, const char *name, uint32_t value);
-void ea_of_new(struct ea_list *list, fuse_req_t req, const struct node *parent, mode_t mode,
-               dev_t rdev);
+void ea_of_new(struct ea_list *list, fuse_req_t req, struct node *parent, mode_t mode, dev_t rdev);
 
 /* open.c */
 void edge_open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

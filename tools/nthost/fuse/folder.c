@@ -23,7 +23,8 @@ static struct folder *folder_of(const struct fuse_file_info *fi)
 void edge_readlink(fuse_req_t req, fuse_ino_t ino)
 {
     char target[PATH_MAX];
-    ssize_t bytes = readlinkat(node_of(EDGE(req), ino)->fd, "", target, sizeof(target) - 1);
+    int fd = node_fd(node_of(EDGE(req), ino));
+    ssize_t bytes = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target) - 1);
     if (bytes < 0) {
         fuse_reply_err(req, errno);
         return;
@@ -36,7 +37,9 @@ void edge_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct node *node = node_of(EDGE(req), ino);
     struct folder *folder = malloc(sizeof(*folder));
-    int fd = openat(node->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = node_fd(node);
+    if (fd >= 0)
+        fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = fd < 0 ? errno : ENOMEM;
     if (folder == NULL || fd < 0) {
         free(folder);

@@ -193,12 +193,14 @@ struct mount_edge *mount_open(const struct mount_options *options, char *error, 
         snprintf(error, error_size, "no memory");
         return NULL;
     }
-    /* A descriptor a node: as many as may be, or, without the right to that, as were allowed. */
+    /* As many as may be, or, without the right to that, as were allowed. */
     files.rlim_cur = files.rlim_max = MOST_DESCRIPTORS;
     if (setrlimit(RLIMIT_NOFILE, &files) && getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    /* Half of them for nodes: open files need one or two. */
+    edge->most_open = (unsigned)(files.rlim_cur / 2);
     edge->root_fd = edge->fuse_fd = -1;
     /* Whoever renames must not wait for ever while others open. */
     pthread_rwlockattr_init(&fair);

@@ -44,9 +44,9 @@ bool nodes_open(struct mount_edge *edge)
     return true;
 }
 
-static void node_free(struct node *node)
+static void node_free(struct mount_edge *edge, struct node *node)
 {
-    close(node->fd);
+    descriptor_free(edge, node);
     free(node->name);
     pthread_mutex_destroy(&node->lock);
     free(node);
@@ -60,7 +60,7 @@ void nodes_close(struct mount_edge *edge)
             nt_enter();
             handles_close(node);
             nt_leave();
-            node_free(node);
+            node_free(edge, node);
         }
     }
     free(edge->buckets);
@@ -73,10 +73,11 @@ struct node *node_of(struct mount_edge *edge, fuse_ino_t ino)
     return ino == FUSE_ROOT_ID ? &edge->root : (struct node *)(uintptr_t)ino;
 }
 
-const char *node_proc_path(const struct node *node, char text[40])
+int node_proc_path(struct node *node, char text[40])
 {
-    snprintf(text, 40, "/proc/self/fd/%d", node->fd);
-    return text;
+    int fd = node_fd(node);
+    snprintf(text, 40, "/proc/self/fd/%d", fd);
+    return fd < 0 ? errno : 0;
 }
 
 bool name_is_hidden(const struct mount_edge *edge, const struct node *parent, const char *name)
@@ -86,7 +87,7 @@ bool name_is_hidden(const struct mount_edge *edge, const struct node *parent, co
 
 int stat_of(struct mount_edge *edge, struct node *node, struct stat *st)
 {
-    if (fstat(node->fd, st) != 0)
+    if (node_fstat(node, st) != 0)
         return errno;
     if (node == &edge->root)
         st->st_ino = FUSE_ROOT_ID;
@@ -103,16 +104,25 @@ static struct node *find(const struct mount_edge *edge, uint64_t inode)
     return node;
 }
 
-/* Frees it, and the folders above, where nothing keeps them. */
-static void settle(struct mount_edge *edge, struct node *node)
+/* Nobody finds it any more. */
+static void detach(struct mount_edge *edge, struct node *node)
 {
-    while (node != NULL && node != &edge->root && node->lookups == 0 && node->children == 0) {
-        struct node **at = bucket_of(edge, node->inode), *parent = node->parent;
-        while (*at != node)
-            at = &(*at)->next;
-        *at = node->next;
-        edge->node_count--;
-        node_free(node);
+    struct node **at = bucket_of(edge, node->inode);
+    while (*at != node)
+        at = &(*at)->next;
+    *at = node->next;
+    edge->node_count--;
+    node->detached = true;
+}
+
+void node_settle(struct mount_edge *edge, struct node *node)
+{
+    while (node != NULL && node != &edge->root && node->lookups == 0 && node->children == 0 &&
+           node->pins == 0) {
+        struct node *parent = node->parent;
+        if (!node->detached)
+            detach(edge, node);
+        node_free(edge, node);
         if (parent != NULL)
             parent->children--;
         node = parent;
@@ -135,7 +145,7 @@ static void set_name(struct mount_edge *edge, struct node *node, struct node *pa
     parent->children++;
     if (before != NULL) {
         before->children--;
-        settle(edge, before);
+        node_settle(edge, before);
     }
 }
 
@@ -145,14 +155,23 @@ static struct node *node_take(struct mount_edge *edge, int fd, const struct stat
 {
     pthread_mutex_lock(&edge->table);
     struct node *node = find(edge, st->st_ino);
+    if (node != NULL && node->fd < 0 && !descriptor_is_of(node, fd)) {
+        detach(edge, node); /* its file has gone, and its number was given again */
+        node = NULL;
+    }
     if (node != NULL) {
         node->lookups++;
         set_name(edge, node, parent, name);
-        /* The name that was just looked up exists; the one before may not. */
-        if (!S_ISDIR(st->st_mode))
+        if (node->fd < 0) {
+            descriptor_take(edge, node, fd);
+            fd = -1;
+        } else if (!S_ISDIR(st->st_mode)) {
+            /* The name that was just looked up exists; the one before may not. */
             dup3(fd, node->fd, O_CLOEXEC);
+        }
         pthread_mutex_unlock(&edge->table);
-        close(fd);
+        if (fd >= 0)
+            close(fd);
         return node;
     }
     node = calloc(1, sizeof(*node));
@@ -165,9 +184,10 @@ static struct node *node_take(struct mount_edge *edge, int fd, const struct stat
         grow(edge);
     struct node **bucket = bucket_of(edge, st->st_ino);
     *node = (struct node){
-        .next = *bucket, .inode = st->st_ino, .fd = fd, .type = st->st_mode & S_IFMT, .lookups = 1};
+        .next = *bucket, .inode = st->st_ino, .type = st->st_mode & S_IFMT, .lookups = 1};
     pthread_mutex_init(&node->lock, NULL);
     *bucket = node;
+    descriptor_take(edge, node, fd);
     set_name(edge, node, parent, name);
     pthread_mutex_unlock(&edge->table);
     return node;
@@ -176,7 +196,8 @@ static struct node *node_take(struct mount_edge *edge, int fd, const struct stat
 void node_renamed(struct mount_edge *edge, struct node *parent, const char *name)
 {
     struct stat st;
-    if (fstatat(parent->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    int fd = node_fd(parent);
+    if (fd < 0 || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return;
     pthread_mutex_lock(&edge->table);
     struct node *node = find(edge, st.st_ino);
@@ -210,31 +231,31 @@ void nodes_visit(struct mount_edge *edge, void (*visit)(struct mount_edge *edge,
     free(inodes);
 }
 
-int node_chain(struct mount_edge *edge, struct node *node, char path[EDGE_PATH])
+int chain_of(struct mount_edge *edge, struct node *node, char path[EDGE_PATH])
 {
     size_t at = EDGE_PATH - 1; /* from behind */
-    int error = 0;
     path[at] = 0;
-    pthread_mutex_lock(&edge->table);
-    for (; error == 0 && node != &edge->root; node = node->parent) {
-        if (node == NULL || node->name == NULL) {
-            error = ESTALE;
-            break;
-        }
+    for (; node != &edge->root; node = node->parent) {
+        if (node == NULL || node->name == NULL)
+            return ESTALE;
         size_t bytes = strlen(node->name);
         bool last = path[at] == 0;
-        if (bytes + !last > at) {
-            error = ENAMETOOLONG;
-            break;
-        }
+        if (bytes + !last > at)
+            return ENAMETOOLONG;
         if (!last)
             path[--at] = '/';
         at -= bytes;
         memcpy(path + at, node->name, bytes);
     }
+    memmove(path, path + at, EDGE_PATH - at);
+    return 0;
+}
+
+int node_chain(struct mount_edge *edge, struct node *node, char path[EDGE_PATH])
+{
+    pthread_mutex_lock(&edge->table);
+    int error = chain_of(edge, node, path);
     pthread_mutex_unlock(&edge->table);
-    if (error == 0)
-        memmove(path, path + at, EDGE_PATH - at);
     return error;
 }
 
@@ -244,7 +265,9 @@ int node_lookup(struct mount_edge *edge, struct node *parent, const char *name,
     *entry = (struct fuse_entry_param){.attr_timeout = EDGE_TIMEOUT, .entry_timeout = EDGE_TIMEOUT};
     if (name_is_hidden(edge, parent, name))
         return ENOENT;
-    int fd = openat(parent->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int fd = node_fd(parent);
+    if (fd >= 0)
+        fd = openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno;
     if (fstat(fd, &entry->attr) != 0 || entry->attr.st_dev != edge->dev) {
@@ -269,7 +292,7 @@ void node_forget(struct mount_edge *edge, struct node *node, uint64_t count)
         return;
     pthread_mutex_lock(&edge->table);
     node->lookups -= count;
-    settle(edge, node);
+    node_settle(edge, node);
     pthread_mutex_unlock(&edge->table);
 }
 

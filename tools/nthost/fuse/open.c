@@ -55,7 +55,7 @@ static struct handle *handle_make(struct node *node, PFILE_OBJECT file, struct f
         return NULL;
     *handle = (struct handle){
         .node = node, .file = file, .readable = reads(fi->flags), .writable = writes(fi->flags)};
-    if (node->left && fstat(node->fd, &st) == 0)
+    if (node->left && node_fstat(node, &st) == 0)
         looks_same = st.st_size == node->left_size &&
                      st.st_mtim.tv_sec == node->left_mtime.tv_sec &&
                      st.st_mtim.tv_nsec == node->left_mtime.tv_nsec;
@@ -64,6 +64,7 @@ static struct handle *handle_make(struct node *node, PFILE_OBJECT file, struct f
     handle->next = node->handles;
     node->handles = handle;
     pthread_mutex_unlock(&node->lock);
+    node_pin(node);
     fi->fh = (uintptr_t)handle;
     return handle;
 }
@@ -156,12 +157,13 @@ void edge_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     PEPROCESS before = begin_nt(req);
     nt_close(handle->file);
     end_nt(before);
-    bool known = fstat(node->fd, &st) == 0;
+    bool known = node_fstat(node, &st) == 0;
     pthread_mutex_lock(&node->lock);
     node->left = known && node->handles == NULL;
     node->left_mtime = st.st_mtim;
     node->left_size = st.st_size;
     pthread_mutex_unlock(&node->lock);
+    node_unpin(node);
     free(handle);
     if (req != NULL)
         fuse_reply_err(req, 0);

@@ -41,7 +41,7 @@ void edge_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_
     struct stat st;
     NTSTATUS status;
     (void)ino;
-    if (fstat(handle->node->fd, &st) != 0) {
+    if (node_fstat(handle->node, &st) != 0) {
         fuse_reply_err(req, errno);
         return;
     }
@@ -110,7 +110,7 @@ void edge_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct
     int error = EINVAL;
     off_t found = -1;
     (void)ino;
-    if (fstat(handle->node->fd, &st) != 0) {
+    if (node_fstat(handle->node, &st) != 0) {
         error = errno;
     } else if (whence == SEEK_DATA || whence == SEEK_HOLE) {
         PEPROCESS before = begin_nt(req);

@@ -17,7 +17,10 @@ static int unix_path(struct mount_edge *edge, struct node *node, char path[EDGE_
         path[0] = 0;
         return 0;
     }
-    ssize_t bytes = readlink(node_proc_path(node, text), whole, sizeof(whole));
+    int error = node_proc_path(node, text);
+    if (error != 0)
+        return error;
+    ssize_t bytes = readlink(text, whole, sizeof(whole));
     if (bytes == sizeof(whole) || (bytes < 0 && errno == ENAMETOOLONG))
         return node_chain(edge, node, path);
     if (bytes < 0)
@@ -155,13 +158,12 @@ void ea_add_ulong(struct ea_list *list, const char *name, uint32_t value)
     ea_add(list, name, &value, sizeof(value));
 }
 
-void ea_of_new(struct ea_list *list, fuse_req_t req, const struct node *parent, mode_t mode,
-               dev_t rdev)
+void ea_of_new(struct ea_list *list, fuse_req_t req, struct node *parent, mode_t mode, dev_t rdev)
 {
     const struct fuse_ctx *ctx = fuse_req_ctx(req);
     struct stat st;
     gid_t group = ctx->gid;
-    if (fstat(parent->fd, &st) == 0 && st.st_mode & S_ISGID) {
+    if (node_fstat(parent, &st) == 0 && st.st_mode & S_ISGID) {
         group = st.st_gid;
         if (S_ISDIR(mode))
             mode |= S_ISGID;

@@ -75,6 +75,7 @@ static bool serve_one(struct worker *self)
     if (atomic_fetch_sub(&edge->idle_workers, 1) == 1)
         edge_more_workers(edge);
     fuse_session_process_buf(edge->session, &buffer);
+    nodes_unpin(self);
     atomic_fetch_add(&edge->idle_workers, 1);
     return true;
 }

@@ -48,7 +48,8 @@ static ssize_t get(struct node *node, const char *name, void *value, size_t room
         errno = ENODATA;
         return -1;
     }
-    return getxattr(node_proc_path(node, path), name, value, room);
+    errno = node_proc_path(node, path);
+    return errno != 0 ? -1 : getxattr(path, name, value, room);
 }
 
 void edge_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
@@ -114,8 +115,8 @@ static size_t visible(char *list, size_t bytes, bool trusted)
 void edge_listxattr(fuse_req_t req, fuse_ino_t ino, size_t room)
 {
     char path[40], *list = (char *)worker->reply;
-    node_proc_path(node_of(EDGE(req), ino), path);
-    ssize_t bytes = listxattr(path, list, EDGE_MAX_WRITE);
+    errno = node_proc_path(node_of(EDGE(req), ino), path);
+    ssize_t bytes = errno != 0 ? -1 : listxattr(path, list, EDGE_MAX_WRITE);
     if (bytes < 0) {
         fuse_reply_err(req, errno);
         return;
