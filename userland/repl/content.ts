@@ -91,7 +91,7 @@ const rules: Partial<Record<number, Rule>> = {
   [T.bookmark]: { name: 'label', data: null, global: true },
   [T.flush]: { name: 'any', data: null, flags: REPL_FLAG_STREAM, global: true },
   [T.bracket]: { name: 'none', data: bytes(8, 8), global: true },
-  [T.folder]: { name: 'path?', data: decodeEntries, range: true },
+  [T.folder]: { name: 'path?', data: decodeEntries, offset: true, range: true },
   [T.file]: {
     name: 'path?',
     data: decodeMetadata,
