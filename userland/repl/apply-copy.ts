@@ -10,7 +10,7 @@
  * that is, that one stays under the name, as the new file's content of an earlier time.
  */
 import { REPL_FLAG_COPIED, REPL_FLAG_COPY, REPL_FLAG_DIRECTORY } from './codec.js';
-import { Kind, type Node, ORPHANS, type Place, copyName } from './node.js';
+import { Kind, type Node, ORPHANS, type Place, copyName, isCopyName } from './node.js';
 import type { Metadata } from './payload.js';
 import type { Batch } from './record.js';
 import { Resolver } from './resolve.js';
@@ -33,6 +33,26 @@ export class CopyResolver extends Resolver {
   protected dropCopy(batch: Batch, row: number): void {
     const copy = this.copyOf(batch, row);
     if (copy) this.edits.destroy(copy, this.copyPlace(batch, row));
+  }
+
+  /**
+   * Of the set, 0: of all. What is told from now on may miss changes before it: no copy that was begun is to be
+   * trusted, and of one whose file is gone nobody may have told.
+   */
+  protected dropCopies(set: number): void {
+    for (const { name, node: id } of this.map.children(ORPHANS)) {
+      const copy = this.map.get(id)!;
+      if (!isCopyName(name) || (set !== 0 && copy.set !== set)) continue;
+      this.edits.destroy(copy, { parent: ORPHANS, name });
+    }
+  }
+
+  /** A file's further names may have come before its first copy, when nothing was known of it. */
+  protected override ownName(batch: Batch, row: number, node: Node): Place | null {
+    if (!isOfCopy(batch, row)) return super.ownName(batch, row, node);
+    const place = this.placeIfThere(batch, row, batch.name(row));
+    if (place && this.map.child(place.parent, place.name) === node.id) return place;
+    return this.map.names(node).find(({ parent }) => parent === ORPHANS) ?? null;
   }
 
   /** A ReplRecordFile. */

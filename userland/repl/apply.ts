@@ -18,6 +18,7 @@ import {
   REPL_FLAG_SUPERSEDE,
   REPL_FLAG_SYNC,
   REPL_FLAG_VERIFY,
+  ReplBracketReason,
   ReplRecordType,
 } from './codec.js';
 import { keepable, splitPath } from './names.js';
@@ -31,13 +32,19 @@ import { isStream } from './resolve.js';
 const FILE_ATTRIBUTE_DIRECTORY = 0x10;
 const FILE_ATTRIBUTE_SPARSE = 0x200;
 
+/** Files changed, and no record says so. */
+const unseen: readonly ReplBracketReason[] = [ReplBracketReason.lost, ReplBracketReason.volume];
+
 export class Applier extends CopyResolver {
   /** A folder's listing whose last record has not come: the FileIds by name. */
   private listing: { folder: number; keys: Map<string, string> } | null = null;
 
   record(batch: Batch, row: number): void {
     const event = eventOf(batch, row);
-    if (event?.kind === 'open') this.open.note(event);
+    if (event?.kind === 'open') {
+      this.open.note(event);
+      if (unseen.includes(event.reason)) this.dropCopies(event.set);
+    }
     this.act(batch, row);
     if (event?.kind === 'close') {
       this.open.note(event);
@@ -109,9 +116,12 @@ export class Applier extends CopyResolver {
         this.dropCopy(batch, row);
         return;
       }
+      case ReplRecordType.start: {
+        this.dropCopies(0);
+        return;
+      }
       case ReplRecordType.pad:
       case ReplRecordType.aborted:
-      case ReplRecordType.start:
       case ReplRecordType.bookmark:
       case ReplRecordType.flush:
       case ReplRecordType.bracket:
@@ -276,7 +286,8 @@ export class Applier extends CopyResolver {
   private leave(batch: Batch, row: number, mayLive: boolean): void {
     const node = this.known(batch, row);
     if (!node) {
-      if (!isOfCopy(batch, row)) this.contradiction(batch, row, 'the file is not known');
+      if (isOfCopy(batch, row)) this.dropCopy(batch, row);
+      else this.contradiction(batch, row, 'the file is not known');
       return;
     }
     const place = this.ownName(batch, row, node);
