@@ -123,8 +123,7 @@ export class CopyResolver extends Resolver {
     }
     this.edits.dropCopyOf(holder);
     this.map.setKey(holder, key);
-    // Whoever compares finds another file.
-    holder.write = 0n;
+    // Whoever compares finds another file. Its time of the last write is the one that is on the disk.
     holder.change = 0n;
   }
 }

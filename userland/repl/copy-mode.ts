@@ -310,6 +310,7 @@ function first<K, V>(map: ReadonlyMap<K, V>): [K, V] | undefined {
 
 /** By what a file system tells without a look at the contents. */
 function sameFile(here: Entry, there: Known): boolean {
-  if (there?.write !== String(here.lastWriteTime)) return false;
+  // A change time of 0: it has another file's content until its own comes.
+  if (there?.write !== String(here.lastWriteTime) || there.change === '0') return false;
   return (here.attributes & FILE_ATTRIBUTE_REPARSE_POINT) !== 0 || there.size === here.size;
 }
