@@ -3,9 +3,9 @@ import { lstatSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import { Files } from '../../userland/repl/files.js';
 import type { FileMap } from '../../userland/repl/map.js';
-import { TOP } from '../../userland/repl/node.js';
+import { ORPHANS, TOP } from '../../userland/repl/node.js';
 import { FILETIME_1970 } from '../../userland/repl/time.js';
-import { type Shape, describe, hash } from './model.js';
+import { type Shape, describe, describeOrphan, hash } from './model.js';
 
 let files: Files | null = null;
 
@@ -43,7 +43,22 @@ export function dumpTree(tree: string, state: string, map: FileMap): string[] {
   for (const set of readdirSync(tree).sort()) {
     visit(set, map.child(TOP, set));
   }
-  return relink(lines.sort());
+  return relink([...lines, ...orphans(path.join(state, 'orphans'), map)].sort());
+}
+
+/** Outside of brackets: copies that are being made. */
+function orphans(folder: string, map: FileMap): string[] {
+  const known = map.children(ORPHANS).map(({ name }) => name);
+  const there = readdirSync(folder);
+  if (there.sort().join() !== known.sort().join()) {
+    throw new Error(`the orphans are ${there.join()}, the map has ${known.join()}`);
+  }
+  return there.map((name) => {
+    const full = path.join(folder, name);
+    const isLink = lstatSync(full).isSymbolicLink();
+    const data = isLink ? Buffer.alloc(0) : readFileSync(full);
+    return describeOrphan(name, { shape: isLink ? 'symlink' : 'file', data });
+  });
 }
 
 const S_IFMT = 0o170000;

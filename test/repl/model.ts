@@ -114,6 +114,12 @@ export function hash(data: Uint8Array): string {
   return createHash('sha1').update(data).digest('hex').slice(0, 12);
 }
 
+/** A copy that is being made. */
+export function describeOrphan(name: string, inode: Pick<Inode, 'shape' | 'data'>): string {
+  const { shape, data } = inode;
+  return `orphans/${name}\t${shape === 'file' ? `${data.length}:${hash(data)}` : shape}`;
+}
+
 export interface Described {
   readonly shape: Shape;
   readonly data: Uint8Array;

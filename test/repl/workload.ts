@@ -26,8 +26,9 @@ import {
   encodeMetadata,
   encodeReparse,
 } from '../../userland/repl/payload.js';
-import { type RecordFields, buildRecord } from '../../userland/repl/record.js';
+import { buildRecord } from '../../userland/repl/record.js';
 import { FILETIME_1970 } from '../../userland/repl/time.js';
+import { CopyWorkload, type Fields } from './copy-workload.js';
 import { type Found, Inode, Model, hash, isRoot } from './model.js';
 import { Random } from './random.js';
 
@@ -70,6 +71,8 @@ export class Workload {
   /** Operations happen, and nobody records them. */
   private silent = false;
   private mayBracket: boolean;
+  /** The set after the others is in copy mode. */
+  private readonly copies: CopyWorkload;
 
   constructor(
     readonly seed: number,
@@ -79,10 +82,22 @@ export class Workload {
     this.sets = options.sets ?? 2;
     this.writeBytes = options.writeBytes ?? 9000;
     this.mayBracket = options.brackets ?? true;
+    this.copies = new CopyWorkload(this.sets + 1, {
+      random: this.random,
+      root: this.model.root(this.sets + 1),
+      emit: (fields) => this.emit(fields),
+      point: () => this.point(),
+      now: () => this.now(),
+      id: () => this.id(),
+      name: () => this.name(),
+      metadata: (inode) => this.metadata(inode),
+      own: (inode) => this.owned(inode),
+    });
     this.start(0, false);
     this.point();
     if (this.random.chance(0.3)) this.initial(1);
     for (let i = 0; i < options.operations; i++) this.step();
+    this.finish();
   }
 
   get bytes(): Buffer {
@@ -93,7 +108,7 @@ export class Workload {
     return START + BigInt(this.sequence) * 1_234_567n;
   }
 
-  private emit(fields: Omit<RecordFields, 'sequence' | 'epoch' | 'time'>): number {
+  private emit(fields: Fields): number {
     if (this.silent) return 0;
     this.sequence += 1;
     const opens = ((fields.flags ?? 0) & REPL_FLAG_OPEN) !== 0;
@@ -118,7 +133,7 @@ export class Workload {
   /** After the model has changed as the record says. */
   private point(): void {
     if (this.silent || this.open > 0) return;
-    this.points.set(this.sequence, this.model.dump());
+    this.points.set(this.sequence, [...this.model.dump(), ...this.copies.orphans()].sort());
   }
 
   private start(jump: number, unclean: boolean): number {
@@ -221,6 +236,7 @@ export class Workload {
     [5, (set) => this.overwrite(set)],
     [4, () => this.marker()],
     [3, (set) => this.verify(set)],
+    [40, () => this.copyMode()],
   ];
 
   private step(): void {
@@ -249,6 +265,20 @@ export class Workload {
         return;
       }
     }
+  }
+
+  private copyMode(): void {
+    if (this.silent) return;
+    for (let i = 0; i < 3; i++) this.copies.step();
+  }
+
+  /** Nothing is left of copies that were begun; of files that nobody can know to be gone after a start. */
+  private finish(): void {
+    if (this.random.chance(0.5)) return;
+    this.copies.finish();
+    this.copies.lost();
+    this.start(0, false);
+    this.point();
   }
 
   private create(set: number): void {
@@ -615,8 +645,11 @@ export class Workload {
         reason === ReplBracketReason.lost
           ? this.emit({ type: T.lost, flags: REPL_FLAG_OPEN })
           : this.start(this.random.below(50), true);
+      this.copies.lost();
     }
+    this.copies.opened();
     this.synchronise([...this.model.roots.keys()], shadow);
+    this.copies.closed();
     this.closing(bracket);
   }
 
@@ -631,6 +664,10 @@ export class Workload {
         backup.set(`${set}/${inode.id.toString('hex')}`, inode);
     }
     for (const set of sets) {
+      if (set === this.sets + 1) {
+        this.copies.synchronise(() => this.busy());
+        continue;
+      }
       const listed = new Set<Inode>();
       for (;;) {
         const root = { inode: this.model.root(set), path: '' };
