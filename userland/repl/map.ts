@@ -177,7 +177,9 @@ export class FileMap {
     const cached = this.keys.get(`${set}/${key}`);
     if (cached) return cached;
     const id = this.sql.byKey.get(set, Buffer.from(key, 'latin1')) as number | undefined;
-    return id === undefined ? null : this.get(id);
+    const node = id === undefined ? null : this.get(id);
+    // One that has another key by now has a row that is not written yet.
+    return node?.key === key ? node : null;
   }
 
   /** Before anything of it changes. */
