@@ -200,10 +200,19 @@ export class Resolver {
       // Out of sight at once, then piece by piece.
       const aside = { parent: ORPHANS, name: String(node.id) };
       this.edits.move(node, place, aside, null);
+      this.release(node);
       this.edits.destroy(node, aside);
       return;
     }
     this.edits.destroy(node, place);
+  }
+
+  /** Inside of a bracket what a folder holds that goes may have moved out of it before, without a record. */
+  private release(folder: Node): void {
+    if (!this.open.covers(folder.set)) return;
+    for (const { name, node: id } of this.map.children(folder.id)) {
+      if (!isStream(name)) this.unname(this.map.get(id)!, { parent: folder.id, name }, true);
+    }
   }
 
   protected buryOrphans(): void {
