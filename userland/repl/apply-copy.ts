@@ -81,8 +81,10 @@ export class CopyResolver extends Resolver {
     const from = this.copyPlace(batch, row);
     const key = batch.fileKey(row);
     const old = this.identified(batch, row, key, Kind.file);
-    if (old) this.replace(copy, from, old);
-    else {
+    if (old) {
+      this.surface(batch, row, old);
+      this.replace(copy, from, old);
+    } else {
       const place = this.place(batch, row, batch.name(row));
       if (!place) {
         this.dropCopy(batch, row);
@@ -92,6 +94,16 @@ export class CopyResolver extends Resolver {
     }
     this.map.setKey(copy, key);
     this.edits.describe(copy, metadata);
+  }
+
+  /** Who has lost the name that was known, inside of a bracket, has the record's. */
+  private surface(batch: Batch, row: number, old: Node): void {
+    if (this.map.names(old)[0]?.parent !== ORPHANS) return;
+    const place = this.placeIfThere(batch, row, batch.name(row));
+    if (!place) return;
+    const holder = this.holder(place);
+    if (holder) this.unname(holder, place, true);
+    this.putAt(old, place);
   }
 
   /** Under all names of the old one. */
