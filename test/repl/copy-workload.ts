@@ -275,6 +275,8 @@ export class CopyWorkload {
     const { begin, todo } = this.attempts.get(found.inode)!;
     if (todo.length === 0) {
       this.attempts.delete(found.inode);
+      // What it is, but its data, is as the end says.
+      if (begin % 3 === 0) found.inode.mode = 0o700;
       this.end(found, begin, this.image(found.inode));
       return;
     }

@@ -36,3 +36,11 @@ t.test('small workloads, ended at every file call', async (t) => {
     t.equal(counts.ends, counts.calls, `seed ${seed}, ${counts.calls} calls`);
   }
 });
+
+t.test('workloads in copy mode, cut after every record', async (t) => {
+  // A lost name in a bracket, a folder that goes in one, and others that once found a fault.
+  for (const seed of [20077, 20117, 20142, 20219, 20220, 20221]) {
+    const counts = await cut(seed, { operations: 80, ends: 2, rewinds: 1, copies: true });
+    t.ok(counts.boundaries > 50, `seed ${seed}, ${counts.boundaries} boundaries`);
+  }
+});

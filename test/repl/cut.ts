@@ -34,6 +34,7 @@ export interface CutOptions {
   /** File calls at which the backup ends, chosen by chance; Infinity: each. */
   readonly ends: number;
   readonly rewinds: number;
+  readonly copies?: boolean;
 }
 
 export interface CutCounts {

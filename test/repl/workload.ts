@@ -48,6 +48,8 @@ export interface WorkloadOptions {
   /** Bytes of a write, at most. */
   readonly writeBytes?: number;
   readonly brackets?: boolean;
+  /** Most of it in copy mode, with more brackets than usual. */
+  readonly copies?: boolean;
 }
 
 export class Workload {
@@ -71,6 +73,7 @@ export class Workload {
   /** Operations happen, and nobody records them. */
   private silent = false;
   private mayBracket: boolean;
+  private readonly bracketChance: number = 0.02;
   /** The set after the others is in copy mode. */
   private readonly copies: CopyWorkload;
 
@@ -93,6 +96,10 @@ export class Workload {
       metadata: (inode) => this.metadata(inode),
       own: (inode) => this.owned(inode),
     });
+    if (options.copies) {
+      this.bracketChance = 0.08;
+      this.operations.at(-1)![0] = 400;
+    }
     this.start(0, false);
     this.point();
     if (this.random.chance(0.3)) this.initial(1);
@@ -222,7 +229,7 @@ export class Workload {
 
   // Operations
 
-  private readonly operations: readonly [weight: number, run: (set: number) => void][] = [
+  private readonly operations: [weight: number, run: (set: number) => void][] = [
     [20, (set) => this.create(set)],
     [40, (set) => this.write(set)],
     [8, (set) => this.resize(set)],
@@ -240,7 +247,7 @@ export class Workload {
   ];
 
   private step(): void {
-    if (this.mayBracket && this.open === 0 && this.random.chance(0.02)) {
+    if (this.mayBracket && this.open === 0 && this.random.chance(this.bracketChance)) {
       this.random.pick([
         () => this.resync(ReplBracketReason.lost),
         () => this.resync(ReplBracketReason.crash),
