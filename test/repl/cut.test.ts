@@ -43,4 +43,6 @@ t.test('workloads in copy mode, cut after every record', async (t) => {
     const counts = await cut(seed, { operations: 80, ends: 2, rewinds: 1, copies: true });
     t.ok(counts.boundaries > 50, `seed ${seed}, ${counts.boundaries} boundaries`);
   }
+  // A FileId that went from one node to another, and is asked for before the next checkpoint.
+  t.ok((await cut(305, { operations: 60, ends: 2, rewinds: 1 })).boundaries > 50);
 });
