@@ -1,5 +1,6 @@
 // Replication as its user has it: programs work in a folder on the mount, their machine dies, and the backup's copy is what the folder
 // was at a moment just before.
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { root } from '../../tools/lab/built.js';
@@ -80,6 +81,18 @@ t.test('durable mode: what was committed is on the backup', missing, async (t) =
   t.comment(`${told} transactions committed, ${audit.transactions} on the backup`);
   t.same(audit.problems, []);
   t.ok(audit.transactions >= told, `${audit.transactions} of ${told}`);
+});
+
+t.test('a folder whose names have no room in one record', missing, async (t) => {
+  const replica = await Replica.start(t.testdir());
+  t.teardown(() => replica.close());
+  // Behind the driver's back: what is there, a synchronisation has to find.
+  const folder = path.join(replica.machine.paths.backing, 'shop', 'large');
+  mkdirSync(folder);
+  for (let i = 0; i < 3000; i++) writeFileSync(path.join(folder, `${i}`.padEnd(200, '-')), `${i}`);
+  replica.ntswift('alpha', 'repl', 'resync', 'shop');
+  await replica.level('alpha', 120_000);
+  t.equal(replica.difference(), '');
 });
 
 t.test('errors say what to do', missing, async (t) => {
