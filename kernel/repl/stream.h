@@ -100,8 +100,8 @@ _IRQL_requires_max_(DISPATCH_LEVEL) VOID RplAbort(_In_opt_ RPL_SLOT *Slot);
  * While the state is Dirty, the number of the ReplRecordLost that will end it. */
 _IRQL_requires_max_(DISPATCH_LEVEL) UINT64 RplLastSequence(VOID);
 
-/* Waits until the backups have all up to Sequence (REPL_IOCTL_ACKNOWLEDGE), or the set is no durable
- * one any more. STATUS_IO_TIMEOUT after DurableWaitMs; STATUS_CANCELLED if the role changed
+/* Waits until the backups have all up to Sequence (REPL_IOCTL_ACKNOWLEDGE), or the set is no
+ * durable one any more. STATUS_IO_TIMEOUT after DurableWaitMs; STATUS_CANCELLED if the role changed
  * meanwhile, or the caller's thread ends. PASSIVE_LEVEL. */
 _IRQL_requires_(PASSIVE_LEVEL) NTSTATUS RplWaitAcknowledged(UINT32 SetId, UINT64 Sequence);
 

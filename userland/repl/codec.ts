@@ -707,7 +707,7 @@ export const ReplSync = struct('REPL_SYNC', 40, {
   setId: u32(0),
   nameLength: u32(4),
   fileId: bytes(8, 16),
-  /** RANGE */
+  /** RANGE; of REPL_FLAG_COPIED: the Sequence of what began the copy */
   offset: u64(24),
   /** RANGE: 1 .. REPL_MAX_DATA; what is beyond the end of file is left out */
   range: u32(32),
