@@ -177,10 +177,11 @@ export const chaosEvents: readonly ChaosEvent[] = [
       const beta = chaos.replica.on('beta');
       const disk = path.dirname(chaos.replica.backup);
       const room = chaos.random.below(4) * 65_536;
-      // Of what is free the file system takes some for itself.
+      // Of what is free the file system takes some for itself, and the backup's service some meanwhile.
       const fill = [
         `head -c ${room} /dev/zero > room`,
-        'fallocate -l $(($(df --output=avail -B1 . | tail -1) - 1048576)) full',
+        ': > full',
+        'fallocate -l $(($(df --output=avail -B1 . | tail -1) - 1048576)) full || :',
         'cat /dev/zero > rest 2> /dev/null || :',
         'rm room',
       ];
