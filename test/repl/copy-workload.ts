@@ -18,7 +18,7 @@ import {
 } from '../../userland/repl/codec.js';
 import { encodeEntries } from '../../userland/repl/payload.js';
 import type { RecordFields } from '../../userland/repl/record.js';
-import { type Found, Inode, Model, describeOrphan } from './model.js';
+import { type Found, Inode, Model, describeOrphan, entriesOf } from './model.js';
 import type { Random } from './random.js';
 
 const MOST_BYTES = 12_000;
@@ -436,14 +436,7 @@ export class CopyWorkload {
 
   /** In one record or, in a bracket of its own, in two. */
   private list({ inode: folder, path }: { inode: Inode; path: string }): void {
-    const entries = [...folder.entries].map(([name, inode]) => ({
-      fileId: inode.id,
-      size: inode.data.length,
-      lastWriteTime: inode.write,
-      changeTime: inode.write,
-      attributes: inode.shape === 'folder' ? 0x10 : 0x20,
-      name,
-    }));
+    const entries = entriesOf(folder);
     const flags = REPL_FLAG_SYNC;
     const range = entries.length;
     const first = 1 + this.random.below(range);

@@ -3,6 +3,7 @@
  * path must be.
  */
 import { createHash } from 'node:crypto';
+import type { Entry } from '../../userland/repl/payload.js';
 
 export type Shape = 'folder' | 'file' | 'symlink' | 'fifo';
 
@@ -27,6 +28,18 @@ export class Inode {
     this.shape = shape;
     this.mode = shape === 'folder' ? 0o755 : 0o644;
   }
+}
+
+/** What a ReplRecordFolder says of a folder. */
+export function entriesOf(folder: Inode): Entry[] {
+  return [...folder.entries].map(([name, inode]) => ({
+    fileId: inode.id,
+    size: inode.data.length,
+    lastWriteTime: inode.write,
+    changeTime: inode.write,
+    attributes: inode.shape === 'folder' ? 0x10 : 0x20,
+    name,
+  }));
 }
 
 export interface Found {

@@ -29,7 +29,7 @@ import {
 import { buildRecord } from '../../userland/repl/record.js';
 import { FILETIME_1970 } from '../../userland/repl/time.js';
 import { CopyWorkload, type Fields } from './copy-workload.js';
-import { type Found, Inode, Model, hash, isRoot } from './model.js';
+import { type Found, Inode, Model, entriesOf, hash, isRoot } from './model.js';
 import { Random } from './random.js';
 
 export const STREAM_ID = Buffer.from('00112233445566778899aabbccddeeff', 'hex');
@@ -697,14 +697,7 @@ export class Workload {
   }
 
   private syncFolder(set: number, folder: Inode, path: string): void {
-    const entries = [...folder.entries].map(([name, inode]) => ({
-      fileId: inode.id,
-      size: inode.data.length,
-      lastWriteTime: inode.write,
-      changeTime: inode.write,
-      attributes: inode.shape === 'folder' ? 0x10 : 0x20,
-      name,
-    }));
+    const entries = entriesOf(folder);
     this.emit({
       type: T.folder,
       flags: REPL_FLAG_SYNC | REPL_FLAG_DIRECTORY,

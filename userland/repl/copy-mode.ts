@@ -181,14 +181,14 @@ export class CopyMode {
   /** False: somebody writes to it. */
   private async copy(key: string, item: Item, signal: AbortSignal): Promise<boolean> {
     const { set, fileId } = item;
-    await this.room(signal);
+    await this.pump.room(signal);
     const begun = await this.driver.syncFile(set, { fileId });
     const { size, basic } = await this.metadata(begun, signal);
     const idle = fileTimeOf(Date.now() - IDLE_MILLISECONDS);
     if (!this.hurried.has(key) && basic.lastWriteTime > idle) return false;
     if ((basic.attributes & FILE_ATTRIBUTE_REPARSE_POINT) === 0) {
       for (const piece of pieces(whole(size), this.pump.pieceBytes)) {
-        await this.room(signal);
+        await this.pump.room(signal);
         // It has changed, and waits already to be copied again.
         if (this.waitingFor.has(key)) return true;
         await this.driver.syncRange(set, { fileId }, piece.offset, piece.length);
@@ -201,14 +201,6 @@ export class CopyMode {
 
   private async metadata(sequence: number, signal: AbortSignal): Promise<Metadata> {
     return decodeMetadata((await this.pump.record(sequence, signal)).data);
-  }
-
-  private async room(signal: AbortSignal): Promise<void> {
-    while (this.pump.isCrowded) {
-      signal.throwIfAborted();
-      await this.pump.moved(signal);
-    }
-    signal.throwIfAborted();
   }
 
   private async compareAll(): Promise<void> {
@@ -243,7 +235,7 @@ export class CopyMode {
     contents: boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    await this.room(signal);
+    await this.pump.room(signal);
     const count = (data: Buffer): number => decodeEntries(data).length;
     const sequence = await this.driver.syncFolder(set.id, target);
     const entries = decodeEntries((await this.pump.listing(sequence, count, signal)).data);

@@ -131,7 +131,7 @@ export class Pump extends EventEmitter<Events> implements Places {
   }
 
   /** Half of the ring waits for the backups. */
-  get isCrowded(): boolean {
+  private get isCrowded(): boolean {
     const { source } = this;
     return source !== null && source.used * 2 > source.ringBytes;
   }
@@ -142,8 +142,17 @@ export class Pump extends EventEmitter<Events> implements Places {
     return Math.min(REPL_MAX_DATA, Math.max(4096, Math.floor(ring / 32)));
   }
 
+  /** Waits until the ring has room: what is synchronised does not push what programs write out of it. */
+  async room(signal: AbortSignal): Promise<void> {
+    while (this.isCrowded) {
+      signal.throwIfAborted();
+      await this.moved(signal);
+    }
+    signal.throwIfAborted();
+  }
+
   /** Resolves when something was acknowledged. */
-  async moved(signal: AbortSignal): Promise<void> {
+  private async moved(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
       const done = (): void => {
         this.off('change', done);

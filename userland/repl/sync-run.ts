@@ -169,7 +169,7 @@ export class SyncRun {
   }
 
   private async ask(ask: () => Promise<number>): Promise<number | null> {
-    await this.room();
+    await this.pump.room(this.signal);
     try {
       return await ask();
     } catch (error) {
@@ -341,7 +341,7 @@ export class SyncRun {
     range: { offset: number; length: number },
   ): Promise<void> {
     for (const { offset, length } of pieces([range], this.pump.pieceBytes)) {
-      await this.room();
+      await this.pump.room(this.signal);
       try {
         await this.driver.syncRange(set.id, target, offset, length);
       } catch (error) {
@@ -350,15 +350,6 @@ export class SyncRun {
       this.progress.sentBytes += length;
     }
     this.changed();
-  }
-
-  /** What is synchronised does not push what programs write out of the ring. */
-  private async room(): Promise<void> {
-    while (this.pump.isCrowded) {
-      this.signal.throwIfAborted();
-      await this.pump.moved(this.signal);
-    }
-    this.signal.throwIfAborted();
   }
 }
 
